@@ -1,0 +1,1 @@
+"""The click commands, thin: every one calls the library and prints."""

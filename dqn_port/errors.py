@@ -1,0 +1,72 @@
+"""The one tree of user faults: every error is a single line that says what to do next."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class DqnPortError(Exception):
+    """A fault of the input or the machine, never a bug of ours.
+
+    The message is one line: what, where, expected, got, what to do. ``exit_code`` is
+    what the command line exits with: 2 for usage, 1 for failure.
+    """
+
+    exit_code = 1
+
+
+class UsageError(DqnPortError):
+    """The words, options or arguments given cannot be used."""
+
+    exit_code = 2
+
+
+class ArgsError(UsageError):
+    """An argument file, a Lua word or a ``--set`` holds something that cannot be used."""
+
+
+class TableSyntaxError(ArgsError):
+    """A string is not the inside of a Lua table constructor."""
+
+
+class RegistryError(UsageError):
+    """A slot has no part of that name."""
+
+
+class RomError(DqnPortError):
+    """A ROM is missing, empty, unreadable or not the one the name stands for."""
+
+
+class DeviceError(DqnPortError):
+    """The device asked for is not there."""
+
+
+class MemoryNeedError(DqnPortError):
+    """The run needs more memory than the machine has."""
+
+
+class ReplayError(DqnPortError):
+    """The replay memory cannot do what was asked of it."""
+
+
+class DivergedError(DqnPortError):
+    """A number of the network is no longer finite."""
+
+
+class SnapshotError(DqnPortError):
+    """A snapshot cannot be read or written."""
+
+
+class RunFolderError(DqnPortError):
+    """A run's folder cannot be used as it stands."""
+
+
+class MissingLibraryError(DqnPortError):
+    """An optional or system library is not installed."""
+
+
+def near_match(name: str, known: Iterable[str]) -> str:
+    """Return ``; did you mean 'x'?`` for the known name nearest to ``name``, or nothing."""
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f"; did you mean '{near[0]}'?" if near else ""

@@ -1,0 +1,1 @@
+"""Slot: frameworks, the modules that provide a GameEnvironment."""

@@ -1,0 +1,1 @@
+"""Framework ``alewrap``: Atari games through ale-py, as the original's alewrap played them."""

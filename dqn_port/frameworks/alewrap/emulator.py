@@ -1,0 +1,125 @@
+"""ale-py, set up as the original's xitari was: no sticky actions, no frame skipping.
+
+Lua: xitari's ALEInterface, as alewrap drives it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+from ale_py import Action, ALEInterface, LoggerMode
+from numpy.typing import NDArray
+
+from dqn_port.frameworks.alewrap.game_environment import GameEnvironment
+from dqn_port.frameworks.alewrap.game_screen import POOL_PARAMS
+from dqn_port.frameworks.alewrap.roms import check_rom
+from dqn_port.interfaces import Param
+from dqn_port.torch7.generator import Generator
+
+XITARI_ACTIONS: Final = {"pong": (0, 3, 4)}
+"""The minimal action sets in which xitari differs from ale-py (golden xitari_reset.json)."""
+
+_FRAME_CAPS: Final = {"pong": 65_000}
+_FRAME_CAP: Final = 1_728_000
+"""Frames after which xitari ends an episode: 8 hours at 60 a second (golden README)."""
+
+_NTSC: Final = (
+    "0000004a4a4a6f6f6f8e8e8eaaaaaac0c0c0d6d6d6ececec48480069690f86861da2a22abbbb35d2d240e8e84afcfc54"
+    "7c2c00904811a26221b47a30c3903dd2a44adfb755ecc860901c00a33915b55328c66c3ad5824ae39759f0aa67fcbc74"
+    "940000a71a1ab83232c84848d65c5ce46f6ff08080fc909084006497197aa8308fb846a2c659b3d46cc3e07cd2ec8ce0"
+    "50008468199a7d30ad9246c0a459d0b56ce0c57ceed48cfc140090331aa34e32b56848c67f5cd5956fe3a980f0bc90fc"
+    "000094181aa72d32b84248c8545cd6656fe47580f08490fc001c88183b9d2d57b04272c2548ad265a0e175b5ef84c8fc"
+    "0030641850802d6d984288b054a0c565b7d975cceb84e0fc00403018624e2d8169429e8254b89965d1ae75e7c284fcd4"
+    "0044001a661a32843248a0485cba5c6fd26f80e88090fc90143c00355f18527e2d6e9c4287b7549ed065b4e775c8fc84"
+    "3038005059166d762b88923ea0ab4fb7c25fccd86ee0ec7c482c00694d14866a26a28638bb9f47d2b656e8cc63fce070"
+)
+"""The 128 colours of the Atari 2600 (NTSC) as RGB bytes, at the even indices of the palette."""
+
+
+def palette() -> NDArray[np.uint8]:
+    """Return the colours of the screen's indices: uint8 [256, 3]; odd indices are black."""
+    colours = np.zeros((256, 3), dtype=np.uint8)
+    colours[::2] = np.frombuffer(bytes.fromhex(_NTSC), dtype=np.uint8).reshape(128, 3)
+    return colours
+
+
+class AleEmulator:
+    """An Atari 2600 game, frame by frame."""
+
+    def __init__(self, env: str, game_path: str = "") -> None:
+        """Load the checked ROM of ``env`` and reset the game.
+
+        Raises:
+            RomError, UnknownGameError: see roms.check_rom.
+        """
+        path, self.rom_md5 = check_rom(env, game_path)
+        ALEInterface.setLoggerMode(LoggerMode.Error)
+        self.ale = ALEInterface()
+        # Nothing is random without sticky actions; the seed is fixed all the same.
+        self.ale.setInt("random_seed", 1)
+        self.ale.setFloat("repeat_action_probability", 0.0)
+        self.ale.setInt("frame_skip", 1)
+        self.ale.setInt("max_num_frames_per_episode", _FRAME_CAPS.get(env, _FRAME_CAP))
+        self.ale.loadROM(path)
+        minimal = tuple(int(action.value) for action in self.ale.getMinimalActionSet())
+        self.actions: tuple[int, ...] = XITARI_ACTIONS.get(env, minimal)
+        self.palette = palette()
+        self.height, self.width = self.ale.getScreenDims()
+        self._by_number = {int(action.value): action for action in Action.__members__.values()}
+        self.reset_game = self.ale.reset_game
+        self.game_over = self.ale.game_over
+        self.lives = self.ale.lives
+        self.get_screen = self.ale.getScreen
+
+    def act(self, action: int) -> float:
+        """Play one frame and return its reward."""
+        reward: float = self.ale.act(self._by_number[action])
+        return reward
+
+
+class AleFramework:
+    """Provide the Atari games."""
+
+    ENV_PARAMS = (
+        Param(
+            name="useRGB",
+            kind="boolean",
+            default=True,
+            meaning="colour screens; only true, as every shipped script set it",
+        ),
+    )
+    POOL_PARAMS = POOL_PARAMS
+
+    @staticmethod
+    def check(env: str, game_path: str, env_params: dict[str, Any]) -> dict[str, str]:
+        """Check the ROM and return what a run records of it.
+
+        Raises:
+            RomError, UnknownGameError: see roms.check_rom.
+        """
+        del env_params
+        return {"rom_md5": check_rom(env, game_path)[1]}
+
+    @staticmethod
+    def make(
+        *,
+        env: str,
+        game_path: str,
+        env_params: dict[str, Any],
+        pool_type: str,
+        pool_size: int,
+        actrep: int,
+        random_starts: int,
+        generator: Generator,
+    ) -> GameEnvironment:
+        """Return the game, one null frame played."""
+        del env_params
+        return GameEnvironment(
+            AleEmulator(env, game_path),
+            generator=generator,
+            actrep=actrep,
+            random_starts=random_starts,
+            pool_type=pool_type,
+            pool_size=pool_size,
+        )

@@ -1,0 +1,156 @@
+"""A game as the agent meets it: action repeat, lost lives, random starts.
+
+Lua: alewrap's GameEnvironment.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dqn_port.frameworks.alewrap.game_screen import GameScreen, PooledScreen
+from dqn_port.torch7.generator import Generator
+
+_log = logging.getLogger(__name__)
+
+
+class Emulator(Protocol):
+    """What plays single frames."""
+
+    actions: tuple[int, ...]
+    """The numbers of the actions that the agent may choose from."""
+    palette: NDArray[np.uint8]
+    """uint8 [256, 3], the colours of the indices."""
+    height: int
+    width: int
+
+    def reset_game(self) -> None:
+        """Start a new game."""
+
+    def act(self, action: int) -> float:
+        """Play one frame and return its reward."""
+
+    def game_over(self) -> bool:
+        """Tell whether the game has ended."""
+
+    def lives(self) -> int:
+        """Return the lives left."""
+
+    def get_screen(self, out: NDArray[np.uint8]) -> None:
+        """Paint the current frame as indices into uint8 [height, width]."""
+
+
+class GameEnvironment:
+    """Play an emulator's game. Lua: alewrap.GameEnvironment.
+
+    ``frames`` counts the emulated frames, ``resets`` the games begun after a game over.
+    """
+
+    def __init__(
+        self,
+        emulator: Emulator,
+        *,
+        generator: Generator,
+        actrep: int = 1,
+        random_starts: int = 0,
+        pool_type: str,
+        pool_size: int,
+    ) -> None:
+        """Take a freshly reset emulator and play the first null frame.
+
+        Lua plays one more null frame and undoes it: nothing of it remains.
+        """
+        self.emulator, self._generator = emulator, generator
+        self._actrep, self._random_starts = actrep, random_starts
+        self.game_screen = GameScreen(
+            emulator.palette,
+            emulator.height,
+            emulator.width,
+            pool_type=pool_type,
+            pool_size=pool_size,
+        )
+        self.frames = 0
+        self.resets = 0
+        self.last_random_start: int | None = None
+        self._reward, self._terminal, self._lives = 0.0, False, 0
+        self._update_state(*self._step(0))
+
+    @property
+    def actions(self) -> Sequence[int]:
+        """The emulator's own numbers of the actions an agent may choose from."""
+        return self.emulator.actions
+
+    @property
+    def lives(self) -> int:
+        """The lives of the current state."""
+        return self._lives
+
+    def get_state(self) -> tuple[PooledScreen, float, bool]:
+        """Return the current (screen, reward, terminal). Lua: getState."""
+        return self.game_screen.grab(), self._reward, self._terminal
+
+    def step(self, action: int, *, training: bool = False) -> tuple[PooledScreen, float, bool]:
+        """Play ``action`` for up to actrep frames; the rewards are summed. Lua: step.
+
+        In training a lost life is terminal, though the game goes on.
+        """
+        total = 0.0
+        for _ in range(self._actrep):
+            reward, terminal, lives = self._step(action)
+            total += reward
+            if training and lives < self._lives:
+                terminal = True
+            if terminal:
+                break
+        self._update_state(total, terminal, lives)
+        return self.get_state()
+
+    def new_game(self) -> tuple[PooledScreen, float, bool]:
+        """Play at random to the end of the game, then show a null frame. Lua: newGame.
+
+        Lua quirk: after a terminal, a lost life too, nothing is played at random, so that after a
+        lost life the same game goes on (tests/frameworks).
+        """
+        terminal, actions = self._terminal, self.emulator.actions
+        while not terminal:
+            _, terminal, _ = self._step(actions[self._generator.random(len(actions)) - 1])
+        self.game_screen.clear()
+        self._update_state(*self._step(0))
+        return self.get_state()
+
+    def next_random_game(self) -> tuple[PooledScreen, float, bool]:
+        """Start a new game after 1..random_starts null frames. Lua: nextRandomGame.
+
+        With random_starts = 0, where Lua's draw fails, it is ``new_game`` and draws nothing.
+        """
+        self.new_game()
+        if self._random_starts > 0:
+            self.last_random_start = self._generator.random(self._random_starts)
+            for _ in range(self.last_random_start - 1):
+                if self._step(0)[1]:
+                    _log.warning("a null frame of a random start ended the game")
+            self._update_state(*self._step(0))
+        return self.get_state()
+
+    def _step(self, action: int) -> tuple[float, bool, int]:
+        """Play one frame, or reset a game that is over: (reward, terminal, lives).
+
+        Lua quirk: the call after a game over does not act; it returns reward 0 and the first
+        frame of the new game (tests/frameworks).
+        """
+        emulator, reward = self.emulator, 0.0
+        if emulator.game_over():
+            emulator.reset_game()
+            self.resets += 1
+        else:
+            reward = emulator.act(action)
+            self.frames += 1
+        emulator.get_screen(self.game_screen.next_frame())
+        return reward, emulator.game_over(), emulator.lives()
+
+    def _update_state(self, reward: float, terminal: bool, lives: int) -> None:
+        self._reward, self._terminal, self._lives = reward, terminal, lives

@@ -1,0 +1,72 @@
+"""Find and check ROMs before ale-py sees them.
+
+ale-py's own loader ends the process on a missing or an empty file and plays a changed one with a
+mere warning, so a ROM is handed to it only when its md5 is the one its name stands for.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from pathlib import Path
+from typing import Final
+
+import ale_py
+
+from dqn_port.errors import RomError, UsageError, near_match
+
+_SHIPPED: Final = Path(ale_py.__file__).parent / "roms"
+
+
+class UnknownGameError(UsageError):
+    """No game of that name can be played."""
+
+
+@functools.cache
+def expected_md5s() -> dict[str, str]:
+    """Return game → md5 of its ROM, for every game that ale-py knows, in order of name."""
+    table: dict[str, str] = json.loads((_SHIPPED / "md5.json").read_text())
+    return {name.removesuffix(".bin"): md5 for name, md5 in sorted(table.items())}
+
+
+def rom_path(env: str, game_path: str = "") -> Path:
+    """Return where the ROM of ``env`` is: in ``game_path`` if given, else ale-py's.
+
+    Raises:
+        UnknownGameError: no game has that name.
+    """
+    if env not in expected_md5s():
+        raise UnknownGameError(
+            f"env: no game is named '{env}'{near_match(env, expected_md5s())}; "
+            "`dqn-port roms` lists them"
+        )
+    return (Path(game_path).expanduser() if game_path else _SHIPPED) / f"{env}.bin"
+
+
+def check_rom(env: str, game_path: str = "") -> tuple[Path, str]:
+    """Return the path and the md5 of the ROM of ``env``, after comparing the md5.
+
+    Raises:
+        UnknownGameError: no game has that name.
+        RomError: the file is missing, unreadable, empty or another one.
+    """
+    path, expected = rom_path(env, game_path), expected_md5s()[env]
+    mend = (
+        "set game_path to a folder that holds it, or leave game_path out to use ale-py's"
+        if game_path
+        else "install ale-py again"
+    )
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise RomError(
+            f"{path}: expected the ROM of {env}, got {error.strerror or error}; {mend}"
+        ) from error
+    found = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    if found != expected:
+        raise RomError(
+            f"{path}: expected the ROM of {env} with md5 {expected}, "
+            f"got {len(content)} bytes with md5 {found}; {mend}"
+        )
+    return path, found

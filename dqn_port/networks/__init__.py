@@ -1,0 +1,1 @@
+"""Slot: networks, from a state to the value of every action."""

@@ -1,0 +1,70 @@
+"""Build convolutional networks. Lua: convnet.lua, create_network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dqn_port.errors import ArgsError
+from dqn_port.interfaces import NetworkArgs
+from dqn_port.networks.layers import Layer, Linear, Rectifier, Reshape, SpatialConvolution
+from dqn_port.networks.sequential import Sequential
+from dqn_port.torch7.generator import Generator
+
+
+def create_network(
+    args: NetworkArgs,
+    generator: Generator,
+    *,
+    n_units: Sequence[int],
+    filter_size: Sequence[int],
+    filter_stride: Sequence[int],
+    n_hid: Sequence[int],
+) -> Sequential:
+    """Return convolutions, then fully connected layers, Rectifiers between, weights drawn.
+
+    Lua quirk: the first convolution is padded by 1 on every side, the others are not
+    (tests/networks).
+
+    Raises:
+        ArgsError: input_dims is not [channels, height, width], or too small for the filters.
+    """
+    where = f"agent_params.input_dims: expected [{args.hist_len * args.ncols}, height, width]"
+    if len(args.input_dims) != 3 or args.input_dims[0] != args.hist_len * args.ncols:
+        raise ArgsError(f"{where} (hist_len · ncols channels), got {list(args.input_dims)}")
+    layers: list[Layer] = [Reshape(args.input_dims)]
+    channels, height, width = args.input_dims
+    for i, (units, size, stride) in enumerate(
+        zip(n_units, filter_size, filter_stride, strict=True)
+    ):
+        padding = 1 if i == 0 else 0
+        convolution = SpatialConvolution(
+            channels, units, size, size, stride, stride, padding, padding
+        )
+        height, width = convolution.output_size(height, width)
+        if height < 1 or width < 1:
+            raise ArgsError(
+                f"{where} large enough for filters of {list(filter_size)}, "
+                f"got {list(args.input_dims)}"
+            )
+        layers += [convolution, Rectifier()]
+        channels = units
+    n_inputs = channels * height * width
+    layers.append(Reshape((n_inputs,)))
+    for hidden in n_hid:
+        layers += [Linear(n_inputs, hidden), Rectifier()]
+        n_inputs = hidden
+    layers.append(Linear(n_inputs, args.n_actions))
+    network = Sequential(layers)
+    network.reset(generator)
+    return network
+
+
+def flattened_size(network: Sequential) -> int | None:
+    """Return how many features the convolutions give, if there are any."""
+    sizes = [
+        layer.size[0]
+        for layer in network.layers
+        if isinstance(layer, Reshape) and len(layer.size) == 1
+    ]
+    convolutions = any(isinstance(layer, SpatialConvolution) for layer in network.layers)
+    return sizes[0] if convolutions and sizes else None

@@ -1,0 +1,189 @@
+"""The layers of DQN networks, as Torch7's nn has them.
+
+Every layer knows its parameters' shapes, how nn initialises them and how nn prints it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, Protocol
+
+import torch
+import torch.nn.functional as F
+
+
+class Layer(Protocol):
+    """One module of a Sequential."""
+
+    lua_class: ClassVar[str]
+
+    def shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Return the shapes of (weight, bias), or nothing."""
+
+    def fan_in(self) -> int:
+        """Return how many inputs one output sums over."""
+
+    def forward(self, x: torch.Tensor, parameters: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Return the output for x, whose first dimension is the batch."""
+
+    def __str__(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class Reshape:
+    """View every element of the batch in another shape. Lua: nn.Reshape."""
+
+    lua_class: ClassVar[str] = "nn.Reshape"
+    size: tuple[int, ...]
+
+    def shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Return nothing: there are no parameters."""
+        return ()
+
+    def fan_in(self) -> int:
+        """Return 0: there are no parameters."""
+        return 0
+
+    def forward(self, x: torch.Tensor, parameters: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Return x as [B, *size]."""
+        del parameters
+        return x.reshape(x.shape[0], *self.size)
+
+    def __str__(self) -> str:
+        return f"{self.lua_class}({'x'.join(map(str, self.size))})"
+
+
+@dataclass(frozen=True)
+class SpatialConvolution:
+    """Convolve [B, in, H, W] to [B, out, H', W']. Lua: nn.SpatialConvolution."""
+
+    lua_class: ClassVar[str] = "nn.SpatialConvolution"
+    n_input_plane: int
+    n_output_plane: int
+    kw: int
+    kh: int
+    dw: int = 1
+    dh: int = 1
+    pad_w: int = 0
+    pad_h: int = 0
+
+    def shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Return [out, in, kH, kW] and [out]."""
+        weight = (self.n_output_plane, self.n_input_plane, self.kh, self.kw)
+        return weight, (self.n_output_plane,)
+
+    def fan_in(self) -> int:
+        """Return kW · kH · in."""
+        return self.kw * self.kh * self.n_input_plane
+
+    def forward(self, x: torch.Tensor, parameters: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Return the convolution; the layout in memory of x is kept."""
+        weight, bias = parameters
+        return F.conv2d(x, weight, bias, (self.dh, self.dw), (self.pad_h, self.pad_w))
+
+    def output_size(self, height: int, width: int) -> tuple[int, int]:
+        """Return (H', W') of (H, W)."""
+        return (
+            (height + 2 * self.pad_h - self.kh) // self.dh + 1,
+            (width + 2 * self.pad_w - self.kw) // self.dw + 1,
+        )
+
+    def __str__(self) -> str:
+        text = (
+            f"{self.lua_class}({self.n_input_plane} -> {self.n_output_plane}, {self.kw}x{self.kh}"
+        )
+        padded = self.pad_w != 0 or self.pad_h != 0
+        if self.dw != 1 or self.dh != 1 or padded:
+            text += f", {self.dw},{self.dh}"
+        if padded:
+            text += f", {self.pad_w},{self.pad_h}"
+        return text + ")"
+
+
+@dataclass(frozen=True)
+class Rectifier:
+    """max(x, 0), the gradient 0 at 0.
+
+    Lua: Rectifier.lua, (|x| + x) / 2 and a gradient times sign(output): the same numbers.
+    """
+
+    lua_class: ClassVar[str] = "nn.Rectifier"
+
+    def shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Return nothing: there are no parameters."""
+        return ()
+
+    def fan_in(self) -> int:
+        """Return 0: there are no parameters."""
+        return 0
+
+    def forward(self, x: torch.Tensor, parameters: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Return max(x, 0)."""
+        del parameters
+        return F.relu(x)
+
+    def __str__(self) -> str:
+        return self.lua_class
+
+
+@dataclass(frozen=True)
+class Linear:
+    """x · weightᵀ + bias. Lua: nn.Linear."""
+
+    lua_class: ClassVar[str] = "nn.Linear"
+    input_size: int
+    output_size: int
+
+    def shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Return [out, in] and [out]."""
+        return (self.output_size, self.input_size), (self.output_size,)
+
+    def fan_in(self) -> int:
+        """Return in."""
+        return self.input_size
+
+    def forward(self, x: torch.Tensor, parameters: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Return [B, out]."""
+        return F.linear(x, *parameters)
+
+    def __str__(self) -> str:
+        return f"{self.lua_class}({self.input_size} -> {self.output_size})"
+
+
+_CLASSES: dict[str, Any] = {
+    layer.lua_class: layer for layer in (Reshape, SpatialConvolution, Rectifier, Linear)
+}
+
+
+def layer_to_table(layer: Layer) -> dict[str, Any]:
+    """Return a layer's class and fields, of plain types."""
+    fields = asdict(layer)  # type: ignore[call-overload]
+    return {"class": layer.lua_class} | {
+        name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()
+    }
+
+
+def layer_from_table(table: dict[str, Any]) -> Layer:
+    """Return the layer that ``layer_to_table`` has written.
+
+    Raises:
+        KeyError, TypeError: it is no such table.
+    """
+    fields = {k: v for k, v in table.items() if k not in ("class", "weight", "bias")}
+    if any(
+        not (isinstance(n, int) and 0 <= n < 2**31)
+        for v in fields.values()
+        for n in (v if isinstance(v, list) else [v])
+    ):
+        raise TypeError("a field is no small whole number")
+    if "size" in fields:
+        fields["size"] = tuple(fields["size"])
+    layer: Layer = _CLASSES[table["class"]](**fields)
+    return layer
+
+
+def n_elements(shape: Sequence[int]) -> int:
+    """Return the product of a shape."""
+    return math.prod(shape)

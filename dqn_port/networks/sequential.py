@@ -1,0 +1,188 @@
+"""A stack of layers with all parameters in one flat vector.
+
+Lua: nn.Sequential, and module:getParameters().
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from dqn_port.errors import SnapshotError
+from dqn_port.interfaces import LayerReport
+from dqn_port.networks.layers import (
+    Layer,
+    Reshape,
+    SpatialConvolution,
+    layer_from_table,
+    layer_to_table,
+    n_elements,
+)
+from dqn_port.torch7.generator import Generator
+
+
+class Sequential:
+    """Layers one after the other; implements interfaces.Network."""
+
+    def __init__(self, layers: Sequence[Layer], *, device: torch.device | str = "cpu") -> None:
+        """Lay out the parameters, all zero."""
+        self.layers = tuple(layers)
+        shapes = [shape for layer in self.layers for shape in layer.shapes()]
+        self.w = torch.zeros(sum(map(n_elements, shapes)), device=device)
+        self.dw = torch.zeros_like(self.w)
+        self._parameters: list[tuple[torch.Tensor, ...]] = []
+        self._gradients: list[torch.Tensor] = []
+        offset = 0
+        for layer in self.layers:
+            views = []
+            for shape in layer.shapes():
+                n = n_elements(shape)
+                views.append(self.w[offset : offset + n].view(shape).requires_grad_())
+                self._gradients.append(self.dw[offset : offset + n].view(shape))
+                offset += n
+            self._parameters.append(tuple(views))
+        self._leaves = [view for views in self._parameters for view in views]
+        self._output: torch.Tensor | None = None
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters are."""
+        return self.w.device
+
+    def reset(self, generator: Generator) -> None:
+        """Draw every weight and bias from uniform(-1/√fan_in, +1/√fan_in), in flat order.
+
+        Lua: reset() of nn.Linear and nn.SpatialConvolution, called at construction.
+        """
+        drawn = []
+        for layer in self.layers:
+            for shape in layer.shapes():
+                stdv = 1.0 / math.sqrt(layer.fan_in())
+                drawn.append(torch.from_numpy(generator.uniform_float(n_elements(shape), -stdv, stdv)))
+        with torch.no_grad():
+            self.w.copy_(torch.cat(drawn))
+
+    def _run(self, s: torch.Tensor) -> torch.Tensor:
+        x = s
+        for i, (layer, parameters) in enumerate(zip(self.layers, self._parameters, strict=True)):
+            if isinstance(layer, SpatialConvolution) and (
+                i == 0 or isinstance(self.layers[i - 1], Reshape)
+            ):
+                # One change of layout at the door; the convolutions after it keep it.
+                x = x.contiguous(memory_format=torch.channels_last)
+            x = layer.forward(x, parameters)
+        return x
+
+    def forward(self, s: torch.Tensor) -> torch.Tensor:
+        """Return Q, float32 [B, A], of states float32 [B, ...]."""
+        with torch.no_grad():
+            return self._run(s)
+
+    def forward_for_update(self, s: torch.Tensor) -> torch.Tensor:
+        """Return Q as ``forward`` does and keep what ``backward`` needs."""
+        with torch.enable_grad():
+            self._output = self._run(s)
+        return self._output.detach()
+
+    def backward(self, targets: torch.Tensor) -> None:
+        """Set ``dw`` to Σ targets · dQ/dw of the last ``forward_for_update``."""
+        assert self._output is not None, "backward comes after forward_for_update"
+        gradients = torch.autograd.grad(self._output, self._leaves, grad_outputs=targets)
+        self._output = None
+        for to, gradient in zip(self._gradients, gradients, strict=True):
+            to.copy_(gradient)
+
+    def clone(self) -> Sequential:
+        """Return an independent copy, gradients too."""
+        other = Sequential(self.layers, device=self.device)
+        other.copy_from(self)
+        other.dw.copy_(self.dw)
+        return other
+
+    def copy_from(self, other: Any) -> None:
+        """Take over the parameters of a network of the same layers."""
+        with torch.no_grad():
+            self.w.copy_(other.w)
+
+    def to(self, device: torch.device) -> Sequential:
+        """Return a copy on ``device``."""
+        other = Sequential(self.layers, device=device)
+        other.copy_from(self)
+        return other
+
+    def is_finite(self) -> bool:
+        """Tell whether every parameter is a finite number."""
+        return bool(torch.isfinite(self.w).all())
+
+    def report(self) -> list[LayerReport]:
+        """Return the norms of every layer that has weights; biases are left out.
+
+        Lua: nnutils.lua. Means are sums in double over the layer's weights.
+        """
+        rows, at = [], 0
+        for layer, parameters in zip(self.layers, self._parameters, strict=True):
+            if not parameters:
+                continue
+            weight = parameters[0].detach().abs()
+            gradient = self._gradients[at].abs()
+            at += len(parameters)
+            rows.append(
+                LayerReport(
+                    layer=layer.lua_class,
+                    weight_norm=weight.double().mean().item(),
+                    weight_max=weight.max().item(),
+                    grad_norm=gradient.double().mean().item(),
+                    grad_max=gradient.max().item(),
+                )
+            )
+        return rows
+
+    def modules_table(self) -> list[dict[str, Any]]:
+        """Return every layer's class, fields and tensors, of plain types, for a snapshot."""
+        table = []
+        for layer, parameters in zip(self.layers, self._parameters, strict=True):
+            row = layer_to_table(layer)
+            for name, parameter in zip(("weight", "bias"), parameters, strict=False):
+                row[name] = parameter.detach().cpu().clone()
+            table.append(row)
+        return table
+
+    def description(self) -> str:
+        """Return the layers as Torch7 prints them."""
+        chain = " -> ".join(f"({i})" for i in range(1, len(self.layers) + 1))
+        rows = [f"  ({i}): {layer}" for i, layer in enumerate(self.layers, start=1)]
+        return "\n".join(["nn.Sequential {", f"  [input -> {chain} -> output]", *rows, "}"])
+
+    def __repr__(self) -> str:
+        return self.description()
+
+
+def from_modules_table(table: Any) -> Sequential:
+    """Return the network that ``modules_table`` has described.
+
+    Raises:
+        SnapshotError: the table is no such description, or a tensor does not fit its layer.
+    """
+    try:
+        layers = [layer_from_table(row) for row in table]
+        for i, (row, layer) in enumerate(zip(table, layers, strict=True)):
+            for name, shape in zip(("weight", "bias"), layer.shapes(), strict=False):
+                _check_tensor(row[name], shape, f"modules[{i}].{name}")
+        network = Sequential(layers)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise SnapshotError(f"network: expected a list of nn modules, got {error!r}") from error
+    tensors = [row[name].reshape(-1) for row in table for name in ("weight", "bias") if name in row]
+    with torch.no_grad():
+        network.w.copy_(torch.cat(tensors))
+    return network
+
+
+def _check_tensor(tensor: torch.Tensor, shape: tuple[int, ...], where: str) -> None:
+    if tuple(tensor.shape) != shape or tensor.dtype != torch.float32:
+        raise SnapshotError(
+            f"network.{where}: expected float32 {list(shape)}, "
+            f"got {str(tensor.dtype).removeprefix('torch.')} {list(tensor.shape)}"
+        )

@@ -1,0 +1,1 @@
+"""Slot: preprocs, from a screen to the state the agent stores."""

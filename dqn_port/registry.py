@@ -1,0 +1,65 @@
+"""The parts of every slot by name, imported when they are first asked for.
+
+A new part is a new file in a slot and a line here; ``my_pkg.module:object`` is taken as it is.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+from typing import Any, Final
+
+from dqn_port.errors import RegistryError, near_match
+
+PARTS: Final[dict[str, dict[str, str]]] = {
+    "framework": {
+        "alewrap": "dqn_port.frameworks.alewrap.emulator:AleFramework",
+        "toyfw": "dqn_port.frameworks.toyfw:ToyFramework",
+    },
+    "preproc": {
+        "net_downsample_2x_full_y": (
+            "dqn_port.preprocs.net_downsample_2x_full_y:NetDownsample2xFullY"
+        ),
+        "preproc_toy": "dqn_port.preprocs.preproc_toy:PreprocToy",
+    },
+    "network": {
+        "convnet_atari3": "dqn_port.networks.convnet_atari3:convnet_atari3",
+        "net_small": "dqn_port.networks.toy:net_small",
+        "net_toy_mlp": "dqn_port.networks.toy:net_toy_mlp",
+        "net_tie": "dqn_port.networks.toy:net_tie",
+    },
+    "replay": {
+        "TransitionTable": "dqn_port.replays.transition_table:TransitionTable",
+    },
+    "agent": {
+        "NeuralQLearner": "dqn_port.agents.neural_q_learner:NeuralQLearner",
+    },
+    "saved network": {
+        "nn.Sequential": "dqn_port.networks.sequential:from_modules_table",
+    },
+}
+"""Slot → name → module:object."""
+
+_MODULE_OBJECT: Final = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+
+
+def find(slot: str, name: str) -> Any:
+    """Return the part of ``slot`` that ``name`` stands for.
+
+    Raises:
+        RegistryError: no part has that name, or the module:object cannot be imported.
+    """
+    parts = PARTS[slot]
+    if name in parts:
+        module, _, attribute = parts[name].partition(":")
+        return getattr(importlib.import_module(module), attribute)
+    if _MODULE_OBJECT.fullmatch(name):
+        module, _, attribute = name.partition(":")
+        try:
+            return getattr(importlib.import_module(module), attribute)
+        except (ImportError, AttributeError) as error:
+            raise RegistryError(f"{slot}: cannot import '{name}': {error}") from error
+    raise RegistryError(
+        f"{slot}: expected one of {', '.join(parts)} or module:object, "
+        f"got '{name}'{near_match(name, parts)}"
+    )

@@ -1,0 +1,1 @@
+"""Slot: replays, the memories of transitions."""

@@ -1,0 +1,602 @@
+"""Read and write the inside of a Lua table constructor, such as ``lr=0.1,network="x"``.
+
+The text is parsed by hand and never run: no global, no call and no operator other than
+``+ - * / % ^ ..`` is understood. Strings are Lua's byte strings shown as UTF-8, with
+bytes that are not UTF-8 as surrogate escapes (``os.fsencode`` gives the bytes back).
+
+Lua: initenv.lua, str_to_table
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import NoReturn, TypeAlias
+
+from dqn_port.errors import TableSyntaxError
+
+LuaKey: TypeAlias = str | int | float
+LuaValue: TypeAlias = "str | int | float | bool | dict[LuaKey, LuaValue]"
+
+DEPTH_LIMIT = 100
+"""Levels of braces, parentheses and operators within each other that are read."""
+
+_KEYWORDS = frozenset(
+    "and break do else elseif end false for function if in local nil not or repeat return "  # noqa: SIM905
+    "then true until while".split()
+)
+# Names that do exist in Lua, so that they are not nil there: a bare one cannot be read.
+_GLOBALS = frozenset(
+    "_G _VERSION arg assert bit collectgarbage coroutine debug dofile error gcinfo "  # noqa: SIM905
+    "getfenv getmetatable io ipairs jit load loadfile loadstring math module newproxy next os "
+    "package pairs pcall print rawequal rawget rawset require select setfenv setmetatable string "
+    "table tonumber tostring type unpack xpcall".split()
+)
+# Operator: (binding power on its left, on its right); a smaller right one associates right.
+_BINARY = {
+    "..": (5, 4),
+    "+": (6, 6),
+    "-": (6, 6),
+    "*": (7, 7),
+    "/": (7, 7),
+    "%": (7, 7),
+    "^": (10, 9),
+}
+_UNARY = 8
+
+_BLANKS = re.compile(r"[ \t\n\v\f\r]*")
+_NAME = re.compile(r"[A-Za-z_\x80-\U0010ffff][0-9A-Za-z_\x80-\U0010ffff]*")
+_IDENTIFIER = re.compile(r"[A-Za-z_][0-9A-Za-z_]*")
+# As the lexer takes it, to be judged by tonumber: "1..2" is one malformed number.
+_NUMERAL = re.compile(
+    r"(?=\.?[0-9])(?:0[xX](?:[pP][+-]|[.0-9A-Za-z_\x80-\U0010ffff])*"
+    r"|(?:[eE][+-]|[.0-9A-Za-z_\x80-\U0010ffff])*)"
+)
+_OPERATOR = re.compile(r"\.\.(?!\.)|-(?!-)|[+*/%^]")
+_LONG_OPEN = re.compile(r"\[(=*)\[(?:\r\n|\n\r|\r|\n)?")
+_LINE_END = re.compile(r"\r\n|\n\r|\r|\n")
+_PLAIN = re.compile(r"[^\\\"'\r\n]+")
+_UNENCODABLE = re.compile(r"[\ud800-\udc7f\udd00-\udfff]")
+_SPECIAL_IN_STRING = re.compile(r"[\x00-\x1f\"\\\x7f\udc80-\udcff]")
+_CODED_ESCAPE = re.compile(
+    r"\\(?:(\r\n|\n\r|\r|\n)|([0-9]{1,3})|x([0-9A-Fa-f]{2})|u\{([0-9A-Fa-f]+)\})"
+)
+_ESCAPES = {
+    "a": "\a",
+    "b": "\b",
+    "f": "\f",
+    "n": "\n",
+    "r": "\r",
+    "t": "\t",
+    "v": "\v",
+    "\\": "\\",
+    '"': '"',
+    "'": "'",
+}
+_ESCAPE_OF = {value: "\\" + letter for letter, value in _ESCAPES.items() if letter != "'"}
+
+_NUMBER = re.compile(
+    r"[ \t\n\v\f\r]*([+-]?)("
+    r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:e[+-]?[0-9]+)?"
+    r"|0x(?:[0-9a-f]+(?:\.[0-9a-f]*)?|\.[0-9a-f]+)(?:p[+-]?[0-9]+)?"
+    r"|0b0*[01]{1,64}"
+    r"|inf(?:inity)?|nan"
+    r")[ \t\n\v\f\r]*",
+    re.ASCII | re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class ParsedTable:
+    """What a text held: the table, and the keys that are absent because of bare names.
+
+    ``nil_names`` holds (key path, bare name) pairs in the order of the text, such as
+    ``("ep_endt", "replay_memory")`` or ``("a.b", "max")``.
+    """
+
+    values: dict[LuaKey, LuaValue]
+    nil_names: tuple[tuple[str, str], ...]
+
+
+def parse_table(text: str) -> ParsedTable:
+    """Parse the inside of a Lua table constructor; an empty text gives an empty table.
+
+    Positional entries get the keys 1, 2, ...; integral numbers become ``int``; a key
+    whose value is nil is absent, and a positional nil still takes its index. A later
+    duplicate of a key wins, whatever its value is (LuaJIT stores the constants of a
+    constructor before the rest, so that there ``a={},a=1`` gives ``a={}``).
+
+    Lua: initenv.lua, str_to_table
+
+    Lua quirk: a bare name is a global variable that does not exist, so it is nil and its
+    key is absent, whatever the key of that name holds. Kept, since the shipped scripts
+    write ``ep_endt=replay_memory``; pinned by test_bare_name_is_nil_and_reported.
+
+    Raises:
+        TableSyntaxError: the text is anything else, or nests over ``DEPTH_LIMIT`` deep.
+    """
+    table = _Parser(text).parse()
+    names = sorted(_bare_names(table, ""))
+    return ParsedTable(_plain(table), tuple((path, name) for _, path, name in names))
+
+
+def format_table(values: Mapping[LuaKey, LuaValue]) -> str:
+    """Write a table so that ``parse_table`` reads equal values back.
+
+    Raises:
+        TableSyntaxError: a key or value has no literal: another type, a NaN key, an
+            integer that is no double, or tables over ``DEPTH_LIMIT`` - 2 deep.
+    """
+    return _format_items(values, 0)
+
+
+def tonumber(text: str) -> int | float | None:
+    """Convert a string as LuaJIT's ``tonumber`` does; None where Lua gives nil.
+
+    Decimal with exponent, ``0x`` with fraction and ``p`` exponent, ``0b`` of up to 64
+    digits, ``inf``, ``infinity``, ``nan``, a sign, and blanks around it; no suffixes.
+    """
+    match = _NUMBER.fullmatch(text)
+    if match is None:
+        return None
+    sign, digits = match[1], match[2].lower()
+    if digits.startswith("0b"):
+        value = float(int(digits, 2))
+    elif digits.startswith("0x"):
+        try:
+            value = float.fromhex(digits)
+        except OverflowError:
+            value = math.inf
+    else:
+        value = float(digits)
+    return lua_number(-value if sign == "-" else value)
+
+
+def lua_number(value: float) -> int | float:
+    """Return a Lua double as int if it is integral, below 2**53 in size and not -0.0."""
+    if value.is_integer() and abs(value) < 2**53 and not (value == 0 and _negative(value)):
+        return int(value)
+    return value
+
+
+@dataclass(frozen=True)
+class _BareName:
+    """The value of a bare name: nil, with the name and its place for the report."""
+
+    name: str
+    at: int
+
+
+@dataclass(frozen=True)
+class _Table:
+    """A table being read, with the keys that bare names left absent."""
+
+    values: dict[LuaKey, _Value] = field(default_factory=dict)
+    bare: dict[LuaKey, _BareName] = field(default_factory=dict)
+
+    def set(self, key: LuaKey, value: _Value | None) -> None:
+        self.values.pop(key, None)
+        self.bare.pop(key, None)
+        if isinstance(value, _BareName):
+            self.bare[key] = value
+        elif value is not None:
+            self.values[key] = value
+
+
+_Value: TypeAlias = str | float | bool | _Table | _BareName
+
+
+class _Parser:
+    """One pass over a text; ``at`` is the 0-based index of the next character."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.at = 0
+        self.depth = 0
+
+    def parse(self) -> _Table:
+        broken = _UNENCODABLE.search(self.text)
+        if broken is not None:
+            self.fail("characters that UTF-8 can hold", ascii(broken[0]), at=broken.start())
+        self.text = _recode(self.text)
+        return self.items("")
+
+    # Only `items`, `expression` and `operand` call each other: 3 Python frames a level,
+    # so DEPTH_LIMIT stays far below Python's own limit of 1000.
+
+    def items(self, closing: str) -> _Table:
+        """Read entries up to ``closing``, a brace or (empty) the end of the text."""
+        table = _Table()
+        position = 1.0
+        self.skip_blanks()
+        while not self.ends(closing):
+            start = self.at
+            name = self.name_before_equals()
+            if name is not None:
+                key: LuaKey = name
+            elif self.text.startswith("[", start) and not self.match(_LONG_OPEN):
+                self.take("[")
+                self.skip_blanks()
+                key_at = self.at
+                key = self.key(self.expression(0), key_at)
+                self.take("]")
+                self.take("=")
+            else:
+                key = lua_number(position)
+                position += 1
+            self.skip_blanks()
+            table.set(key, self.expression(0))
+            if self.ends(closing):
+                break
+            if self.peek() not in (",", ";"):
+                self.fail(f"',' or ';' or {repr(closing) if closing else 'the end'}")
+            self.at += 1
+            self.skip_blanks()
+        return table
+
+    def expression(self, limit: int) -> _Value | None:
+        """Read operands and the operators that bind tighter than ``limit`` on their left."""
+        self.depth += 1
+        if self.depth > DEPTH_LIMIT:
+            self.fail(f"at most {DEPTH_LIMIT} levels of nesting", "one more")
+        start = self.at
+        value = self.operand()
+        while True:
+            self.skip_blanks()
+            match = _OPERATOR.match(self.text, self.at)
+            if match is None or _BINARY[match[0]][0] <= limit:
+                self.depth -= 1
+                return value
+            self.at = match.end()
+            self.skip_blanks()
+            right_start = self.at
+            right = self.expression(_BINARY[match[0]][1])
+            if match[0] == "..":
+                value = _recode(self.string(value, start) + self.string(right, right_start))
+            else:
+                left_number = self.number(value, start)
+                value = _arithmetic(match[0], left_number, self.number(right, right_start))
+
+    def operand(self) -> _Value | None:
+        """Read one value, with the minus signs before it."""
+        minuses = 0
+        while _OPERATOR.match(self.text, self.at) and self.peek() == "-":
+            minuses += 1
+            self.at += 1
+            self.skip_blanks()
+        if minuses:
+            start = self.at
+            value = self.number(self.expression(_UNARY), start)
+            return -value if minuses % 2 else value
+
+        if self.peek() == "{":
+            self.at += 1
+            table = self.items("}")
+            self.at += 1
+            return table
+        if self.peek() == "(":
+            self.at += 1
+            self.skip_blanks()
+            inner = self.expression(0)
+            self.take(")")
+            return inner
+        if self.peek() in ('"', "'"):
+            return self.quoted()
+        if self.match(_LONG_OPEN):
+            return self.long_bracket()
+        if self.match(_NUMERAL):
+            return self.numeral()
+        return self.word()
+
+    def word(self) -> _Value | None:
+        match = _NAME.match(self.text, self.at)
+        if match is None:
+            self.fail("a value")
+        name = match[0]
+        if name in ("nil", "true", "false"):
+            self.at = match.end()
+            return None if name == "nil" else name == "true"
+        if name in _KEYWORDS:
+            self.fail("a value", f"the Lua keyword '{name}'")
+        if name in _GLOBALS:
+            self.fail("a value written out", f"the Lua global '{name}'")
+        bare = _BareName(name, self.at)
+        self.at = match.end()
+        return bare
+
+    def numeral(self) -> float:
+        match = _NUMERAL.match(self.text, self.at)
+        assert match is not None
+        value = tonumber(match[0])
+        if value is None:
+            self.fail("a number", repr(match[0]))
+        self.at = match.end()
+        return float(value)
+
+    def long_bracket(self) -> str:
+        match = _LONG_OPEN.match(self.text, self.at)
+        assert match is not None
+        closing = f"]{match[1]}]"
+        end = self.text.find(closing, match.end())
+        if end < 0:
+            self.fail(repr(closing), "the end of the text", at=len(self.text))
+        self.at = end + len(closing)
+        return _LINE_END.sub("\n", self.text[match.end() : end])
+
+    def quoted(self) -> str:
+        quote = self.text[self.at]
+        self.at += 1
+        parts: list[str] = []
+        while self.peek() != quote:
+            plain = _PLAIN.match(self.text, self.at)
+            if plain is not None:
+                parts.append(plain[0])
+                self.at = plain.end()
+            elif self.peek() == "\\":
+                parts.append(self.escape())
+            elif self.peek() in ("", "\r", "\n"):
+                self.fail(f"the closing {quote}")
+            else:
+                parts.append(self.text[self.at])
+                self.at += 1
+        self.at += 1
+        return _recode("".join(parts))
+
+    def escape(self) -> str:
+        letter = self.text[self.at + 1 : self.at + 2]
+        if letter in _ESCAPES:
+            self.at += 2
+            return _ESCAPES[letter]
+        if letter == "z":
+            self.at += 2
+            self.skip_blanks()
+            return ""
+        start = self.at
+        match = _CODED_ESCAPE.match(self.text, start)
+        self.at = match.end() if match else start + 2
+        if match is None:
+            self.fail("a Lua escape", repr(self.text[start : self.at]), at=start)
+        line_end, decimal, hexadecimal, unicode = match.groups()
+        if line_end:
+            return "\n"
+        if unicode:
+            code = int(unicode, 16)
+            if code > 0x10FFFF or 0xD800 <= code <= 0xDFFF:
+                self.fail("a Unicode character", repr(match[0][:40]), at=start)
+            return chr(code)
+        code = int(decimal) if decimal else int(hexadecimal, 16)
+        if code > 255:
+            self.fail("an escape of at most 255", repr(match[0]), at=start)
+        return bytes([code]).decode("utf-8", "surrogateescape")
+
+    def name_before_equals(self) -> str | None:
+        """Take ``name =`` and return the name; take nothing where that is not what follows."""
+        match = _NAME.match(self.text, self.at)
+        if match is None or match[0] in _KEYWORDS:
+            return None
+        blanks = _BLANKS.match(self.text, match.end())
+        assert blanks is not None
+        if not self.text.startswith("=", blanks.end()) or self.text.startswith("==", blanks.end()):
+            return None
+        self.at = blanks.end() + 1
+        return match[0]
+
+    def key(self, value: _Value | None, at: int) -> LuaKey:
+        if isinstance(value, str):
+            return value
+        if isinstance(value, bool) or not isinstance(value, float) or math.isnan(value):
+            self.fail("a string or number as key", _describe(value), at=at)
+        return 0 if value == 0 else lua_number(value)
+
+    def number(self, value: _Value | None, at: int) -> float:
+        if isinstance(value, bool) or not isinstance(value, float):
+            self.fail("a number", _describe(value), at=at)
+        return value
+
+    def string(self, value: _Value | None, at: int) -> str:
+        if isinstance(value, str):
+            return value
+        if isinstance(value, bool) or not isinstance(value, float):
+            self.fail("a string or number", _describe(value), at=at)
+        return f"{value:.14g}"
+
+    def peek(self) -> str:
+        return self.text[self.at : self.at + 1]
+
+    def match(self, pattern: re.Pattern[str]) -> bool:
+        return pattern.match(self.text, self.at) is not None
+
+    def ends(self, closing: str) -> bool:
+        return self.peek() == closing
+
+    def take(self, character: str) -> None:
+        self.skip_blanks()
+        if self.peek() != character:
+            self.fail(repr(character))
+        self.at += 1
+
+    def skip_blanks(self) -> None:
+        match = _BLANKS.match(self.text, self.at)
+        assert match is not None
+        self.at = match.end()
+
+    def fail(self, expected: str, got: str | None = None, at: int | None = None) -> NoReturn:
+        at = self.at if at is None else at
+        if got is None and self.text.startswith("--", at):
+            got = "a '--' comment, which swallows the closing brace"
+        elif got is None:
+            name = _NAME.match(self.text, at)
+            shown = name[0][:40] if name else self.text[at : at + 1]
+            got = repr(shown) if shown else "the end of the text"
+        raise TableSyntaxError(
+            f"{_excerpt(self.text, at)} is not the inside of a Lua table: "
+            f"character {at + 1}: expected {expected}, got {got}"
+        )
+
+
+def _arithmetic(operator: str, left: float, right: float) -> float:
+    match operator:
+        case "+":
+            return left + right
+        case "-":
+            return left - right
+        case "*":
+            return left * right
+        case "/":
+            return _divide(left, right)
+        case "%":
+            # a % b = a - floor(a / b) * b, so the result takes the sign of b
+            quotient = _divide(left, right)
+            if math.isfinite(quotient):
+                quotient = math.copysign(math.floor(quotient), quotient)
+            return left - quotient * right
+        case _:
+            return _power(left, right)
+
+
+def _divide(left: float, right: float) -> float:
+    if right != 0:
+        return left / right
+    if left == 0 or math.isnan(left):
+        return math.nan
+    return math.inf if _negative(left) == _negative(right) else -math.inf
+
+
+def _power(base: float, exponent: float) -> float:
+    try:
+        return math.pow(base, exponent)
+    except OverflowError:
+        infinite = True
+    except ValueError:  # zero to a negative power, or a negative base to a fraction
+        infinite = base == 0
+    odd = math.fmod(exponent, 2) != 0
+    return (-math.inf if odd and _negative(base) else math.inf) if infinite else math.nan
+
+
+def _negative(value: float) -> bool:
+    return math.copysign(1.0, value) < 0
+
+
+def _recode(text: str) -> str:
+    """Join surrogate escapes that now form a UTF-8 character."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
+
+
+def _plain(table: _Table) -> dict[LuaKey, LuaValue]:
+    values: dict[LuaKey, LuaValue] = {}
+    for key, value in table.values.items():
+        if isinstance(value, _Table):
+            values[key] = _plain(value)
+        elif isinstance(value, bool | str):
+            values[key] = value
+        elif isinstance(value, float):
+            values[key] = lua_number(value)
+    return values
+
+
+def _bare_names(table: _Table, prefix: str) -> Iterator[tuple[int, str, str]]:
+    for key, bare in table.bare.items():
+        yield bare.at, prefix + _path(key), bare.name
+    for key, value in table.values.items():
+        if isinstance(value, _Table):
+            yield from _bare_names(value, f"{prefix}{_path(key)}.")
+
+
+def _path(key: LuaKey) -> str:
+    return key if isinstance(key, str) else f"{key:.14g}"
+
+
+def _describe(value: _Value | None) -> str:
+    match value:
+        case None:
+            return "nil"
+        case bool():
+            return "true" if value else "false"
+        case float():
+            return f"{value:.14g}"
+        case str():
+            return "a string"
+        case _Table():
+            return "a table"
+    return f"the name '{value.name}', which is nil in Lua"
+
+
+def _excerpt(text: str, at: int) -> str:
+    """Show the text on one line, cut around ``at`` where it is long."""
+    start = max(0, at - 60) if len(text) > 120 else 0
+    end = start + 120
+    before = "…" if start else ""
+    after = "…" if end < len(text) else ""
+    return f"{before}{text[start:end]!r}{after}"
+
+
+def _format_items(values: Mapping[LuaKey, LuaValue], depth: int) -> str:
+    if depth > DEPTH_LIMIT - 2:
+        _fail_format(f"tables at most {DEPTH_LIMIT - 2} deep", "a deeper one")
+    heads = {key: _format_key(key) for key in values}
+    position = 1
+    while position in heads:
+        heads[position] = ""
+        position += 1
+    order = [*range(1, position), *(key for key, head in heads.items() if head)]
+    return ",".join(heads[key] + _format_value(values[key], depth) for key in order)
+
+
+def _format_key(key: object) -> str:
+    if isinstance(key, str) and _IDENTIFIER.fullmatch(key) and key not in _KEYWORDS:
+        return f"{key}="
+    if isinstance(key, str):
+        return f"[{_format_string(key)}]="
+    if isinstance(key, bool) or not isinstance(key, int | float) or math.isnan(key):
+        _fail_format("a string or number as key", _describe_python(key))
+    return f"[{_format_number(key)}]="
+
+
+def _format_value(value: object, depth: int) -> str:
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case int() | float():
+            return _format_number(value)
+        case str():
+            return _format_string(value)
+        case Mapping():
+            return "{" + _format_items(value, depth + 1) + "}"
+    return _fail_format("a string, number, boolean or table", _describe_python(value))
+
+
+def _format_number(value: float) -> str:
+    try:
+        double = float(value)
+    except OverflowError:
+        double = math.nan
+    if double != value and isinstance(value, int):
+        _fail_format("a number that a double can hold", "an integer that none can")
+    if math.isnan(double):
+        return "0/0"
+    if math.isinf(double):
+        return "1/0" if double > 0 else "-1/0"
+    return repr(lua_number(double))
+
+
+def _format_string(text: str) -> str:
+    if _UNENCODABLE.search(text):
+        _fail_format("a string that UTF-8 can hold", ascii(text[:40]))
+    return '"' + _SPECIAL_IN_STRING.sub(_escaped, text) + '"'
+
+
+def _escaped(match: re.Match[str]) -> str:
+    character = match[0]
+    if character in _ESCAPE_OF:
+        return _ESCAPE_OF[character]
+    return f"\\{character.encode('utf-8', 'surrogateescape')[0]:03d}"
+
+
+def _describe_python(value: object) -> str:
+    return f"{value!r}" if isinstance(value, bool | float | None) else f"a {type(value).__name__}"
+
+
+def _fail_format(expected: str, got: str) -> NoReturn:
+    raise TableSyntaxError(f"no Lua table can be written: expected {expected}, got {got}")
