@@ -6,7 +6,7 @@ the Atari setting), A actions. Indices are 0-based.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -25,8 +25,10 @@ class Param:
     meaning: str
     default: Any = None
     """None is Lua's nil: the key is absent."""
+    default_from: str = ""
+    """The key of the same table whose value is the default."""
     default_is: str = ""
-    """What the default is where it is not one value ('=lr')."""
+    """What the default is where it is computed."""
     unit: str = ""
     low: float | None = None
     """The smallest value that makes sense; None: any."""
@@ -207,9 +209,3 @@ class Agent(Protocol):
 
     def slimmed(self) -> Any:
         """Return a context in which the big scratch fields are taken out, for saving."""
-
-
-def walk_params(params: Sequence[Param], table: Mapping[str, Any]) -> Iterator[tuple[Param, Any]]:
-    """Yield every parameter with its value in ``table``, or its default."""
-    for param in params:
-        yield param, table.get(param.name, param.default)

@@ -46,10 +46,10 @@ class NeuralQLearner:
 
     PARAMS = (
         _param("lr", "number", 0.01, "learning rate at the start", low=0),
-        _param("lr_end", "number", None, "learning rate at the end", default_is="lr", low=0),
+        _param("lr_end", "number", None, "learning rate at the end", default_from="lr", low=0),
         _param("lr_endt", "number", 1_000_000, "steps of its anneal", unit="agent steps", low=1),
         _param("ep", "number", 1, "ε at the start", low=0, high=1),
-        _param("ep_end", "number", None, "ε at the end", default_is="ep", low=0, high=1),
+        _param("ep_end", "number", None, "ε at the end", default_from="ep", low=0, high=1),
         _param("ep_endt", "number", 1_000_000, "steps of its anneal", unit="agent steps", low=1),
         _param("wc", "number", 0, "L2 weight cost", low=0),
         _param("minibatch_size", "integer", 1, "of an update", unit="transitions", low=1),
