@@ -19,8 +19,17 @@ import torch
 from dqn_port import registry
 from dqn_port.errors import ArgsError, DeviceError, MemoryNeedError, SnapshotError, UsageError
 from dqn_port.interfaces import Agent, GameEnvironment, Network, NetworkArgs, Param
-from dqn_port.options import Options, lua_truth
-from dqn_port.snapshot import is_snapshot, load_snapshot
+from dqn_port.options import (
+    Draft,
+    Options,
+    finish,
+    lua_truth,
+    read_args_file,
+    read_args_table,
+    read_lua_words,
+    read_set,
+)
+from dqn_port.snapshot import Snapshot, is_snapshot, load_snapshot
 from dqn_port.torch7.generator import Generator
 
 REPLAY: Final = "TransitionTable"
@@ -326,3 +335,66 @@ def setup(opt: Options, *, device: torch.device | None = None) -> Setup:
         device=device,
     )
     return Setup(env, env.actions, agent, opt)
+
+
+def load_options(
+    *,
+    args_file: Path | None = None,
+    lua_words: Sequence[str] = (),
+    assignments: Sequence[str] = (),
+    draft: Draft | None = None,
+) -> Options:
+    """Read options from a file, Lua words and assignments, check them, and fill in the defaults.
+
+    ``draft``, if given, is filled and keeps the sources and warnings.
+
+    Raises:
+        ArgsError: see options.read_args_file, read_set, finish.
+        LuaExit: Lua words at which the original would stop.
+        UsageError, RomError, MemoryNeedError: see resolve.
+    """
+    draft = Draft() if draft is None else draft
+    if args_file is not None:
+        read_args_file(draft, args_file)
+    read_lua_words(draft, lua_words)
+    read_set(draft, assignments)
+    return resolve(finish(draft, declared_params(draft.values)))
+
+
+def options_of_snapshot(snapshot: Snapshot, assignments: Sequence[str] = ()) -> Options:
+    """Return the options of the run that saved ``snapshot``, with ``assignments`` on top.
+
+    Raises:
+        SnapshotError: they are not valid options.
+    """
+    draft = Draft()
+    read_args_table(draft, snapshot.arguments, str(snapshot.path))
+    try:
+        read_set(draft, assignments)
+        return resolve(finish(draft, declared_params(draft.values)))
+    except ArgsError as error:
+        raise SnapshotError(f"{snapshot.path}: arguments: {error}") from error
+
+
+def setup_to_play(
+    path: Path, *, best: bool = False, seed: int = 1, assignments: Sequence[str] = ()
+) -> tuple[Setup, Snapshot]:
+    """Return what is needed to play a snapshot's network, and the snapshot.
+
+    The replay memory is as small as it can be: nothing is stored while testing.
+
+    Raises:
+        SnapshotError: the file cannot be read or does not fit its own arguments.
+    """
+    snapshot = load_snapshot(path)
+    changes = [
+        f"network={path}",
+        f"agent_params.best={'true' if best else 'false'}",
+        f"seed={seed}",
+        "steps=1",
+        "agent_params.learn_start=1",
+        "agent_params.replay_memory=1",
+        "save_freq=1",
+    ]
+    opt = options_of_snapshot(snapshot, [*changes, *assignments])
+    return setup(opt), snapshot

@@ -26,6 +26,15 @@ class ArgsError(UsageError):
     """An argument file, a Lua word or a ``--set`` holds something that cannot be used."""
 
 
+class LuaExit(UsageError):  # noqa: N818
+    """Lua words at which the original's command line ends: with its help or an error."""
+
+    def __init__(self, message: str, *, lua_exit_code: int, help_text: str) -> None:
+        super().__init__(message)
+        self.lua_exit_code, self.help_text = lua_exit_code, help_text
+        self.exit_code = 0 if lua_exit_code == 0 else 2
+
+
 class TableSyntaxError(ArgsError):
     """A string is not the inside of a Lua table constructor."""
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from dqn_port.errors import ArgsError, near_match
+from dqn_port.errors import ArgsError, LuaExit, near_match
 from dqn_port.interfaces import Param
 from dqn_port.torch7.cmdline import CmdLine
 from dqn_port.torch7.table_literal import format_table, parse_table
@@ -185,18 +185,27 @@ def read_args_file(draft: Draft, path: Path) -> None:
     if not isinstance(table, dict):
         raise ArgsError(f"{path}: expected a JSON object of options, got {_kind_of(table)}")
     draft.stem = path.stem
+    read_args_table(draft, table, str(path))
+
+
+def read_args_table(draft: Draft, table: Mapping[str, Any], source: str) -> None:
+    """Add the object of an argument file, or the arguments of a snapshot.
+
+    Raises:
+        ArgsError: a table option's Lua string is none.
+    """
     for name, value in table.items():
         if name == _NOTES:
             continue
         if name == _IGNORED and isinstance(value, dict):
             for key, ignored in value.items():
-                draft.put(key, ignored, str(path), lenient=True)
+                draft.put(key, ignored, source, lenient=True)
         elif name in TABLES and isinstance(value, str):
-            draft.put_table(name, _lua_table(draft, name, value, str(path)), str(path))
+            draft.put_table(name, _lua_table(draft, name, value, source), source)
         elif name in TABLES and isinstance(value, dict):
-            draft.put_table(name, value, str(path))
+            draft.put_table(name, value, source)
         else:
-            draft.put(name, value, str(path))
+            draft.put(name, value, source)
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -208,14 +217,20 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return table
 
 
-def read_lua_words(draft: Draft, words: Sequence[str]) -> tuple[int, str, str] | None:
-    """Add the words after ``--``; return (Lua's exit code, stdout, stderr) if Lua would stop.
+def read_lua_words(draft: Draft, words: Sequence[str]) -> None:
+    """Add the words after ``--``. An option given replaces all of it, a table whole.
 
-    An option given replaces all of it, a table whole.
+    Raises:
+        LuaExit: words at which the original would stop, with its code and message.
+        TableSyntaxError: a table string is none.
     """
     result = train_cmdline().parse(words)
     if result.exit_code is not None:
-        return result.exit_code, result.stdout, result.stderr
+        raise LuaExit(
+            f"Lua words: {result.stderr}; `dqn-port train -- -help` lists the options",
+            lua_exit_code=result.exit_code,
+            help_text=result.stdout,
+        )
     for name in result.given:
         value = result.values[name]
         if name in TABLES:
@@ -223,7 +238,6 @@ def read_lua_words(draft: Draft, words: Sequence[str]) -> tuple[int, str, str] |
             draft.put_table(name, table, "Lua words", lenient=True)
         else:
             draft.put(name, value, "Lua words", lenient=True)
-    return None
 
 
 def read_set(draft: Draft, assignments: Iterable[str]) -> None:

@@ -27,7 +27,7 @@ class Recorder:
         at = words.index("-game_path")
         del words[at : at + 2]
         draft = Draft()
-        assert read_lua_words(draft, words) is None
+        read_lua_words(draft, words)
         opt = finish(draft, declared_params(draft.values))
         self.env, _, self.agent, self.opt = setup(opt)
         self.columns = {name: [] for name in (*DISCRETE, "bestq", "ep", "lr", "r_max")}

@@ -1,0 +1,98 @@
+"""The program ``dqn-port``: its group of commands, and how faults are shown."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import traceback
+from typing import Any, Final, NoReturn
+
+import click
+
+from dqn_port import __version__
+from dqn_port.errors import DqnPortError, LuaExit, near_match
+
+COMMANDS: Final = {
+    "train": "dqn_port.cli.train:train",
+    "evaluate": "dqn_port.cli.evaluate:evaluate",
+    "args": "dqn_port.cli.args:args",
+    "roms": "dqn_port.cli.roms:roms",
+    "screens": "dqn_port.cli.screens:screens",
+    "play": "dqn_port.cli.play:play",
+}
+"""Command → module:object, imported when it is asked for, so that --help is quick."""
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are needed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the commands' names, in the order of use."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return the command of that name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, or say which is near."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            ctx.fail(f"no such command '{args[0]}'{near_match(args[0], COMMANDS)}")
+        return super().resolve_command(ctx, args)
+
+
+@click.command(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Begin with: dqn-port train --args legacy_args/pong_quick.json",
+)
+@click.version_option(__version__, prog_name="dqn-port", message="%(prog)s %(version)s")
+@click.option("--debug", is_flag=True, help="Show the traceback of a fault.")
+def dqn_port(debug: bool) -> None:
+    """DeepMind's Lua/Torch7 DQN (Nature 2015) on PyTorch: same arguments, same numbers."""
+    del debug
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    if "--debug" in sys.argv[1:]:
+        traceback.print_exc()
+    click.echo(f"dqn-port: error: {message}", err=True)
+    sys.exit(code)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the program: exit code 0, 1 for a failure, 2 for usage, 130 when interrupted."""
+    try:
+        result: Any = dqn_port.main(argv, prog_name="dqn-port", standalone_mode=False)
+        sys.exit(result if isinstance(result, int) else 0)
+    except LuaExit as stop:
+        if stop.lua_exit_code == 0:
+            click.echo(stop.help_text, nl=False)
+            sys.exit(0)
+        _fail(str(stop), stop.exit_code)
+    except DqnPortError as error:
+        _fail(" ".join(str(error).split("\n")), error.exit_code)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        sys.exit(2)
+    except click.UsageError as error:
+        command = error.ctx.command_path if error.ctx else "dqn-port"
+        text = error.format_message().rstrip(".")
+        _fail(f"{text[:1].lower()}{text[1:]}; see `{command} --help`", 2)
+    except click.ClickException as error:
+        _fail(error.format_message(), error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("dqn-port: interrupted", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader of our output is gone, `dqn-port roms | head` say: nothing is left to do.
+        sys.stderr.close()
+        sys.exit(0)
+    except MemoryError:
+        _fail("the machine has no memory left; set a smaller agent_params.replay_memory", 1)

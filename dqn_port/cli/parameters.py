@@ -1,0 +1,39 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+args_option = click.option(
+    "--args",
+    "args_file",
+    type=click.Path(path_type=Path),
+    metavar="FILE.json",
+    help="Argument file; its keys are the Lua program's options.",
+)
+set_option = click.option(
+    "--set",
+    "assignments",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Set one option, seed=2 or agent_params.lr=0.001. May be repeated.",
+)
+lua_words_argument = click.argument(
+    "lua_words", nargs=-1, type=click.UNPROCESSED, metavar="[-- LUA WORDS]"
+)
+snapshot_argument = click.argument("snapshot", type=click.Path(path_type=Path))
+best_option = click.option(
+    "--best/--last", default=False, help="The network of the best evaluation, or the last one."
+)
+seed_option = click.option(
+    "--seed", type=int, default=1, show_default=True, help="Of the random numbers."
+)
+epsilon_option = click.option(
+    "--epsilon",
+    type=click.FloatRange(0, 1),
+    default=0.05,
+    show_default=True,
+    help="Probability of a random action.",
+)
