@@ -7,7 +7,7 @@ a run can stop and go on inside it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from dqn_port.interfaces import Agent, GameEnvironment, State
@@ -89,3 +89,18 @@ class Evaluation:
             screen, reward, terminal = self.env.next_random_game()
         state.seconds += self._clock() - started
         return screen, reward, terminal
+
+    def play(self, *, episodes: int | None = None, steps: int | None = None) -> Iterator[Episode]:
+        """Yield the finished episodes of an evaluation of so many episodes, or so many steps.
+
+        By steps it begins with a new game, as an evaluation in training does; by episodes every
+        one has its random start.
+        """
+        state = EvaluationState()
+        at = self.env.next_random_game() if steps is None else self.env.new_game()
+        yielded = 0
+        while (state.steps < steps) if steps is not None else (yielded < (episodes or 0)):
+            at = self.tick(at, state)
+            if len(state.episodes) > yielded:
+                yielded += 1
+                yield state.episodes[-1]

@@ -127,6 +127,9 @@ class Network(Protocol):
     def description(self) -> str:
         """Return the layers as Torch7 prints them."""
 
+    def flattened_size(self) -> int | None:
+        """Return how many features the convolutions give; None without convolutions."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkArgs:

@@ -378,10 +378,17 @@ def lua_truth(value: Any) -> bool:
 
 def shown_value(value: Any) -> str:
     """Return a value as Lua would write it: tables as constructors."""
-    if isinstance(value, dict):
-        return "{" + format_table(value) + "}"
-    if isinstance(value, list):
-        return "{" + ",".join(map(shown_value, value)) + "}"
+    if isinstance(value, dict | list):
+        return "{" + format_table(_lua_arrays(value)) + "}"
     if isinstance(value, bool):
         return str(value).lower()
     return str(value)
+
+
+def _lua_arrays(value: Any) -> Any:
+    """Return a value with every list as Lua's table of 1..n."""
+    if isinstance(value, list):
+        return {i: _lua_arrays(entry) for i, entry in enumerate(value, start=1)}
+    if isinstance(value, dict):
+        return {key: _lua_arrays(entry) for key, entry in value.items()}
+    return value

@@ -57,14 +57,3 @@ def create_network(
     network = Sequential(layers)
     network.reset(generator)
     return network
-
-
-def flattened_size(network: Sequential) -> int | None:
-    """Return how many features the convolutions give, if there are any."""
-    sizes = [
-        layer.size[0]
-        for layer in network.layers
-        if isinstance(layer, Reshape) and len(layer.size) == 1
-    ]
-    convolutions = any(isinstance(layer, SpatialConvolution) for layer in network.layers)
-    return sizes[0] if convolutions and sizes else None

@@ -156,6 +156,13 @@ class Sequential:
         rows = [f"  ({i}): {layer}" for i, layer in enumerate(self.layers, start=1)]
         return "\n".join(["nn.Sequential {", f"  [input -> {chain} -> output]", *rows, "}"])
 
+    def flattened_size(self) -> int | None:
+        """Return how many features the convolutions give; None without convolutions."""
+        flat = [layer.size[0] for layer in self.layers
+                if isinstance(layer, Reshape) and len(layer.size) == 1]  # fmt: skip
+        convolutions = any(isinstance(layer, SpatialConvolution) for layer in self.layers)
+        return flat[0] if convolutions and flat else None
+
     def __repr__(self) -> str:
         return self.description()
 

@@ -1,0 +1,138 @@
+"""``dqn-port evaluate``."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dqn_port.assemble import setup_to_play
+from dqn_port.cli.parameters import best_option, epsilon_option, seed_option, snapshot_argument
+from dqn_port.errors import UsageError
+from dqn_port.evaluate import Episode, Evaluation
+from dqn_port.exports.nature_scores import MAX_FRAMES, nature_scores
+from dqn_port.snapshot import write_whole
+
+_DEFAULT_EPISODES = 10
+
+
+@click.command()
+@snapshot_argument
+@best_option
+@click.option(
+    "--episodes",
+    type=click.IntRange(min=1),
+    help=f"Play so many episodes.  [default: {_DEFAULT_EPISODES}]",
+)
+@click.option(
+    "--steps", type=click.IntRange(min=1), help="Play so many agent steps, as in training, instead."
+)
+@epsilon_option
+@seed_option
+@click.option(
+    "--max-frames",
+    type=click.IntRange(min=0),
+    default=MAX_FRAMES,
+    show_default=True,
+    help="End an episode after so many emulator frames; 0: only the game ends it. "
+    "The default is the paper's 5 minutes.",
+)
+@click.option("--threads", type=click.IntRange(min=1), default=1, help="CPU threads.")
+@click.option(
+    "--json",
+    "json_file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Also write the results to FILE.",
+)
+def evaluate(
+    snapshot: Path,
+    best: bool,
+    episodes: int | None,
+    steps: int | None,
+    epsilon: float,
+    seed: int,
+    max_frames: int,
+    threads: int,
+    json_file: Path | None,
+) -> None:
+    """Play a snapshot's network without learning, and show its scores.
+
+    \b
+    dqn-port evaluate artifacts/pong_quick/pong_quick.pt --best --episodes 5
+    """
+    if episodes is not None and steps is not None:
+        raise UsageError("--episodes, --steps: expected one of them, got both")
+    ready, saved = setup_to_play(
+        snapshot, best=best, seed=seed, assignments=[f"threads={threads}", "gpu=-1"]
+    )
+    actrep, game = ready.opt.actrep, ready.opt.env
+    evaluation = Evaluation(
+        ready.env,
+        ready.agent,
+        epsilon=epsilon,
+        max_episode_steps=max(1, max_frames // actrep) if max_frames else None,
+    )
+    which = "best" if best and saved.has_best else "last"
+    click.echo(f"{game}: the {which} network of {snapshot}, ε {epsilon:g}, seed {seed}")
+    if best and not saved.has_best:
+        click.echo("No evaluation was made in training, so there is no best network.")
+    click.echo("")
+    click.echo("episode      score    steps    frames")
+    played: list[Episode] = []
+    many = (episodes or _DEFAULT_EPISODES) if steps is None else None
+    for episode in evaluation.play(episodes=many, steps=steps):
+        played.append(episode)
+        note = f"  cut at {max_frames:,} frames" if episode.cut else ""
+        click.echo(
+            f"{len(played):7d} {episode.reward:10g} {episode.steps:8,d} "
+            f"{episode.steps * actrep:9,d}{note}"
+        )
+    results = _results(played)
+    scores = nature_scores().get(game)
+    click.echo("")
+    if played:
+        click.echo(
+            f"mean {results['mean']:.2f} ± {results['std']:.2f} (standard deviation), "
+            f"max {results['max']:g}, {len(played)} episodes"
+        )
+    else:
+        click.echo("No episode ended: play more steps.")
+    if scores is not None:
+        click.echo(
+            f"to compare: random {scores.random:g}, human {scores.human:g}, "
+            f"DQN of the paper {scores.dqn_mean:g} ± {scores.dqn_std:g} (Mnih et al. 2015)"
+        )
+        if played:
+            share = scores.human_normalised(results["mean"])
+            results["human_normalised"] = share
+            click.echo(f"human-normalised: {share:.1%} (0% random, 100% human)")
+    if json_file is not None:
+        table = {
+            "snapshot": str(snapshot),
+            "network": which,
+            "game": game,
+            "epsilon": epsilon,
+            "seed": seed,
+            "max_frames": max_frames,
+            **results,
+            "episodes": [vars(e) | {"frames": e.steps * actrep} for e in played],
+            "compare": vars(scores) if scores is not None else None,
+        }
+        text = json.dumps(table, indent=2) + "\n"
+        write_whole(json_file, lambda file: file.write(text.encode()))
+
+
+def _results(played: list[Episode]) -> dict[str, Any]:
+    """Return mean, sample standard deviation and maximum; None without an episode."""
+    rewards = [episode.reward for episode in played]
+    if not rewards:
+        return {"mean": None, "std": None, "max": None}
+    return {
+        "mean": statistics.fmean(rewards),
+        "std": statistics.stdev(rewards) if len(rewards) > 1 else 0.0,
+        "max": max(rewards),
+    }

@@ -1,0 +1,177 @@
+"""``dqn-port train``."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final
+
+import click
+
+from dqn_port.assemble import load_options, pick_device
+from dqn_port.cli.lines import lines_of
+from dqn_port.cli.parameters import args_option, lua_words_argument, set_option
+from dqn_port.cli.progress import ProgressBar
+from dqn_port.errors import ArgsError
+from dqn_port.exports.tensorboard import TensorboardWriter
+from dqn_port.options import Draft, Options
+from dqn_port.run import HISTORY, TENSORBOARD, Finished, Run, Started
+
+_DEVICE: Final = "auto, cpu, cuda or cuda:N"
+
+
+class _Terminated(BaseException):
+    """SIGTERM came."""
+
+
+def device_assignment(device: str) -> list[str]:
+    """Return the assignment of option gpu that ``--device`` stands for.
+
+    Raises:
+        ArgsError: it is none of auto, cpu, cuda, cuda:N.
+    """
+    name, _, index = device.partition(":")
+    if device == "auto":
+        return []
+    if device == "cpu":
+        return ["gpu=-1"]
+    if name == "cuda" and (not index or index.isdecimal()) and not device.endswith(":"):
+        return [f"gpu={int(index) + 1 if index else 0}"]
+    raise ArgsError(f"--device: expected {_DEVICE}, got '{device}'")
+
+
+@click.command(context_settings={"ignore_unknown_options": False})
+@args_option
+@set_option
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("artifacts"),
+    show_default=True,
+    metavar="DIR",
+    help="Folder of the runs; this one goes to DIR/NAME.",
+)
+@click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    metavar="auto|cpu|cuda|cuda:N",
+    help="Where the network is computed. auto: what option gpu says, the CPU where that is not "
+    "there.",
+)
+@click.option("--threads", type=int, metavar="N", help="CPU threads; sets option threads.")
+@click.option("--network", metavar="FILE", help="Start from a snapshot's network (or a name).")
+@click.option("--best", is_flag=True, help="Of a snapshot, take the best network.")
+@click.option("--overwrite", is_flag=True, help="Replace the run that stands in the folder.")
+@click.option("--tensorboard", is_flag=True, help="Also write TensorBoard files (an extra).")
+@click.option("--quiet", is_flag=True, help="Print nothing but faults.")
+@lua_words_argument
+def train(
+    args_file: Path | None,
+    assignments: tuple[str, ...],
+    out: Path,
+    device: str,
+    threads: int | None,
+    network: str | None,
+    best: bool,
+    overwrite: bool,
+    tensorboard: bool,
+    quiet: bool,
+    lua_words: tuple[str, ...],
+) -> None:
+    """Train an agent, as the original's train_agent did.
+
+    Options count in this order, the later the more: defaults, the argument file, the Lua words
+    after --, --set and the other flags.
+
+    \b
+    dqn-port train --args legacy_args/pong_quick.json
+    dqn-port train --args legacy_args/pong_quick.json --set seed=2 --set name=second
+    dqn-port train --args legacy_args/pong_quick.json -- -env breakout -steps 1000
+    """
+    assignments += tuple(device_assignment(device))
+    if threads is not None:
+        assignments += (f"threads={threads}",)
+    if network is not None:
+        assignments += (f"network={network}",)
+    if best:
+        assignments += ("agent_params.best=true",)
+    writer = TensorboardWriter(Path()) if tensorboard else None
+    draft = Draft()
+    opt = load_options(
+        args_file=args_file, lua_words=lua_words, assignments=assignments, draft=draft
+    )
+    for warning in draft.warnings:
+        click.echo(f"dqn-port: {warning}", err=True)
+    where = pick_device(opt, explicit=device.startswith("cuda"))
+    run = Run(opt, out)
+    standing = run.standing(overwrite=overwrite)
+    if standing == "finished":
+        if not quiet:
+            click.echo(f"{run.folder} is finished: nothing to do.")
+            _say_where(run)
+        return
+    if where.note:
+        click.echo(f"dqn-port: {where.note}", err=True)
+    if standing == "unfinished" and not quiet:
+        click.echo(f"{run.folder} was not finished: it begins anew.")
+    if writer is not None:
+        writer = TensorboardWriter(run.folder / TENSORBOARD)
+    _follow(run, opt, run.train(where.device), writer, quiet=quiet)
+
+
+def _follow(
+    run: Run, opt: Options, events: Any, writer: TensorboardWriter | None, *, quiet: bool
+) -> None:
+    """Show a training's events to its end."""
+    bar: ProgressBar | None = None
+    step = 0
+    previous = signal.signal(signal.SIGTERM, _on_sigterm)
+    try:
+        for event in events:
+            step = event.step
+            if isinstance(event, Started) and not quiet and sys.stderr.isatty():
+                bar = ProgressBar(opt, opt.agent_params["learn_start"])
+            if writer is not None:
+                writer.consume(event)
+            if quiet:
+                continue
+            for line in lines_of(event):
+                bar.write(line) if bar is not None else click.echo(line)
+            if bar is not None:
+                bar.consume(event)
+            if isinstance(event, Finished):
+                if bar is not None:
+                    bar.close()
+                _say_where(run)
+    except (KeyboardInterrupt, _Terminated) as stop:
+        if bar is not None:
+            bar.close()
+        path = run.snapshot_path if run.snapshot_path.exists() else None
+        saved = f"the last snapshot is {path}" if path else "no snapshot was saved yet"
+        click.echo(f"dqn-port: stopped at step {step:,} of {opt.steps:,}; {saved}", err=True)
+        sys.exit(143 if isinstance(stop, _Terminated) else 130)
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+        if bar is not None:
+            bar.close()
+        if writer is not None:
+            writer.close()
+
+
+def _on_sigterm(number: int, frame: FrameType | None) -> None:
+    raise _Terminated
+
+
+def _say_where(run: Run) -> None:
+    """Say where everything lies and what to try next."""
+    snapshot = run.snapshot_path
+    click.echo("")
+    click.echo(f"Snapshot:    {snapshot}")
+    click.echo(f"History:     {run.folder / HISTORY}")
+    click.echo(f"Arguments:   {run.folder / 'args.json'}")
+    click.echo("Try next:")
+    click.echo(f"  dqn-port evaluate {snapshot} --best --episodes 5")
+    click.echo(f"  dqn-port play {snapshot} --best --gif {run.folder / 'episode.gif'}")

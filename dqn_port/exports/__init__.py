@@ -1,0 +1,1 @@
+"""What a run's histories become: files for other programs."""

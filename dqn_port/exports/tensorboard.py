@@ -1,0 +1,59 @@
+"""Write the histories of a training for TensorBoard, an optional extra."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from dqn_port.errors import MissingLibraryError
+from dqn_port.train import EpisodeEnded, Evaluated, Event
+
+
+class TensorboardWriter:
+    """Consume a training's events into a folder of TensorBoard files."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open the files when the first event comes.
+
+        Raises:
+            MissingLibraryError: tensorboard is not installed.
+        """
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError as error:
+            raise MissingLibraryError(
+                "--tensorboard: expected the package tensorboard, which is not installed; "
+                "install the extra: pip install 'dqn-port[tensorboard]'"
+            ) from error
+        self._make: Any = SummaryWriter
+        self._folder = folder
+        self._writer: Any = None
+
+    def consume(self, event: Event) -> None:
+        """Take one event."""
+        if isinstance(event, EpisodeEnded):
+            self._add(event.step, {"training/episode_reward": event.reward})
+        elif isinstance(event, Evaluated):
+            self._add(
+                event.step,
+                {
+                    "evaluation/reward": event.reward,
+                    "evaluation/episodes": event.n_episodes,
+                    "validation/v": event.v,
+                    "validation/td_error": event.td,
+                    "training/lr": event.lr,
+                    "training/frames_per_second": event.training_rate,
+                },
+            )
+            self._writer.flush()
+
+    def _add(self, step: int, values: dict[str, float]) -> None:
+        if self._writer is None:
+            self._writer = self._make(log_dir=str(self._folder))
+        for name, value in values.items():
+            self._writer.add_scalar(name, value, step)
+
+    def close(self) -> None:
+        """Flush and close the files."""
+        if self._writer is not None:
+            self._writer.close()

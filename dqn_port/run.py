@@ -1,0 +1,284 @@
+"""A run's folder and what is written there while a training goes on.
+
+``artifacts/NAME/`` holds args.json (the options as they took effect), history.csv (one row an
+evaluation), the snapshot NAME.pt, and run.json, written last: with it the run is finished.
+"""
+
+from __future__ import annotations
+
+import csv
+import datetime
+import io
+import json
+import platform
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+
+from dqn_port import registry
+from dqn_port.assemble import Setup, setup
+from dqn_port.errors import RunFolderError
+from dqn_port.options import Options
+from dqn_port.snapshot import SUFFIX, network_to_table, save_snapshot, write_whole
+from dqn_port.train import Evaluated, Event, Saved, Training, TrainState
+
+ARGS: Final = "args.json"
+HISTORY: Final = "history.csv"
+FINISHED: Final = "run.json"
+TENSORBOARD: Final = "tensorboard"
+
+HISTORY_COLUMNS: Final = (
+    "step",
+    "frames",
+    "reward",
+    "episodes",
+    "rewards",
+    "v",
+    "td",
+    "qmax",
+    "epsilon",
+    "lr",
+    "training_seconds",
+    "training_rate",
+    "testing_seconds",
+    "testing_rate",
+    "best",
+)
+"""Of history.csv. Rates are in frames per second; times are those of the interval."""
+
+MEASURED_COLUMNS: Final = frozenset(
+    {"training_seconds", "training_rate", "testing_seconds", "testing_rate"}
+)
+"""What differs between two equal runs."""
+
+PACKAGES: Final = ("dqn-port", "torch", "numpy", "ale-py")
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that a run's numbers depend on."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            found[package] = "unknown"
+    return found
+
+
+@dataclass(frozen=True)
+class Started(Event):
+    """The training begins."""
+
+    setup: Setup
+    device: torch.device
+
+
+@dataclass(frozen=True)
+class Finished(Event):
+    """The training is finished and all is written."""
+
+    folder: Path
+
+
+class Run:
+    """One training and its folder."""
+
+    def __init__(self, opt: Options, out: Path) -> None:
+        """Look at the folder ``out``/NAME; nothing is written yet. ``opt`` is resolved."""
+        self.opt, self.folder = opt, out / opt.name
+        self._rows: list[dict[str, Any]] = []
+        self._rom: dict[str, str] = registry.find("framework", opt.framework).check(
+            opt.env, opt.game_path, opt.env_params
+        )
+
+    @property
+    def snapshot_path(self) -> Path:
+        """Where the snapshot is, if save_versions is 0; else where the last one is."""
+        return self.path_of_snapshot(self.opt.steps)
+
+    def path_of_snapshot(self, step: int) -> Path:
+        """Return where the snapshot of ``step`` goes. Lua: NAME.t7 or NAME_floor(step/v).t7."""
+        version = f"_{step // self.opt.save_versions}" if self.opt.save_versions > 0 else ""
+        return self.folder / f"{self.opt.name}{version}{SUFFIX}"
+
+    def standing(self, *, overwrite: bool = False) -> str:
+        """Return what the folder holds: "new", "unfinished" or "finished".
+
+        Raises:
+            RunFolderError: it holds other arguments (and not ``overwrite``), or no run at all.
+        """
+        if not self.folder.exists():
+            return "new"
+        path = self.folder / ARGS
+        if not self.folder.is_dir() or (not path.exists() and any(self.folder.iterdir())):
+            raise RunFolderError(
+                f"{self.folder}: expected a run's folder or nothing, got something else; "
+                "give another --out or --set name=…"
+            )
+        if overwrite or not path.exists():
+            return "new"
+        try:
+            there = json.loads(path.read_text())
+        except (OSError, ValueError) as error:
+            raise RunFolderError(
+                f"{path}: cannot be read: {error}; --overwrite replaces the run"
+            ) from error
+        differing = _differences(there, self.opt.to_json())
+        if differing:
+            raise RunFolderError(
+                f"{self.folder}: holds a run with other arguments ({differing}); "
+                "give another --set name=… or --out, or --overwrite to replace it"
+            )
+        return "finished" if (self.folder / FINISHED).exists() else "unfinished"
+
+    def begin(self) -> None:
+        """Make the folder, remove what an earlier run left there, and write args.json.
+
+        Raises:
+            RunFolderError: the folder cannot be written.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            # args.json last: as long as it stands, the folder is known as a run's.
+            stem = self.opt.name
+            stale = [p for p in self.folder.iterdir() if _is_ours(p.name, stem)]
+            for path in sorted(stale, key=lambda p: p.name == ARGS):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        except OSError as error:
+            raise RunFolderError(
+                f"{self.folder}: cannot be written: {error.strerror or error}; give another --out"
+            ) from error
+        self._write_json(ARGS, self.opt.to_json())
+        self._write_history()
+
+    def train(self, device: torch.device) -> Iterator[Event]:
+        """Set up, begin the folder anew, and yield the events of the training to its end.
+
+        Raises:
+            DqnPortError: see assemble.setup, begin, Training.tick.
+        """
+        ready = setup(self.opt, device=device)
+        self.begin()
+        training = Training(
+            ready.env, ready.agent, self.opt, save=lambda state: self.save(ready, state)
+        )
+        yield Started(0, ready, device)
+        for event in training.run():
+            if isinstance(event, Evaluated):
+                self._add_row(event)
+            yield event
+        self._finish(training.state, device)
+        yield Finished(training.state.step, self.folder)
+
+    def save(self, ready: Setup, state: TrainState) -> Path:
+        """Write the snapshot of now and return where."""
+        path = self.path_of_snapshot(state.step)
+        agent, best = ready.agent, state.best_network
+        with agent.slimmed() as slim:
+            table = {
+                "model": network_to_table(agent.network),
+                "best_model": None if best is None else network_to_table(best),
+                "agent": slim.fields(),
+                "histories": state.histories.to_table(),
+                "arguments": self.opt.to_json(),
+                "step": state.step,
+                "seed": self.opt.seed,
+                "versions": versions(),
+                **self._rom,
+            }
+        save_snapshot(path, table)
+        if self.opt.saveNetworkParams:
+            params = path.with_name(f"{path.stem}.params{SUFFIX}")
+            flat = {"network": agent.network.w.detach().cpu()}
+            write_whole(params, lambda file: torch.save(flat, file))
+        return path
+
+    def _add_row(self, event: Evaluated) -> None:
+        self._rows.append(
+            {
+                "step": event.step,
+                "frames": event.frames,
+                "reward": event.reward,
+                "episodes": event.n_episodes,
+                "rewards": event.n_rewards,
+                "v": event.v,
+                "td": event.td,
+                "qmax": event.qmax,
+                "epsilon": event.epsilon,
+                "lr": event.lr,
+                "training_seconds": round(event.training_seconds, 3),
+                "training_rate": round(event.training_rate, 1),
+                "testing_seconds": round(event.testing_seconds, 3),
+                "testing_rate": round(event.testing_rate, 1),
+                "best": int(event.is_best),
+            }
+        )
+        self._write_history()
+
+    def _write_history(self) -> None:
+        text = io.StringIO()
+        writer = csv.DictWriter(text, HISTORY_COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self._rows)
+        write_whole(self.folder / HISTORY, lambda file: file.write(text.getvalue().encode()))
+
+    def _finish(self, state: TrainState, device: torch.device) -> None:
+        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        self._write_json(
+            FINISHED,
+            {
+                "steps": state.step,
+                "evaluations": len(state.histories.reward_history),
+                "best_reward": max(state.histories.reward_history, default=None),
+                "training_seconds": round(
+                    state.histories.time_history[-1] + state.interval_seconds, 3
+                ),
+                "snapshot": self.path_of_snapshot(state.step).name,
+                "seed": self.opt.seed,
+                "device": str(device),
+                "threads": self.opt.threads,
+                "platform": f"{platform.system()} {platform.machine()}",
+                "versions": versions(),
+                "created": now,
+                **self._rom,
+            },
+        )
+
+    def _write_json(self, name: str, table: dict[str, Any]) -> None:
+        text = json.dumps(table, indent=2, ensure_ascii=False) + "\n"
+        write_whole(self.folder / name, lambda file: file.write(text.encode()))
+
+
+def _is_ours(name: str, stem: str) -> bool:
+    return name in (ARGS, HISTORY, FINISHED, TENSORBOARD) or (
+        name.removeprefix(".").startswith(stem) and name.endswith((SUFFIX, ".part"))
+    )
+
+
+def _differences(there: Any, here: dict[str, Any]) -> str:
+    """Name up to three options that differ, or return nothing."""
+    old, new = _flat(there), _flat(here)
+    paths = [path for path in sorted(old.keys() | new.keys()) if old.get(path) != new.get(path)]
+    shown = [f"{p}: {_short(old.get(p))} there, {_short(new.get(p))} here" for p in paths[:3]]
+    more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
+    return "; ".join(shown) + more
+
+
+def _flat(table: Any, prefix: str = "") -> dict[str, Any]:
+    if not isinstance(table, dict):
+        return {prefix or "args.json": table}
+    flat: dict[str, Any] = {}
+    for key, value in table.items():
+        path = f"{prefix}.{key}" if prefix else str(key)
+        flat |= _flat(value, path) if isinstance(value, dict) else {path: value}
+    return flat
+
+
+def _short(value: Any) -> str:
+    text = "nothing" if value is None else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 40 else text[:37] + "…"
