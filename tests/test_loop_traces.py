@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dqn_port.assemble import declared_params, setup
-from dqn_port.options import Draft, finish, read_lua_words
+from dqn_port.assemble import setup
 from dqn_port.train import Training
 from tests.golden_files import arrays, meta
+from tests.trace_options import options_of_trace
 
 DISCRETE = (
     "numSteps testing reward terminal ret lastAction greedy ndraw insertIndex numEntries "
@@ -22,14 +22,7 @@ class Recorder:
     """Play a trace's run through Training and note what the trace notes."""
 
     def __init__(self, group):
-        argv = meta(group)["argv"]
-        words = [argv[str(i)] for i in range(1, len(argv)) if str(i) in argv]
-        at = words.index("-game_path")
-        del words[at : at + 2]
-        draft = Draft()
-        read_lua_words(draft, words)
-        opt = finish(draft, declared_params(draft.values))
-        self.env, _, self.agent, self.opt = setup(opt)
+        self.env, _, self.agent, self.opt = setup(options_of_trace(group))
         self.columns = {name: [] for name in (*DISCRETE, "bestq", "ep", "lr", "r_max")}
         self.sample_index, self.best, self.weights = [], [], {}
         self.q = []

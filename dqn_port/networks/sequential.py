@@ -163,8 +163,19 @@ class Sequential:
         convolutions = any(isinstance(layer, SpatialConvolution) for layer in self.layers)
         return flat[0] if convolutions and flat else None
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The views of w would be saved as so many copies; the gradient is scratch.
+        return _from_flat, (self.layers, self.w)
+
     def __repr__(self) -> str:
         return self.description()
+
+
+def _from_flat(layers: tuple[Layer, ...], w: torch.Tensor) -> Sequential:
+    network = Sequential(layers, device=w.device)
+    with torch.no_grad():
+        network.w.copy_(w)
+    return network
 
 
 def from_modules_table(table: Any) -> Sequential:
