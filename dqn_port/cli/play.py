@@ -1,0 +1,57 @@
+"""``dqn-port play``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from dqn_port.assemble import setup_to_play
+from dqn_port.cli.parameters import best_option, epsilon_option, seed_option, snapshot_argument
+from dqn_port.tools.pictures import check_ending
+from dqn_port.tools.play import play_game, record_game
+
+
+@click.command()
+@snapshot_argument
+@click.option(
+    "--gif",
+    type=click.Path(path_type=Path),
+    metavar="FILE.gif",
+    help="Write the game as an animated GIF, a picture an agent step, in the game's own time.",
+)
+@best_option
+@seed_option
+@epsilon_option
+@click.option(
+    "--max-frames",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="End the game after so many emulator frames; 0: only the game ends it.",
+)
+def play(
+    snapshot: Path, gif: Path | None, best: bool, seed: int, epsilon: float, max_frames: int
+) -> None:
+    """Play one game with a snapshot's network, as the original's test_agent did.
+
+    \b
+    dqn-port play artifacts/pong_quick/pong_quick.pt --best --gif episode.gif
+    """
+    if gif is not None:
+        check_ending(gif, ".gif", "--gif")
+    ready, saved = setup_to_play(
+        snapshot, best=best, seed=seed, assignments=["threads=1", "gpu=-1"]
+    )
+    which = "best" if best and saved.has_best else "last"
+    click.echo(f"{ready.opt.env}: the {which} network of {snapshot}, ε {epsilon:g}, seed {seed}")
+    if best and not saved.has_best:
+        click.echo("No evaluation was made in training, so there is no best network.")
+    if gif is None:
+        played = play_game(ready, epsilon=epsilon, max_frames=max_frames)
+    else:
+        played = record_game(ready, gif, epsilon=epsilon, max_frames=max_frames)
+    note = f", cut at {max_frames:,} frames" if played.cut else ""
+    click.echo(f"score {played.score:g}, {played.steps:,} steps, {played.frames:,} frames{note}")
+    if gif is not None:
+        click.echo(f"{played.steps + 1:,} pictures: {gif}")

@@ -1,0 +1,60 @@
+"""``dqn-port screens``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from dqn_port.cli.parameters import args_option, lua_words_argument, set_option
+from dqn_port.options import Draft
+from dqn_port.tools.pictures import check_ending
+from dqn_port.tools.screens import MAX_SCREENS, options_to_watch, write_sheet
+
+
+@click.command()
+@args_option
+@click.option(
+    "-n",
+    "--screens",
+    "n_screens",
+    type=click.IntRange(1, MAX_SCREENS),
+    default=36,
+    show_default=True,
+    help="So many screens, one an agent step.",
+)
+@click.option(
+    "-o",
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("screens.png"),
+    show_default=True,
+    metavar="FILE.png",
+    help="The picture to write.",
+)
+@set_option
+@lua_words_argument
+def screens(
+    args_file: Path | None,
+    n_screens: int,
+    out: Path,
+    assignments: tuple[str, ...],
+    lua_words: tuple[str, ...],
+) -> None:
+    """Draw the first screens of a game, each beside what the agent sees of it.
+
+    The game is played by random actions, as training begins: with the action repeat, the pooling
+    and the random starts of the options. Option seed gives other actions.
+
+    \b
+    dqn-port screens --args legacy_args/pong_quick.json -n 36 -o sheet.png
+    """
+    check_ending(out, ".png", "--out")
+    draft = Draft()
+    opt = options_to_watch(
+        args_file=args_file, lua_words=lua_words, assignments=assignments, draft=draft
+    )
+    for warning in draft.warnings:
+        click.echo(f"dqn-port: {warning}", err=True)
+    write_sheet(opt, out, n_screens, args_file.name if args_file is not None else opt.name)
+    click.echo(f"{n_screens} screens of {opt.env}: {out}")
