@@ -1,0 +1,64 @@
+"""What the README shows works as it stands there."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import torch
+
+from dqn_port.cli.main import COMMANDS, LazyGroup
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+def test_the_python_example_runs_and_saves_a_slim_agent(tmp_path, monkeypatch, capsys):
+    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    code = code.replace('"legacy_args', f'"{ROOT}/legacy_args')
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "README.md", "exec"), {})
+    assert "nn.Linear(3136 -> 512)" in capsys.readouterr().out
+    agent = torch.load(tmp_path / "agent.pt", weights_only=False)
+    assert agent.num_steps == 100
+
+
+def test_every_command_of_the_readme_exists_with_its_options():
+    lines = re.findall(r"^dqn-port .*$", README, re.MULTILINE)
+    assert len(lines) >= 8
+    for line in lines:
+        words = shlex.split(line.split("  #")[0])[1:]
+        command = LazyGroup().get_command(None, words[0])
+        assert command is not None, line
+        if words[0] == "args":
+            command = command.commands[words[1]]
+        known = {option for param in command.params for option in (*param.opts, *param.secondary_opts)}
+        before_lua_words = words[: words.index("--")] if "--" in words else words
+        assert {word for word in before_lua_words if word.startswith("-")} <= known, line
+
+
+def test_every_path_and_test_that_the_pages_name_exists():
+    for page in (README, (ROOT / "docs" / "parts.md").read_text()):
+        for name in re.findall(r"`((?:tests|legacy_args|docs)/[\w/.]+)`", page):
+            assert (ROOT / name).exists(), name
+        for name in re.findall(r"\]\(((?!http|#)[^)]+)\)", page):
+            assert (ROOT / name).exists(), name
+    for name in re.findall(r"`((?:[\w]+/)*\w+\.py)`", README):
+        assert (ROOT / "dqn_port" / name).exists() or (ROOT / name).exists(), name
+
+
+@pytest.mark.parametrize("quirk", sorted(
+    (path, line)
+    for path in (ROOT / "dqn_port").rglob("*.py")
+    for line in re.findall(r"Lua quirk:.*?\(([^()]*tests[^()]*)\)", path.read_text(), re.DOTALL)
+), ids=lambda q: f"{q[0].stem}: {q[1]}"[:60])  # fmt: skip
+def test_the_test_that_a_quirk_names_exists(quirk):
+    path = ROOT / " ".join(quirk[1].split())
+    assert path.exists(), quirk[1]
+
+
+def test_every_command_is_in_the_readme():
+    for name in COMMANDS:
+        assert f"dqn-port {name}" in README
