@@ -37,6 +37,8 @@ REPLAY: Final = "TransitionTable"
 
 _BYTES_BESIDE_FRAME: Final = 6
 _SHOWN_INPUT: Final = 84
+_LONGEST_NAME: Final = 200
+"""Bytes; file systems allow 255, and what is written beside a file adds to its name."""
 
 
 class Setup(NamedTuple):
@@ -110,14 +112,19 @@ def resolve(opt: Options) -> Options:
     framework.check(opt.env, opt.game_path, opt.env_params)
     if "useRGB" in opt.env_params and not opt.env_params["useRGB"]:
         raise ArgsError("env_params.useRGB: expected true, got false; set it to true")
-    if any(c in opt.name for c in "/\\\0") or opt.name in (".", ".."):
-        raise ArgsError(f"name: expected the name of a folder without a path, got '{opt.name}'")
+    if "/" in opt.name or "\\" in opt.name or opt.name in (".", "..") or not opt.name.isprintable():
+        raise ArgsError(f"name: expected the name of a folder without a path, got {opt.name!r}")
+    if len(opt.name.encode()) > _LONGEST_NAME:
+        raise ArgsError(
+            f"name: expected at most {_LONGEST_NAME} bytes, got {len(opt.name.encode())}"
+        )
 
     state_dim = params.get("state_dim", preproc.state_dim)
     channels = params["hist_len"] * params["ncols"]
     input_dims = params.get("input_dims", [channels, _SHOWN_INPUT, _SHOWN_INPUT])
     if isinstance(input_dims, dict):
-        input_dims = [input_dims[key] for key in sorted(input_dims, key=float)]
+        by_key = {str(key): value for key, value in input_dims.items()}
+        input_dims = [by_key.get(str(i)) for i in range(1, len(by_key) + 1)]
     if not input_dims or not all(type(n) is int and n > 0 for n in input_dims):
         raise ArgsError(
             f"agent_params.input_dims: expected whole numbers above 0, got {input_dims}"
@@ -188,6 +195,17 @@ def _check_learning_start(opt: Options) -> None:
         raise ArgsError(
             f"eval_freq: expected not to divide learn_start + 1 = {learn_start + 1}, got "
             f"{opt.eval_freq}: that evaluation would come before the validation sample is drawn"
+        )
+
+
+def _check_history(opt: Options, recent_mem_size: int) -> None:
+    """Refuse a history of more frames than are held when learning starts."""
+    held = min(opt.agent_params["learn_start"] + 1, opt.agent_params["replay_memory"])
+    if opt.steps > opt.agent_params["learn_start"] and held < recent_mem_size + 2:
+        raise ArgsError(
+            f"agent_params.hist_len: expected states of at most {held - 2} steps, "
+            f"as learn_start and replay_memory are, got {recent_mem_size} (histType, histSpacing); "
+            "lower it or raise learn_start"
         )
 
 
@@ -278,14 +296,15 @@ def build_network(opt: Options, n_actions: int, generator: Generator) -> Network
     network = registry.find("saved network", table["class"])(table["modules"])
     try:
         with torch.no_grad():
-            n_values = network.forward(torch.zeros(1, math.prod(args.input_dims))).shape[1]
+            values = network.forward(torch.zeros(1, math.prod(args.input_dims)))
     except RuntimeError as error:
         raise SnapshotError(
             f"{name}: expected a network for states of {list(args.input_dims)}, got {error}"
         ) from error
-    if n_values != n_actions:
+    if values.shape != (1, n_actions):
         raise SnapshotError(
-            f"{name}: expected a network of {n_actions} actions for {opt.env}, got {n_values}"
+            f"{name}: expected a network of {n_actions} actions for {opt.env}, "
+            f"got {'x'.join(map(str, values.shape[1:]))}"
         )
     return network
 
@@ -323,6 +342,7 @@ def setup(opt: Options, *, device: torch.device | None = None) -> Setup:
         hist_spacing=params["histSpacing"],
         non_term_prob=params["nonTermProb"],
     )
+    _check_history(opt, transitions.recent_mem_size)
     agent_class = registry.find("agent", opt.agent)
     declared = {p.name: params.get(p.name) for p in agent_class.PARAMS}
     agent = agent_class(

@@ -112,6 +112,9 @@ class Network(Protocol):
     def clone(self) -> Network:
         """Return an independent copy."""
 
+    def to(self, device: torch.device) -> Network:
+        """Return a copy on ``device``."""
+
     def copy_from(self, other: Network) -> None:
         """Take over the parameters of ``other``."""
 
@@ -184,6 +187,7 @@ class Agent(Protocol):
     """What plays and learns. Lua: NeuralQLearner's face to train_agent."""
 
     num_steps: int
+    learn_start: int
     network: Network
     v_avg: float | None
     tderr_avg: float | None

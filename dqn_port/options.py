@@ -48,7 +48,7 @@ OPTIONS: Final = (
     _option("steps", "integer", 100_000, "to train", unit="agent steps", low=1),
     _option("eval_steps", "integer", 100_000, "of an evaluation", unit="agent steps", low=1),
     _option("verbose", "integer", 2, "1 or less: no description of the run at its start", low=0),
-    _option("threads", "integer", 1, "of the CPU's arithmetic", unit="threads", low=1),
+    _option("threads", "integer", 1, "of the CPU's arithmetic", unit="threads", low=1, high=1024),
     _option("gpu", "integer", -1, "-1: CPU; 0: the first CUDA device, or GPU_ID's; n: the n-th",
             low=-1),
 )  # fmt: skip
@@ -65,6 +65,9 @@ _NOTES: Final = "notes"
 """Key of an argument file for remarks; not an option."""
 _IGNORED: Final = "ignored"
 """Key of an args.json for what old arguments held and nothing reads."""
+_LUA_WORDS: Final = "Lua words"
+_DEEPEST: Final = 100
+"""Levels of JSON that are read; everything after may then recurse."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,14 +177,14 @@ def read_args_file(draft: Draft, path: Path) -> None:
             f"{path}: byte {error.start}: expected JSON in UTF-8, got other bytes"
         ) from error
     try:
-        table = json.loads(text, object_pairs_hook=_unique_keys)
+        table = _parse_json(text)
     except json.JSONDecodeError as error:
         raise ArgsError(
             f"{path}: line {error.lineno}, column {error.colno}: expected JSON, got a mistake: "
             f"{error.msg}"
         ) from error
-    except (ValueError, RecursionError) as error:
-        raise ArgsError(f"{path}: {error or 'nested too deep'}") from error
+    except ValueError as error:
+        raise ArgsError(f"{path}: {error}") from error
     if not isinstance(table, dict):
         raise ArgsError(f"{path}: expected a JSON object of options, got {_kind_of(table)}")
     draft.stem = path.stem
@@ -206,6 +209,25 @@ def read_args_table(draft: Draft, table: Mapping[str, Any], source: str) -> None
             draft.put_table(name, value, source)
         else:
             draft.put(name, value, source)
+
+
+def _parse_json(text: str) -> Any:
+    """Return what JSON says.
+
+    Raises:
+        ValueError: it is no JSON, says a key twice in one object, or is nested too deep.
+    """
+    try:
+        value = json.loads(text, object_pairs_hook=_unique_keys)
+    except RecursionError as error:
+        raise ValueError(f"nested deeper than {_DEEPEST} levels") from error
+    level = [value]
+    for _ in range(_DEEPEST):
+        tables = [entry for entry in level if isinstance(entry, dict | list)]
+        level = [e for t in tables for e in (t.values() if isinstance(t, dict) else t)]
+    if level:
+        raise ValueError(f"nested deeper than {_DEEPEST} levels")
+    return value
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -234,10 +256,10 @@ def read_lua_words(draft: Draft, words: Sequence[str]) -> None:
     for name in result.given:
         value = result.values[name]
         if name in TABLES:
-            table = _lua_table(draft, name, str(value), "Lua words")
-            draft.put_table(name, table, "Lua words", lenient=True)
+            table = _lua_table(draft, name, str(value), _LUA_WORDS)
+            draft.put_table(name, table, _LUA_WORDS, lenient=True)
         else:
-            draft.put(name, value, "Lua words", lenient=True)
+            draft.put(name, value, _LUA_WORDS, lenient=True)
 
 
 def read_set(draft: Draft, assignments: Iterable[str]) -> None:
@@ -253,11 +275,11 @@ def read_set(draft: Draft, assignments: Iterable[str]) -> None:
                 f"--set {assignment}: expected key=value, such as agent_params.lr=0.001"
             )
         try:
-            value = json.loads(text)
-        except (ValueError, RecursionError):
+            value = _parse_json(text)
+        except ValueError:
             value = text
         param = _BY_NAME.get(path)
-        if param is not None and param.kind == "string":
+        if param is not None and param.kind == "string" and not isinstance(value, str):
             value = text
         if path in TABLES:
             if isinstance(value, str):
@@ -289,7 +311,7 @@ def finish(draft: Draft, declared: Mapping[str, Sequence[Param]]) -> Options:
         source = draft.sources[path]
         param = known.get(path)
         if path in KNOWN_AND_IGNORED or (param is None and path in draft.lenient):
-            if path not in KNOWN_AND_IGNORED and not source.endswith(".json"):
+            if path not in KNOWN_AND_IGNORED and source == _LUA_WORDS:
                 draft.warnings.append(
                     f"{source}: {path}: no such key{near_match(path, known)}; ignored, as in Lua"
                 )
@@ -314,9 +336,12 @@ def finish(draft: Draft, declared: Mapping[str, Sequence[Param]]) -> Options:
                 full[p.name] = full[p.default_from]
         return {name: value for name, value in full.items() if value is not None}
 
-    top = {o.name: values.get(o.name, o.default) for o in OPTIONS if o.kind != "table"}
+    top: dict[str, Any] = {
+        o.name: values.get(o.name, o.default) for o in OPTIONS if o.kind != "table"
+    }
     top["name"] = top["name"] or draft.stem or top["env"]
-    return Options(**top, **{table: of(table) for table in TABLES}, ignored=ignored)
+    tables: dict[str, Any] = {table: of(table) for table in TABLES}
+    return Options(**top, **tables, ignored=ignored)
 
 
 def checked(param: Param, value: Any, where: str) -> Any:
@@ -330,12 +355,12 @@ def checked(param: Param, value: Any, where: str) -> Any:
         "integer": "a whole number",
         "boolean": "true or false",
         "string": "a string",
+        "truth": "true, false or a number",
         "table": "a list or an object",
     }.get(param.kind)
     result = value
     if param.kind in ("number", "integer"):
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not number or not math.isfinite(value):
+        if isinstance(value, bool) or not _is_finite(value):
             raise ArgsError(f"{where}: expected {expected}, got {_shown(value)}")
         if param.kind == "integer":
             if value != int(value) or abs(value) >= 2**53:
@@ -352,12 +377,32 @@ def checked(param: Param, value: Any, where: str) -> Any:
         types = {"boolean": bool, "string": str, "table": (dict, list)}[param.kind]
         if not isinstance(value, types):  # type: ignore[arg-type]
             raise ArgsError(f"{where}: expected {expected}, got {_shown(value)}")
+        if param.kind == "string" and not _is_text(value):
+            raise ArgsError(f"{where}: expected text that UTF-8 can hold, got {value!a}")
+    elif param.kind == "truth" and not _is_finite(value):
+        raise ArgsError(f"{where}: expected {expected}, got {_shown(value)}")
     if param.choices and value not in param.choices:
         raise ArgsError(
             f"{where}: expected one of {', '.join(param.choices)}, got '{value}'"
             f"{near_match(str(value), param.choices)}"
         )
     return result
+
+
+def _is_finite(value: Any) -> bool:
+    """Tell whether ``value`` is a number, or a boolean, that a double can hold."""
+    try:
+        return isinstance(value, int | float) and math.isfinite(value)
+    except OverflowError:
+        return False
+
+
+def _is_text(value: str) -> bool:
+    """Tell whether ``value`` can be a file's name and stand in a file."""
+    try:
+        return b"\0" not in value.encode()
+    except UnicodeEncodeError:
+        return False
 
 
 def _shown(value: Any) -> str:

@@ -11,6 +11,7 @@ import datetime
 import io
 import json
 import platform
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from dqn_port.assemble import Setup, setup
 from dqn_port.errors import RunFolderError
 from dqn_port.options import Options
 from dqn_port.snapshot import SUFFIX, network_to_table, save_snapshot, write_whole
-from dqn_port.train import Evaluated, Event, Saved, Training, TrainState
+from dqn_port.train import Evaluated, Event, Training, TrainState
 
 ARGS: Final = "args.json"
 HISTORY: Final = "history.csv"
@@ -91,6 +92,8 @@ class Run:
     def __init__(self, opt: Options, out: Path) -> None:
         """Look at the folder ``out``/NAME; nothing is written yet. ``opt`` is resolved."""
         self.opt, self.folder = opt, out / opt.name
+        self.last_snapshot: Path | None = None
+        """The last snapshot that this run has saved."""
         self._rows: list[dict[str, Any]] = []
         self._rom: dict[str, str] = registry.find("framework", opt.framework).check(
             opt.env, opt.game_path, opt.env_params
@@ -98,7 +101,7 @@ class Run:
 
     @property
     def snapshot_path(self) -> Path:
-        """Where the snapshot is, if save_versions is 0; else where the last one is."""
+        """Where the snapshot of a finished run is, the last one with save_versions."""
         return self.path_of_snapshot(self.opt.steps)
 
     def path_of_snapshot(self, step: int) -> Path:
@@ -112,19 +115,24 @@ class Run:
         Raises:
             RunFolderError: it holds other arguments (and not ``overwrite``), or no run at all.
         """
-        if not self.folder.exists():
-            return "new"
         path = self.folder / ARGS
-        if not self.folder.is_dir() or (not path.exists() and any(self.folder.iterdir())):
-            raise RunFolderError(
-                f"{self.folder}: expected a run's folder or nothing, got something else; "
-                "give another --out or --set name=…"
-            )
-        if overwrite or not path.exists():
-            return "new"
         try:
-            there = json.loads(path.read_text())
-        except (OSError, ValueError) as error:
+            if not self.folder.exists():
+                return "new"
+            if not self.folder.is_dir() or (not path.exists() and any(self.folder.iterdir())):
+                raise RunFolderError(
+                    f"{self.folder}: expected a run's folder or nothing, got something else; "
+                    "give another --out or --set name=…"
+                )
+            if overwrite or not path.exists():
+                return "new"
+        except OSError as error:
+            raise RunFolderError(
+                f"{self.folder}: cannot be read: {error.strerror or error}; give another --out"
+            ) from error
+        try:
+            there = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
             raise RunFolderError(
                 f"{path}: cannot be read: {error}; --overwrite replaces the run"
             ) from error
@@ -144,10 +152,8 @@ class Run:
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            # args.json last: as long as it stands, the folder is known as a run's.
-            stem = self.opt.name
-            stale = [p for p in self.folder.iterdir() if _is_ours(p.name, stem)]
-            for path in sorted(stale, key=lambda p: p.name == ARGS):
+            # args.json is replaced, never away: with it the folder is known as a run's.
+            for path in [p for p in self.folder.iterdir() if _is_stale(p.name, self.opt.name)]:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
         except OSError as error:
             raise RunFolderError(
@@ -192,6 +198,7 @@ class Run:
                 **self._rom,
             }
         save_snapshot(path, table)
+        self.last_snapshot = path
         if self.opt.saveNetworkParams:
             params = path.with_name(f"{path.stem}.params{SUFFIX}")
             flat = {"network": agent.network.w.detach().cpu()}
@@ -251,22 +258,31 @@ class Run:
 
     def _write_json(self, name: str, table: dict[str, Any]) -> None:
         text = json.dumps(table, indent=2, ensure_ascii=False) + "\n"
-        write_whole(self.folder / name, lambda file: file.write(text.encode()))
+        # A lone surrogate, of an old argument's stray byte, is written as JSON's escape.
+        content = text.encode("utf-8", "backslashreplace")
+        write_whole(self.folder / name, lambda file: file.write(content))
 
 
-def _is_ours(name: str, stem: str) -> bool:
-    return name in (ARGS, HISTORY, FINISHED, TENSORBOARD) or (
-        name.removeprefix(".").startswith(stem) and name.endswith((SUFFIX, ".part"))
-    )
+def _is_stale(name: str, stem: str) -> bool:
+    """Tell whether a run named ``stem`` has written the file ``name``, args.json left out."""
+    snapshot = rf"{re.escape(stem)}(_\d+)?(\.params)?{re.escape(SUFFIX)}"
+    names = "|".join([*map(re.escape, (HISTORY, FINISHED, TENSORBOARD)), snapshot])
+    part = rf"\.({names}|{re.escape(ARGS)})\.\w+\.part"
+    return re.fullmatch(f"{names}|{part}", name) is not None
 
 
 def _differences(there: Any, here: dict[str, Any]) -> str:
     """Name up to three options that differ, or return nothing."""
     old, new = _flat(there), _flat(here)
-    paths = [path for path in sorted(old.keys() | new.keys()) if old.get(path) != new.get(path)]
+    paths = [p for p in sorted(old.keys() | new.keys()) if not _same(old.get(p), new.get(p))]
     shown = [f"{p}: {_short(old.get(p))} there, {_short(new.get(p))} here" for p in paths[:3]]
     more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
     return "; ".join(shown) + more
+
+
+def _same(old: Any, new: Any) -> bool:
+    """Tell whether two values are equal; NaN, which old arguments may hold, is so to itself."""
+    return bool(old == new) or json.dumps(old) == json.dumps(new)
 
 
 def _flat(table: Any, prefix: str = "") -> dict[str, Any]:

@@ -5,9 +5,9 @@ The file is read with ``torch.load(weights_only=True)``: it holds tensors and pl
 
 from __future__ import annotations
 
+import errno
 import io
 import os
-import pickle
 import tempfile
 import zipfile
 from collections.abc import Callable
@@ -37,14 +37,20 @@ def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """
     beside = None
     try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        # What a link points to is written; a device or a folder is never replaced.
+        target = path.resolve()
+        if target.exists() and not target.is_file():
+            raise OSError(errno.EINVAL, "it is no file")
+        handle, name = tempfile.mkstemp(
+            dir=target.parent, prefix=f".{target.name}.", suffix=".part"
+        )
         beside = Path(name)
         with os.fdopen(handle, "wb") as file:
             write(file)
             file.flush()
             os.fsync(file.fileno())
         beside.chmod(0o644)
-        beside.replace(path)
+        beside.replace(target)
     except OSError as error:
         raise RunFolderError(
             f"{path}: cannot be written: {error.strerror or error}; what stood there is unharmed"
@@ -116,16 +122,25 @@ def load_snapshot(path: Path) -> Snapshot:
         table = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise SnapshotError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except (RuntimeError, pickle.UnpicklingError, zipfile.BadZipFile, EOFError, ValueError) as e:
+    except Exception as error:
+        # Damaged bytes make zipfile, pickle and torch raise whatever they come across.
         raise SnapshotError(
             f"{path}: expected a whole snapshot, got a damaged or other file: "
-            f"{(str(e).splitlines() or [type(e).__name__])[0]}"
-        ) from e
+            f"{(str(error).splitlines() or [type(error).__name__])[0]}"
+        ) from error
     if not isinstance(table, dict) or table.get("format") != FORMAT:
         raise SnapshotError(f"{path}: expected the format '{FORMAT}', got another file of torch")
     for key, types in _KEYS.items():
         if not isinstance(table.get(key), types):  # type: ignore[arg-type]
             raise SnapshotError(f"{path}: {key}: expected it in a snapshot, got nothing like it")
+    for key in ("model", "best_model"):
+        network = table[key]
+        if network is not None and not isinstance(network.get("class"), str):
+            raise SnapshotError(f"{path}: {key}.class: expected a name, got nothing like it")
+        if network is not None and not isinstance(network.get("modules"), list):
+            raise SnapshotError(f"{path}: {key}.modules: expected a list, got nothing like it")
+    if not all(isinstance(name, str) for name in table["arguments"]):
+        raise SnapshotError(f"{path}: arguments: expected options by name, got other keys")
     return Snapshot(path, table)
 
 

@@ -74,7 +74,9 @@ def test_opencv_and_prints_stand_only_where_they_belong(path):
     tree = ast.parse(path.read_text())
     at_top = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
     names = {alias.name for node in at_top for alias in node.names}
-    assert "cv2" not in names, "opencv-python is imported where it is used, so that it may be absent"
+    assert "cv2" not in names, (
+        "opencv-python is imported where it is used, so that it may be absent"
+    )
     if "cv2" in path.read_text():
         assert top in OPENCV_ONLY_IN
     calls = {n.func.id for n in ast.walk(tree) if isinstance(n, ast.Call)

@@ -12,10 +12,20 @@ from dqn_port.train import Training
 from tests.golden_files import arrays, meta
 from tests.trace_options import options_of_trace
 
-DISCRETE = (
-    "numSteps testing reward terminal ret lastAction greedy ndraw insertIndex numEntries "
-    "state_bytesum recent_sum"
-).split()
+DISCRETE = [
+    "numSteps",
+    "testing",
+    "reward",
+    "terminal",
+    "ret",
+    "lastAction",
+    "greedy",
+    "ndraw",
+    "insertIndex",
+    "numEntries",
+    "state_bytesum",
+    "recent_sum",
+]
 
 
 class Recorder:
@@ -58,7 +68,9 @@ class Recorder:
             "lastAction": agent.last_action + 1,
             "greedy": agent.greedy,
             "ndraw": agent.generator.n_draws - agent.network.w.numel(),
-            "insertIndex": 0 if table.num_entries == 0 else (table.insert_index - 1) % table.max_size + 1,
+            "insertIndex": 0
+            if table.num_entries == 0
+            else (table.insert_index - 1) % table.max_size + 1,
             "numEntries": table.num_entries,
             "state_bytesum": int(agent.last_state.sum()),
             "recent_sum": int(table.get_recent().sum()),
@@ -110,7 +122,11 @@ def test_the_run_is_the_originals_in_every_call(group):
             recorder.weights[num_steps], expected["w"][k], atol=1e-5, rtol=0, err_msg=str(num_steps)
         )
     agent = recorder.agent
-    for name, vector in (("g", agent.optimiser.g), ("g2", agent.optimiser.g2), ("dw", agent.network.dw)):
+    for name, vector in (
+        ("g", agent.optimiser.g),
+        ("g2", agent.optimiser.g2),
+        ("dw", agent.network.dw),
+    ):
         np.testing.assert_allclose(vector, expected[f"final_{name}"].reshape(-1), atol=1e-5, rtol=0)
 
     changes = meta(group)["best_network_changes"]

@@ -34,7 +34,9 @@ def test_every_command_of_the_readme_exists_with_its_options():
         assert command is not None, line
         if words[0] == "args":
             command = command.commands[words[1]]
-        known = {option for param in command.params for option in (*param.opts, *param.secondary_opts)}
+        known = {
+            option for param in command.params for option in (*param.opts, *param.secondary_opts)
+        }
         before_lua_words = words[: words.index("--")] if "--" in words else words
         assert {word for word in before_lua_words if word.startswith("-")} <= known, line
 

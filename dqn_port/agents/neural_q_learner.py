@@ -129,9 +129,7 @@ class NeuralQLearner:
         self.q_max = Q_MAX
         self.valid: Minibatch | None = None
         self.optimiser = CentredRmsprop(network.w)
-        self.target_network: Network | None = (
-            network.clone() if self.target_q is not None else None
-        )
+        self.target_network: Network | None = network.clone() if self.target_q is not None else None
 
     def preprocess(self, rawstate: Screen | NDArray[Any]) -> NDArray[np.uint8]:
         """Return the state that is stored: uint8 [D].
@@ -171,9 +169,7 @@ class NeuralQLearner:
         self.transitions.add_recent_state(state, term=terminal)
         if self.last_state is not None and not testing:
             assert self.last_action is not None
-            self.transitions.add(
-                self.last_state, self.last_action, reward, term=self.last_terminal
-            )
+            self.transitions.add(self.last_state, self.last_action, reward, term=self.last_terminal)
         if self.num_steps == self.learn_start + 1 and not testing:
             self.sample_validation_data()
 
@@ -325,7 +321,7 @@ class NeuralQLearner:
 
     @contextlib.contextmanager
     def slimmed(self) -> Iterator[NeuralQLearner]:
-        """Take the validation sample, the gradient and the optimiser's state out, then put them back.
+        """Take validation sample, gradient and optimiser out, then put them back.
 
         Lua: what train_agent does around torch.save.
         """

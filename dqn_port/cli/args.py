@@ -46,6 +46,9 @@ def show(
     \b
     dqn-port args show legacy_args/pong.json
     """
+    if file is not None and str(file).startswith("-"):
+        # Without a file, the first word after -- is taken for it.
+        file, lua_words = None, (str(file), *lua_words)
     draft = Draft()
     if file is not None:
         read_args_file(draft, file)

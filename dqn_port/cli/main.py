@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
+import io
 import sys
 import traceback
 from typing import Any, Final, NoReturn
@@ -59,40 +61,46 @@ def dqn_port(debug: bool) -> None:
     del debug
 
 
-def _fail(message: str, code: int) -> NoReturn:
-    if "--debug" in sys.argv[1:]:
+def _fail(message: str, code: int, *, debug: bool) -> NoReturn:
+    if debug:
         traceback.print_exc()
-    click.echo(f"dqn-port: error: {message}", err=True)
+    click.echo(f"dqn-port: error: {' '.join(message.splitlines())}", err=True)
     sys.exit(code)
 
 
 def main(argv: list[str] | None = None) -> None:
     """Run the program: exit code 0, 1 for a failure, 2 for usage, 130 when interrupted."""
+    words = sys.argv[1:] if argv is None else argv
+    fail = functools.partial(_fail, debug=words[:1] == ["--debug"])
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # ε or a file's name may be more than the terminal's encoding holds.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        result: Any = dqn_port.main(argv, prog_name="dqn-port", standalone_mode=False)
+        result: Any = dqn_port.main(words, prog_name="dqn-port", standalone_mode=False)
         sys.exit(result if isinstance(result, int) else 0)
     except LuaExit as stop:
         if stop.lua_exit_code == 0:
             click.echo(stop.help_text, nl=False)
             sys.exit(0)
-        _fail(str(stop), stop.exit_code)
+        fail(str(stop), stop.exit_code)
     except DqnPortError as error:
-        _fail(" ".join(str(error).split("\n")), error.exit_code)
+        fail(str(error), error.exit_code)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
         sys.exit(2)
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "dqn-port"
-        text = error.format_message().rstrip(".")
-        _fail(f"{text[:1].lower()}{text[1:]}; see `{command} --help`", 2)
+        text = error.format_message().rstrip(".").replace(". Did you mean", "; did you mean")
+        fail(f"{text[:1].lower()}{text[1:]}; see `{command} --help`", 2)
     except click.ClickException as error:
-        _fail(error.format_message(), error.exit_code)
+        fail(error.format_message(), error.exit_code)
     except (KeyboardInterrupt, click.Abort):
         click.echo("dqn-port: interrupted", err=True)
         sys.exit(130)
-    except BrokenPipeError:
-        # The reader of our output is gone, `dqn-port roms | head` say: nothing is left to do.
-        sys.stderr.close()
-        sys.exit(0)
+    except OSError as error:
+        # What names its file is told where it happens; this is the output, on a full disk say.
+        # A reader that has gone, `dqn-port roms | head`, ends the program inside click, with 1.
+        where = "the output" if error.filename is None else str(error.filename)
+        fail(f"{where}: {error.strerror or error}", 1)
     except MemoryError:
-        _fail("the machine has no memory left; set a smaller agent_params.replay_memory", 1)
+        fail("the machine has no memory left; set a smaller agent_params.replay_memory", 1)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import json
 import os
 import signal
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
@@ -63,38 +64,41 @@ def roms(games: tuple[str, ...], game_path: Path | None, as_json: bool) -> None:
     # An unknown name is found before anything is printed.
     for name in names:
         rom_path(name, folder)
-    found = look(names, folder)
-    if as_json:
-        click.echo(json.dumps([asdict(game) for game in found], indent=2))
-        return
-    width = max(map(len, names))
-    for game in found:
-        actions = ", ".join(
-            f"{number} {name}"
-            for number, name in zip(game.actions or (), game.action_names or (), strict=True)
-        )
-        line = f"{game.name:{width}}  {game.md5 or '-':32}  {game.state:2}  {actions}"
-        click.echo(line.rstrip())
+    # Closed, the helping processes end as soon as nobody reads on: `dqn-port roms | head`.
+    with contextlib.closing(look(names, folder)) as found:
+        if as_json:
+            click.echo(json.dumps([asdict(game) for game in found], indent=2))
+            return
+        width = max(map(len, names))
+        for game in found:
+            click.echo(_line(game, width))
 
 
-def look(names: Iterable[str], folder: str) -> Iterator[Game]:
+def _line(game: Game, width: int) -> str:
+    actions = ", ".join(
+        f"{number} {name}"
+        for number, name in zip(game.actions or (), game.action_names or (), strict=True)
+    )
+    return f"{game.name:{width}}  {game.md5 or '-':32}  {game.state:2}  {actions}".rstrip()
+
+
+def look(names: Iterable[str], folder: str) -> Generator[Game]:
     """Yield every game of ``names`` with the ROM found in ``folder``; empty: ale-py's."""
     states = {name: _state(name, folder) for name in names}
     good = [name for name, state in states.items() if state == _OK]
-    action_sets = _action_sets([rom_path(name, folder) for name in good])
     action_names = {int(a.value): label for label, a in Action.__members__.items()}
-    for name, state in states.items():
-        actions = None
-        if state == _OK:
-            minimal = next(action_sets)
-            actions = _xitari_actions().get(name, minimal)
-        yield Game(
-            name=name,
-            state=state,
-            md5=expected_md5s()[name] if state == _OK else None,
-            actions=actions,
-            action_names=None if actions is None else tuple(action_names[a] for a in actions),
-        )
+    with contextlib.closing(_action_sets([rom_path(name, folder) for name in good])) as minimal:
+        for name, state in states.items():
+            actions = next(minimal) if state == _OK else None
+            if actions is not None:
+                actions = _xitari_actions().get(name, actions)
+            yield Game(
+                name=name,
+                state=state,
+                md5=expected_md5s()[name] if state == _OK else None,
+                actions=actions,
+                action_names=None if actions is None else tuple(action_names[a] for a in actions),
+            )
 
 
 def _state(name: str, folder: str) -> str:
@@ -110,14 +114,14 @@ def _state(name: str, folder: str) -> str:
     return _OK if found == expected_md5s()[name] else f"other md5 {found}"
 
 
-def _xitari_actions() -> dict[str, Any]:
+def _xitari_actions() -> Mapping[str, tuple[int, ...]]:
     # Imported here because it brings torch along, which the helping processes need not wait for.
     from dqn_port.frameworks.alewrap.emulator import XITARI_ACTIONS
 
     return XITARI_ACTIONS
 
 
-def _action_sets(paths: list[Path]) -> Iterator[tuple[int, ...]]:
+def _action_sets(paths: list[Path]) -> Generator[tuple[int, ...]]:
     """Yield the minimal action set of every ROM, all checked.
 
     ale-py takes 70 ms to load one, almost all of it for colours of its own, and holds the
@@ -133,7 +137,7 @@ def _action_sets(paths: list[Path]) -> Iterator[tuple[int, ...]]:
         initargs=(signal.SIGINT, signal.SIG_IGN),
     )
     try:
-        yield from pool.map(_minimal_actions, paths, chunksize=4)
+        yield from pool.map(_minimal_actions, paths)
     finally:
         pool.shutdown(cancel_futures=True)
 

@@ -56,5 +56,5 @@ def screens(
     )
     for warning in draft.warnings:
         click.echo(f"dqn-port: {warning}", err=True)
-    write_sheet(opt, out, n_screens, args_file.name if args_file is not None else opt.name)
-    click.echo(f"{n_screens} screens of {opt.env}: {out}")
+    write_sheet(opt, out, n_screens, args_file)
+    click.echo(f"{n_screens} {'screen' if n_screens == 1 else 'screens'} of {opt.env}: {out}")

@@ -61,12 +61,14 @@ def device_assignment(device: str) -> list[str]:
     help="Where the network is computed. auto: what option gpu says, the CPU where that is not "
     "there.",
 )
-@click.option("--threads", type=int, metavar="N", help="CPU threads; sets option threads.")
+@click.option(
+    "--threads", type=click.IntRange(min=1), metavar="N", help="CPU threads; sets option threads."
+)
 @click.option("--network", metavar="FILE", help="Start from a snapshot's network (or a name).")
 @click.option("--best", is_flag=True, help="Of a snapshot, take the best network.")
 @click.option("--overwrite", is_flag=True, help="Replace the run that stands in the folder.")
 @click.option("--tensorboard", is_flag=True, help="Also write TensorBoard files (an extra).")
-@click.option("--quiet", is_flag=True, help="Print nothing but faults.")
+@click.option("--quiet", is_flag=True, help="Print nothing but warnings and faults.")
 @lua_words_argument
 def train(
     args_file: Path | None,
@@ -149,7 +151,7 @@ def _follow(
     except (KeyboardInterrupt, _Terminated) as stop:
         if bar is not None:
             bar.close()
-        path = run.snapshot_path if run.snapshot_path.exists() else None
+        path = run.last_snapshot
         saved = f"the last snapshot is {path}" if path else "no snapshot was saved yet"
         click.echo(f"dqn-port: stopped at step {step:,} of {opt.steps:,}; {saved}", err=True)
         sys.exit(143 if isinstance(stop, _Terminated) else 130)
@@ -162,6 +164,7 @@ def _follow(
 
 
 def _on_sigterm(number: int, frame: FrameType | None) -> None:
+    signal.signal(number, signal.SIG_IGN)
     raise _Terminated
 
 

@@ -33,7 +33,7 @@ GAMES: Final = {
 class ToyEmulator:
     """A paddle, a ball and three lives on a grid of cells. Positions are in cells."""
 
-    actions = (0, 1, _RIGHT, _LEFT)
+    actions: tuple[int, ...] = (0, 1, _RIGHT, _LEFT)
 
     def __init__(
         self,

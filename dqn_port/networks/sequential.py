@@ -61,7 +61,9 @@ class Sequential:
         for layer in self.layers:
             for shape in layer.shapes():
                 stdv = 1.0 / math.sqrt(layer.fan_in())
-                drawn.append(torch.from_numpy(generator.uniform_float(n_elements(shape), -stdv, stdv)))
+                drawn.append(
+                    torch.from_numpy(generator.uniform_float(n_elements(shape), -stdv, stdv))
+                )
         with torch.no_grad():
             self.w.copy_(torch.cat(drawn))
 

@@ -18,7 +18,7 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class _Axis:
-    """How one axis is resampled: out = (Σ weights[k] · x[taps[k]]) / total, summed in order of k."""
+    """How one axis is resampled: out = (Σ weights[k] · x[taps[k]]) / total, in order of k."""
 
     taps: tuple[NDArray[np.intp], ...]
     weights: tuple[Floats, ...]

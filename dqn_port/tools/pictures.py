@@ -69,7 +69,7 @@ def resize(picture: Picture, height: int, width: int) -> Picture:
     """Return ``picture`` in another size, every pixel the nearest one's."""
     rows = np.arange(height) * picture.shape[0] // height
     columns = np.arange(width) * picture.shape[1] // width
-    return picture[rows[:, None], columns]
+    return np.asarray(picture[rows[:, None], columns])
 
 
 def enlarge(picture: Picture, least_height: int) -> Picture:

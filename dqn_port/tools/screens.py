@@ -135,14 +135,17 @@ def watch(ready: Setup, n: int) -> Iterator[Cell]:
             at = env.next_random_game() if ready.opt.random_starts > 0 else env.new_game()
 
 
-def title(opt: Options, source: str) -> str:
-    """Return the sheet's first line; ``source`` says where the options came from."""
-    pool = opt.pool_frms
-    return (
-        f"{opt.env}   {source}   actrep {opt.actrep}   "
-        f"pool_frms {pool['type']} of {pool['size']}   "
-        f"random_starts {opt.random_starts}   seed {opt.seed}"
-    )
+def title(opt: Options, args_file: Path | None = None) -> str:
+    """Return the sheet's first line: the game and what shapes its screens."""
+    parts = [
+        opt.env,
+        *([] if args_file is None else [args_file.name]),
+        f"actrep {opt.actrep}",
+        f"pool_frms {opt.pool_frms['type']} of {opt.pool_frms['size']}",
+        f"random_starts {opt.random_starts}",
+        f"seed {opt.seed}",
+    ]
+    return "   ".join(parts)
 
 
 def sheet(cells: Sequence[Cell], heading: str) -> Picture:
@@ -151,8 +154,7 @@ def sheet(cells: Sequence[Cell], heading: str) -> Picture:
     Raises:
         MissingLibraryError: see pictures.opencv.
     """
-    pairs = [_pair(cell) for cell in cells]
-    height, width = pairs[0].shape[:2]
+    height, width = _pair(cells[0]).shape[:2]
     row, column = height + _LINE + _BETWEEN_CELLS, width + _BETWEEN_CELLS
     n_columns = min(len(cells), max(1, round(math.sqrt(_SHAPE * len(cells) * row / column))))
     n_rows = -(-len(cells) // n_columns)
@@ -172,9 +174,9 @@ def sheet(cells: Sequence[Cell], heading: str) -> Picture:
     picture[:] = _BACKGROUND
     _write(picture, heading, x=_MARGIN, y=_MARGIN, size=_TITLE_SIZE, colour=_TITLE)
     _write(picture, legend, x=_MARGIN, y=_MARGIN + _LINE, size=_TEXT_SIZE, colour=_TEXT)
-    for i, (cell, pair) in enumerate(zip(cells, pairs, strict=True)):
+    for i, cell in enumerate(cells):
         y, x = top + i // n_columns * row, _MARGIN + i % n_columns * column
-        picture[y : y + height, x : x + width] = pair
+        picture[y : y + height, x : x + width] = _pair(cell)
         _write(picture, cell.caption, x=x, y=y + height, size=_TEXT_SIZE, colour=cell.colour)
     return picture
 
@@ -202,12 +204,12 @@ def _write(picture: Picture, text: str, *, x: int, y: int, size: float, colour: 
     cv2.putText(picture, text, (x, foot), cv2.FONT_HERSHEY_SIMPLEX, size, colour, 1, cv2.LINE_AA)
 
 
-def write_sheet(opt: Options, path: Path, n: int, source: str) -> None:
-    """Play ``n`` screens and write their sheet; see options_to_watch and title.
+def write_sheet(opt: Options, path: Path, n: int, args_file: Path | None = None) -> None:
+    """Play ``n`` screens and write their sheet; ``opt``: see options_to_watch.
 
     Raises:
         DqnPortError: see assemble.setup, pictures.write_png.
     """
     opencv()
     ready = setup(opt, device=torch.device("cpu"))
-    write_png(path, sheet(list(watch(ready, n)), title(opt, source)))
+    write_png(path, sheet(list(watch(ready, n)), title(opt, args_file)))

@@ -66,7 +66,7 @@ class Generator:
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Go on from what ``get_state`` returned."""
-        inner = {"key": np.asarray(state["key"], dtype=np.uint32), "pos": int(state["pos"])}
+        inner: Any = {"key": np.asarray(state["key"], dtype=np.uint32), "pos": int(state["pos"])}
         self._bits.state = {"bit_generator": "MT19937", "state": inner}
         self._block = np.empty(0, dtype=np.uint32)
         self._block_start = self._bits.state

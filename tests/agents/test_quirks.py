@@ -170,11 +170,16 @@ def filled_agent():
 def test_slimmed_takes_the_big_fields_out_and_puts_them_back():
     agent = filled_agent()
     valid, optimiser, dw = agent.valid, agent.optimiser, agent.network.dw
-    with pytest.raises(RuntimeError, match="on the way"), agent.slimmed() as slim:
-        assert slim.valid is None
-        assert not hasattr(slim, "optimiser")
-        assert not hasattr(slim.network, "dw")
-        raise RuntimeError("on the way")
+    stopped = False
+    try:
+        with agent.slimmed() as slim:
+            assert slim.valid is None
+            assert not hasattr(slim, "optimiser")
+            assert not hasattr(slim.network, "dw")
+            raise KeyboardInterrupt
+    except KeyboardInterrupt:
+        stopped = True
+    assert stopped
     assert agent.valid is valid
     assert agent.optimiser is optimiser
     assert agent.network.dw is dw

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 
-from dqn_port.agents.neural_q_learner import NeuralQLearner
 from dqn_port.interfaces import Minibatch
 from tests.agents.building import make_agent
 from tests.golden_files import arrays, meta
@@ -49,7 +48,7 @@ def make_batch(u: int, n_batch: int, n_actions: int) -> Minibatch:
     )
 
 
-def stats(vector: torch.Tensor, agent: NeuralQLearner) -> np.ndarray:
+def stats(vector, agent):
     """Sum, sum of squares and largest absolute value of each parameter tensor: float64 [10, 3]."""
     rows, offset = [], 0
     for layer in agent.network.layers:

@@ -6,7 +6,9 @@ from dqn_port.frameworks.toyfw import ToyFramework
 from dqn_port.torch7.generator import Generator
 
 
-def make_toy(env="toyB", *, actrep=1, random_starts=0, pool_type="max", pool_size=2, generator=None):
+def make_toy(
+    env="toyB", *, actrep=1, random_starts=0, pool_type="max", pool_size=2, generator=None
+):
     return ToyFramework.make(
         env=env,
         game_path="",

@@ -23,9 +23,7 @@ NETS = meta("init")["nets"]
 def test_the_weights_are_the_originals_bit_for_bit_and_so_are_the_draws(net):
     generator = Generator(net["seed"])
     assert generator.random() == int(net["first_random"])
-    args = NetworkArgs(
-        n_actions=net["n_actions"], hist_len=4, ncols=1, input_dims=(4, 84, 84)
-    )
+    args = NetworkArgs(n_actions=net["n_actions"], hist_len=4, ncols=1, input_dims=(4, 84, 84))
     network = BUILDERS[net["network"]](args, generator)
     assert network.w.numel() == net["nparams"]
     assert hashlib.sha256(network.w.numpy().tobytes()).hexdigest() == net["sha256"]

@@ -40,9 +40,7 @@ def test_floats_and_stored_bytes_are_the_originals_bit_for_bit(screen):
     agent = make_agent({}, n_actions=4, network="net_small")
     stored = agent.preprocess(rgb)
     np.testing.assert_array_equal(stored, data[f"{screen}_byte"].reshape(-1))
-    np.testing.assert_array_equal(
-        stored / np.float32(255), data[f"{screen}_recent"].reshape(-1)
-    )
+    np.testing.assert_array_equal(stored / np.float32(255), data[f"{screen}_recent"].reshape(-1))
     rounded = np.rint(expected * 255).astype(np.uint8)
     assert (stored != rounded).any(), "bytes are truncated, not rounded"
 

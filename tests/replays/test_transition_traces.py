@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -155,11 +157,8 @@ def test_a_memory_of_terminals_only_is_given_up_instead_of_searched_for_ever(mon
 
 
 def test_an_unfilled_million_costs_no_memory_and_a_full_one_at_most_7_08_gb():
-    table = TransitionTable(
-        state_dim=7056, hist_len=4, max_size=1_000_000, generator=Generator(1)
-    )
+    table = TransitionTable(state_dim=7056, hist_len=4, max_size=1_000_000, generator=Generator(1))
     total = table.s.nbytes + table.a.nbytes + table.r.nbytes + table.t.nbytes
     assert total <= 7.08e9
-    with open("/proc/self/statm") as file:
-        resident = int(file.read().split()[1]) * 4096
+    resident = int(Path("/proc/self/statm").read_text().split()[1]) * 4096
     assert resident < 2e9

@@ -17,7 +17,7 @@ from dqn_port.frameworks.alewrap.roms import check_rom
 from dqn_port.interfaces import Param
 from dqn_port.torch7.generator import Generator
 
-XITARI_ACTIONS: Final = {"pong": (0, 3, 4)}
+XITARI_ACTIONS: Final[dict[str, tuple[int, ...]]] = {"pong": (0, 3, 4)}
 """The minimal action sets in which xitari differs from ale-py (golden xitari_reset.json)."""
 
 _FRAME_CAPS: Final = {"pong": 65_000}

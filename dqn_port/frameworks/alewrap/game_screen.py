@@ -78,7 +78,7 @@ class PooledScreen:
 
     def rgb(self) -> NDArray[np.float32]:
         """Return float32 [3, height, width], 0..1."""
-        colours = self.palette[self.frames] / np.float32(255)
+        colours = np.divide(self.palette[self.frames], 255, dtype=np.float32)
         return np.ascontiguousarray(_pool(colours, self.pool_type).transpose(2, 0, 1))
 
     def rgb_bytes(self) -> NDArray[np.uint8]:

@@ -1,0 +1,1 @@
+"""Luigi pipelines: one task a file, a base task that owns the paths. None is here yet."""
