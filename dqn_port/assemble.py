@@ -122,12 +122,13 @@ def resolve(opt: Options) -> Options:
     state_dim = params.get("state_dim", preproc.state_dim)
     channels = params["hist_len"] * params["ncols"]
     input_dims = params.get("input_dims", [channels, _SHOWN_INPUT, _SHOWN_INPUT])
+    given_dims = input_dims
     if isinstance(input_dims, dict):
         by_key = {str(key): value for key, value in input_dims.items()}
         input_dims = [by_key.get(str(i)) for i in range(1, len(by_key) + 1)]
     if not input_dims or not all(type(n) is int and n > 0 for n in input_dims):
         raise ArgsError(
-            f"agent_params.input_dims: expected whole numbers above 0, got {input_dims}"
+            f"agent_params.input_dims: expected whole numbers above 0, got {given_dims}"
         )
     if state_dim != preproc.state_dim:
         raise ArgsError(

@@ -313,12 +313,12 @@ def finish(draft: Draft, declared: Mapping[str, Sequence[Param]]) -> Options:
         if path in KNOWN_AND_IGNORED or (param is None and path in draft.lenient):
             if path not in KNOWN_AND_IGNORED and source == _LUA_WORDS:
                 draft.warnings.append(
-                    f"{source}: {path}: no such key{near_match(path, known)}; ignored, as in Lua"
+                    f"{source}: {path}: no such key{_near_key(path, known)}; ignored, as in Lua"
                 )
             ignored[path] = value
         elif param is None:
             raise ArgsError(
-                f"{source}: {path}: no such key{near_match(path, known)}; "
+                f"{source}: {path}: no such key{_near_key(path, known)}; "
                 "`dqn-port args show` lists all"
             )
         elif path not in TABLES and value is not None:
@@ -342,6 +342,14 @@ def finish(draft: Draft, declared: Mapping[str, Sequence[Param]]) -> Options:
     top["name"] = top["name"] or draft.stem or top["env"]
     tables: dict[str, Any] = {table: of(table) for table in TABLES}
     return Options(**top, **tables, ignored=ignored)
+
+
+def _near_key(path: str, known: Iterable[str]) -> str:
+    """Return near_match of a path: in a table, of its keys; else, first, of a table's same key."""
+    table, dot, key = path.rpartition(".")
+    if not dot:
+        return near_match(path, [p for p in known if p.endswith(f".{path}")] or known)
+    return near_match(key, [p.removeprefix(table + dot) for p in known if p.startswith(table + dot)])
 
 
 def checked(param: Param, value: Any, where: str) -> Any:

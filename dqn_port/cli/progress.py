@@ -14,25 +14,67 @@ from dqn_port.train import EpisodeEnded, Evaluated, Event, Ticked
 _WINDOW: Final = 2.0
 """Seconds over which frames/s is measured."""
 
+_PLAYING, _LEARNING, _EVALUATING = "playing", "learning", "evaluating"
+
+
+class RemainingTime:
+    """Estimate the time left: steps before learning, learning and evaluating cost differently."""
+
+    def __init__(self, opt: Options, learn_start: int) -> None:
+        evaluations = sum(
+            step > learn_start for step in range(opt.eval_freq, opt.steps + 1, opt.eval_freq)
+        )
+        self.left = {
+            _PLAYING: min(learn_start, opt.steps),
+            _LEARNING: max(opt.steps - learn_start, 0),
+            _EVALUATING: evaluations * opt.eval_steps,
+        }
+        self._seconds = dict.fromkeys(self.left, 0.0)
+        self._ticks = dict.fromkeys(self.left, 0)
+
+    @property
+    def total(self) -> int:
+        """All agent steps that are left, of evaluations too."""
+        return sum(self.left.values())
+
+    def tick(self, kind: str, seconds: float) -> None:
+        """Take one agent step and its time; later steps count more than early ones."""
+        if self._ticks[kind] == 2000:
+            self._ticks[kind] //= 2
+            self._seconds[kind] /= 2
+        self.left[kind] -= 1
+        self._seconds[kind] += seconds
+        self._ticks[kind] += 1
+
+    def seconds(self) -> float | None:
+        """Return the estimate; None while the cost of learning is not known."""
+        cost = {k: self._seconds[k] / self._ticks[k] for k in self.left if self._ticks[k] > 20}
+        # Until the first evaluation, its steps are taken to cost what those at random do.
+        cost.setdefault(_EVALUATING, 2 * cost.get(_PLAYING, 0.0))
+        if any(n > 0 and kind not in cost for kind, n in self.left.items()):
+            return None
+        return sum(max(n, 0) * cost[kind] for kind, n in self.left.items() if n > 0)
+
 
 class ProgressBar:
     """Show steps, frames, frames/s, ε, the last score and the remaining time."""
 
     def __init__(self, opt: Options, learn_start: int) -> None:
-        evaluations = sum(1 for s in range(opt.eval_freq, opt.steps + 1, opt.eval_freq)
-                          if s > learn_start)  # fmt: skip
-        self._opt = opt
+        self._opt, self._learn_start = opt, learn_start
+        self._remaining = RemainingTime(opt, learn_start)
         self._bar = tqdm(
-            total=opt.steps + evaluations * opt.eval_steps,
+            total=self._remaining.total,
             desc=opt.name,
-            bar_format="{desc} {percentage:3.0f}% |{bar}|{postfix} · {remaining} left",
+            # The unit is the only field that tqdm shows as it is.
+            bar_format="{desc} {percentage:3.0f}% |{bar:20}| {unit}",
+            unit="",
             file=sys.stderr,
             dynamic_ncols=True,
             mininterval=0.2,
-            smoothing=0.05,
         )
         self._score = ""
-        self._since, self._ticks, self._rate = time.perf_counter(), 0, 0.0
+        self._last = self._since = time.perf_counter()
+        self._ticks, self._rate = 0, 0.0
 
     def write(self, line: str) -> None:
         """Print a line above the bar."""
@@ -48,22 +90,31 @@ class ProgressBar:
             self._tick(event)
 
     def _tick(self, event: Ticked) -> None:
-        self._ticks += 1
         now = time.perf_counter()
+        if event.evaluation_step is not None:
+            kind = _EVALUATING
+        else:
+            kind = _PLAYING if event.step <= self._learn_start else _LEARNING
+        self._remaining.tick(kind, now - self._last)
+        self._last = now
+        self._ticks += 1
         if now - self._since >= _WINDOW or self._rate == 0:
             self._rate = self._ticks * self._opt.actrep / max(now - self._since, 1e-6)
             self._since, self._ticks = now, 0
+            self._bar.unit = self._text(event)
+        self._bar.update(1)
+
+    def _text(self, event: Ticked) -> str:
         if event.evaluation_step is None:
             what = f"step {event.step:,}/{self._opt.steps:,}"
         else:
             what = f"evaluation {event.evaluation_step:,}/{self._opt.eval_steps:,}"
-        frames = event.step * self._opt.actrep
-        self._bar.set_postfix_str(
-            f"{what} · {frames:,} frames · {self._rate:,.0f} frames/s · ε {event.ep:.2f}"
-            f"{self._score}",
-            refresh=False,
+        seconds = self._remaining.seconds()
+        left = "…" if seconds is None else tqdm.format_interval(seconds)
+        return (
+            f"{what} · {event.step * self._opt.actrep:,} frames · {self._rate:,.0f} frames/s · "
+            f"ε {event.ep:.2f}{self._score} · {left} left"
         )
-        self._bar.update(1)
 
     def close(self) -> None:
         """Leave the bar as it stands."""

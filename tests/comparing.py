@@ -1,0 +1,58 @@
+"""Compare what two runs left: all that was not measured must be the same, to the bit."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from dqn_port.run import FINISHED, HISTORY, MEASURED_COLUMNS
+from dqn_port.snapshot import load_snapshot
+
+MEASURED = frozenset({"created", "training_seconds", "time_history"})
+"""Of run.json and of snapshots."""
+
+
+def contents(folder: Path) -> dict[str, Any]:
+    """Return every file of a run's folder by name, without what was measured."""
+    return {
+        str(path.relative_to(folder)): _content(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def _content(path: Path) -> Any:
+    if path.name == HISTORY:
+        with path.open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        return [{k: v for k, v in row.items() if k not in MEASURED_COLUMNS} for row in rows]
+    if path.name == FINISHED:
+        return {k: v for k, v in json.loads(path.read_text()).items() if k not in MEASURED}
+    if path.name.endswith(".params.pt"):
+        return plain(torch.load(path, weights_only=True))
+    if path.suffix == ".pt":
+        return plain(load_snapshot(path).table)
+    return path.read_bytes()
+
+
+def plain(value: Any) -> Any:
+    """Return tables with every tensor as its type, shape and bytes, without measured times."""
+    if isinstance(value, torch.Tensor):
+        return str(value.dtype), tuple(value.shape), value.numpy().tobytes()
+    if isinstance(value, dict):
+        return {k: plain(v) for k, v in value.items() if k not in MEASURED}
+    if isinstance(value, list | tuple):
+        return [plain(entry) for entry in value]
+    return value
+
+
+def assert_same_runs(one: Path, other: Path) -> None:
+    """Assert that two folders hold the same run."""
+    left, right = contents(one), contents(other)
+    assert list(left) == list(right)
+    for name in left:
+        assert left[name] == right[name], name

@@ -1,0 +1,63 @@
+"""Run the program inside a test, and make a snapshot for it to play."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dqn_port.assemble import load_options, setup
+from dqn_port.cli.main import main
+from dqn_port.histories import Histories
+from dqn_port.snapshot import network_to_table, save_snapshot
+
+TOY_A = (
+    "framework=toyfw",
+    "env=toyA",
+    "agent=NeuralQLearner",
+    "actrep=4",
+    "agent_params.hist_len=4",
+    "agent_params.preproc=net_downsample_2x_full_y",
+    "agent_params.network=net_small",
+)
+TOY_B = (
+    "framework=toyfw",
+    "env=toyB",
+    "agent=NeuralQLearner",
+    "actrep=2",
+    "agent_params.preproc=preproc_toy",
+    "agent_params.network=net_toy_mlp",
+    "agent_params.input_dims=[100]",
+)
+
+
+def sets(assignments):
+    """Return the words of ``--set`` for every assignment."""
+    return [word for assignment in assignments for word in ("--set", assignment)]
+
+
+def run(capsys, *argv):
+    """Return (exit code, stdout, stderr) of ``dqn-port ARGV``."""
+    with pytest.raises(SystemExit) as stop:
+        main([str(word) for word in argv])
+    out = capsys.readouterr()
+    return stop.value.code, out.out, out.err
+
+
+def make_snapshot(path: Path, assignments, *, best_seed: int | None = None) -> Path:
+    """Save an untrained network; its best network, if any, is that of another seed."""
+    assignments = [*assignments, "agent_params.learn_start=600"]
+    ready = setup(load_options(assignments=assignments))
+    best = None
+    if best_seed is not None:
+        other = setup(load_options(assignments=[*assignments, f"seed={best_seed}"]))
+        best = network_to_table(other.agent.network)
+    table = {
+        "model": network_to_table(ready.agent.network),
+        "best_model": best,
+        "arguments": ready.opt.to_json(),
+        "histories": Histories().to_table(),
+        "step": 0,
+    }
+    save_snapshot(path, table)
+    return path
