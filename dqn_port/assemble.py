@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 import torch
 
 from dqn_port import registry
-from dqn_port.errors import ArgsError, DeviceError, MemoryNeedError, SnapshotError, UsageError
+from dqn_port.errors import ArgsError, DeviceError, MemoryNeedError, SnapshotError
 from dqn_port.interfaces import Agent, GameEnvironment, Network, NetworkArgs, Param
 from dqn_port.options import (
     Draft,
@@ -61,21 +61,24 @@ class Device:
 def declared_params(values: Mapping[str, Any]) -> dict[str, tuple[Param, ...]]:
     """Return the keys that each table option may hold, as its parts declare them.
 
-    ``values`` holds the options by path. Parts that cannot be found declare nothing here:
-    ``check`` refuses them.
+    ``values`` holds the options by path, not yet checked: what is no name declares nothing, and
+    ``finish`` refuses it.
+
+    Raises:
+        RegistryError: no part has that name; its keys cannot be told from mistakes.
     """
 
     def params(slot: str, name: Any, attribute: str) -> tuple[Param, ...]:
-        try:
-            return getattr(registry.find(slot, str(name)), attribute, ())
-        except UsageError:
+        if not isinstance(name, str) or not name or (slot == "network" and is_snapshot(name)):
             return ()
+        return getattr(registry.find(slot, name), attribute, ())
 
     framework = values.get("framework") or "alewrap"
     agent = params("agent", values.get("agent") or "NeuralQLearner", "PARAMS")
+    network = values.get("network") or values.get("agent_params.network")
     others = [
         *params("preproc", values.get("agent_params.preproc"), "PARAMS"),
-        *params("network", values.get("agent_params.network"), "PARAMS"),
+        *params("network", network, "PARAMS"),
         *params("replay", REPLAY, "PARAMS"),
     ]
     names = {param.name for param in agent}

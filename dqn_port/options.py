@@ -17,7 +17,8 @@ from typing import Any, Final
 from dqn_port.errors import ArgsError, LuaExit, near_match
 from dqn_port.interfaces import Param
 from dqn_port.torch7.cmdline import CmdLine
-from dqn_port.torch7.table_literal import format_table, parse_table
+from dqn_port.torch7.table_literal import parse_table
+from dqn_port.torch7.table_writer import format_table
 
 
 def _option(name: str, kind: str, default: Any, meaning: str, **more: Any) -> Param:
@@ -348,8 +349,11 @@ def _near_key(path: str, known: Iterable[str]) -> str:
     """Return near_match of a path: in a table, of its keys; else, first, of a table's same key."""
     table, dot, key = path.rpartition(".")
     if not dot:
-        return near_match(path, [p for p in known if p.endswith(f".{path}")] or known)
-    return near_match(key, [p.removeprefix(table + dot) for p in known if p.startswith(table + dot)])
+        same = [p for p in known if p.endswith(f".{path}")]
+        return f"; did you mean '{same[0]}'?" if same else near_match(path, known)
+    return near_match(
+        key, [p.removeprefix(table + dot) for p in known if p.startswith(table + dot)]
+    )
 
 
 def checked(param: Param, value: Any, where: str) -> Any:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from dqn_port.torch7.table_literal import tonumber
+from dqn_port.torch7.lua_number import tonumber
 
 OptionValue: TypeAlias = str | int | float | bool
 

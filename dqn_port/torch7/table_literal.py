@@ -1,4 +1,4 @@
-"""Read and write the inside of a Lua table constructor, such as ``lr=0.1,network="x"``.
+"""Read the inside of a Lua table constructor, such as ``lr=0.1,network="x"``.
 
 The text is parsed by hand and never run: no global, no call and no operator other than
 ``+ - * / % ^ ..`` is understood. Strings are Lua's byte strings shown as UTF-8, with
@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NoReturn, TypeAlias
 
 from dqn_port.errors import TableSyntaxError
+from dqn_port.torch7.lua_number import arithmetic, lua_number, tonumber
 
 LuaKey: TypeAlias = str | int | float
 LuaValue: TypeAlias = "str | int | float | bool | dict[LuaKey, LuaValue]"
@@ -23,7 +24,7 @@ LuaValue: TypeAlias = "str | int | float | bool | dict[LuaKey, LuaValue]"
 DEPTH_LIMIT = 100
 """Levels of braces, parentheses and operators within each other that are read."""
 
-_KEYWORDS = frozenset(
+KEYWORDS = frozenset(
     "and break do else elseif end false for function if in local nil not or repeat return "  # noqa: SIM905
     "then true until while".split()
 )
@@ -48,7 +49,6 @@ _UNARY = 8
 
 _BLANKS = re.compile(r"[ \t\n\v\f\r]*")
 _NAME = re.compile(r"[A-Za-z_\x80-\U0010ffff][0-9A-Za-z_\x80-\U0010ffff]*")
-_IDENTIFIER = re.compile(r"[A-Za-z_][0-9A-Za-z_]*")
 # As the lexer takes it, to be judged by tonumber: "1..2" is one malformed number.
 _NUMERAL = re.compile(
     r"(?=\.?[0-9])(?:0[xX](?:[pP][+-]|[.0-9A-Za-z_\x80-\U0010ffff])*"
@@ -58,12 +58,11 @@ _OPERATOR = re.compile(r"\.\.(?!\.)|-(?!-)|[+*/%^]")
 _LONG_OPEN = re.compile(r"\[(=*)\[(?:\r\n|\n\r|\r|\n)?")
 _LINE_END = re.compile(r"\r\n|\n\r|\r|\n")
 _PLAIN = re.compile(r"[^\\\"'\r\n]+")
-_UNENCODABLE = re.compile(r"[\ud800-\udc7f\udd00-\udfff]")
-_SPECIAL_IN_STRING = re.compile(r"[\x00-\x1f\"\\\x7f\udc80-\udcff]")
+UNENCODABLE = re.compile(r"[\ud800-\udc7f\udd00-\udfff]")
 _CODED_ESCAPE = re.compile(
     r"\\(?:(\r\n|\n\r|\r|\n)|([0-9]{1,3})|x([0-9A-Fa-f]{2})|u\{([0-9A-Fa-f]+)\})"
 )
-_ESCAPES = {
+ESCAPES = {
     "a": "\a",
     "b": "\b",
     "f": "\f",
@@ -75,17 +74,6 @@ _ESCAPES = {
     '"': '"',
     "'": "'",
 }
-_ESCAPE_OF = {value: "\\" + letter for letter, value in _ESCAPES.items() if letter != "'"}
-
-_NUMBER = re.compile(
-    r"[ \t\n\v\f\r]*([+-]?)("
-    r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:e[+-]?[0-9]+)?"
-    r"|0x(?:[0-9a-f]+(?:\.[0-9a-f]*)?|\.[0-9a-f]+)(?:p[+-]?[0-9]+)?"
-    r"|0b0*[01]{1,64}"
-    r"|inf(?:inity)?|nan"
-    r")[ \t\n\v\f\r]*",
-    re.ASCII | re.IGNORECASE,
-)
 
 
 @dataclass(frozen=True)
@@ -120,45 +108,6 @@ def parse_table(text: str) -> ParsedTable:
     table = _Parser(text).parse()
     names = sorted(_bare_names(table, ""))
     return ParsedTable(_plain(table), tuple((path, name) for _, path, name in names))
-
-
-def format_table(values: Mapping[LuaKey, LuaValue]) -> str:
-    """Write a table so that ``parse_table`` reads equal values back.
-
-    Raises:
-        TableSyntaxError: a key or value has no literal: another type, a NaN key, an
-            integer that is no double, or tables over ``DEPTH_LIMIT`` - 2 deep.
-    """
-    return _format_items(values, 0)
-
-
-def tonumber(text: str) -> int | float | None:
-    """Convert a string as LuaJIT's ``tonumber`` does; None where Lua gives nil.
-
-    Decimal with exponent, ``0x`` with fraction and ``p`` exponent, ``0b`` of up to 64
-    digits, ``inf``, ``infinity``, ``nan``, a sign, and blanks around it; no suffixes.
-    """
-    match = _NUMBER.fullmatch(text)
-    if match is None:
-        return None
-    sign, digits = match[1], match[2].lower()
-    if digits.startswith("0b"):
-        value = float(int(digits, 2))
-    elif digits.startswith("0x"):
-        try:
-            value = float.fromhex(digits)
-        except OverflowError:
-            value = math.inf
-    else:
-        value = float(digits)
-    return lua_number(-value if sign == "-" else value)
-
-
-def lua_number(value: float) -> int | float:
-    """Return a Lua double as int if it is integral, below 2**53 in size and not -0.0."""
-    if value.is_integer() and abs(value) < 2**53 and not (value == 0 and _negative(value)):
-        return int(value)
-    return value
 
 
 @dataclass(frozen=True)
@@ -197,7 +146,7 @@ class _Parser:
         self.depth = 0
 
     def parse(self) -> _Table:
-        broken = _UNENCODABLE.search(self.text)
+        broken = UNENCODABLE.search(self.text)
         if broken is not None:
             self.fail("characters that UTF-8 can hold", ascii(broken[0]), at=broken.start())
         self.text = _recode(self.text)
@@ -257,7 +206,7 @@ class _Parser:
                 value = _recode(self.string(value, start) + self.string(right, right_start))
             else:
                 left_number = self.number(value, start)
-                value = _arithmetic(match[0], left_number, self.number(right, right_start))
+                value = arithmetic(match[0], left_number, self.number(right, right_start))
 
     def operand(self) -> _Value | None:
         """Read one value, with the minus signs before it."""
@@ -298,7 +247,7 @@ class _Parser:
         if name in ("nil", "true", "false"):
             self.at = match.end()
             return None if name == "nil" else name == "true"
-        if name in _KEYWORDS:
+        if name in KEYWORDS:
             self.fail("a value", f"the Lua keyword '{name}'")
         if name in _GLOBALS:
             self.fail("a value written out", f"the Lua global '{name}'")
@@ -346,9 +295,9 @@ class _Parser:
 
     def escape(self) -> str:
         letter = self.text[self.at + 1 : self.at + 2]
-        if letter in _ESCAPES:
+        if letter in ESCAPES:
             self.at += 2
-            return _ESCAPES[letter]
+            return ESCAPES[letter]
         if letter == "z":
             self.at += 2
             self.skip_blanks()
@@ -374,7 +323,7 @@ class _Parser:
     def name_before_equals(self) -> str | None:
         """Take ``name =`` and return the name; take nothing where that is not what follows."""
         match = _NAME.match(self.text, self.at)
-        if match is None or match[0] in _KEYWORDS:
+        if match is None or match[0] in KEYWORDS:
             return None
         blanks = _BLANKS.match(self.text, match.end())
         assert blanks is not None
@@ -436,49 +385,6 @@ class _Parser:
         )
 
 
-def _arithmetic(operator: str, left: float, right: float) -> float:
-    match operator:
-        case "+":
-            return left + right
-        case "-":
-            return left - right
-        case "*":
-            return left * right
-        case "/":
-            return _divide(left, right)
-        case "%":
-            # a % b = a - floor(a / b) * b, so the result takes the sign of b
-            quotient = _divide(left, right)
-            if math.isfinite(quotient):
-                quotient = math.copysign(math.floor(quotient), quotient)
-            return left - quotient * right
-        case _:
-            return _power(left, right)
-
-
-def _divide(left: float, right: float) -> float:
-    if right != 0:
-        return left / right
-    if left == 0 or math.isnan(left):
-        return math.nan
-    return math.inf if _negative(left) == _negative(right) else -math.inf
-
-
-def _power(base: float, exponent: float) -> float:
-    try:
-        return math.pow(base, exponent)
-    except OverflowError:
-        infinite = True
-    except ValueError:  # zero to a negative power, or a negative base to a fraction
-        infinite = base == 0
-    odd = math.fmod(exponent, 2) != 0
-    return (-math.inf if odd and _negative(base) else math.inf) if infinite else math.nan
-
-
-def _negative(value: float) -> bool:
-    return math.copysign(1.0, value) < 0
-
-
 def _recode(text: str) -> str:
     """Join surrogate escapes that now form a UTF-8 character."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
@@ -530,73 +436,3 @@ def _excerpt(text: str, at: int) -> str:
     before = "…" if start else ""
     after = "…" if end < len(text) else ""
     return f"{before}{text[start:end]!r}{after}"
-
-
-def _format_items(values: Mapping[LuaKey, LuaValue], depth: int) -> str:
-    if depth > DEPTH_LIMIT - 2:
-        _fail_format(f"tables at most {DEPTH_LIMIT - 2} deep", "a deeper one")
-    heads = {key: _format_key(key) for key in values}
-    position = 1
-    while position in heads:
-        heads[position] = ""
-        position += 1
-    order = [*range(1, position), *(key for key, head in heads.items() if head)]
-    return ",".join(heads[key] + _format_value(values[key], depth) for key in order)
-
-
-def _format_key(key: object) -> str:
-    if isinstance(key, str) and _IDENTIFIER.fullmatch(key) and key not in _KEYWORDS:
-        return f"{key}="
-    if isinstance(key, str):
-        return f"[{_format_string(key)}]="
-    if isinstance(key, bool) or not isinstance(key, int | float) or math.isnan(key):
-        _fail_format("a string or number as key", _describe_python(key))
-    return f"[{_format_number(key)}]="
-
-
-def _format_value(value: object, depth: int) -> str:
-    match value:
-        case bool():
-            return "true" if value else "false"
-        case int() | float():
-            return _format_number(value)
-        case str():
-            return _format_string(value)
-        case Mapping():
-            return "{" + _format_items(value, depth + 1) + "}"
-    return _fail_format("a string, number, boolean or table", _describe_python(value))
-
-
-def _format_number(value: float) -> str:
-    try:
-        double = float(value)
-    except OverflowError:
-        double = math.nan
-    if double != value and isinstance(value, int):
-        _fail_format("a number that a double can hold", "an integer that none can")
-    if math.isnan(double):
-        return "0/0"
-    if math.isinf(double):
-        return "1/0" if double > 0 else "-1/0"
-    return repr(lua_number(double))
-
-
-def _format_string(text: str) -> str:
-    if _UNENCODABLE.search(text):
-        _fail_format("a string that UTF-8 can hold", ascii(text[:40]))
-    return '"' + _SPECIAL_IN_STRING.sub(_escaped, text) + '"'
-
-
-def _escaped(match: re.Match[str]) -> str:
-    character = match[0]
-    if character in _ESCAPE_OF:
-        return _ESCAPE_OF[character]
-    return f"\\{character.encode('utf-8', 'surrogateescape')[0]:03d}"
-
-
-def _describe_python(value: object) -> str:
-    return f"{value!r}" if isinstance(value, bool | float | None) else f"a {type(value).__name__}"
-
-
-def _fail_format(expected: str, got: str) -> NoReturn:
-    raise TableSyntaxError(f"no Lua table can be written: expected {expected}, got {got}")

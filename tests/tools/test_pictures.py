@@ -88,7 +88,7 @@ def test_a_picture_that_changes_nothing_still_counts(scratch):
 
 
 def test_of_too_many_colours_the_most_frequent_are_exact_and_the_others_near(scratch):
-    # Columns 1..255 hold 8 pixels each of the colours (c, c, c); 300 pixels are one off in blue.
+    # 256 grays fill a column each; in the first row every other pixel is one off in blue.
     picture = np.empty((12, 256, 3), dtype=np.uint8)
     picture[:] = np.arange(256, dtype=np.uint8)[None, :, None]
     picture[0, ::2, 2] ^= 1
@@ -114,7 +114,7 @@ def test_the_bytes_of_a_small_gif_are_those_of_the_format():
 
 def test_lzw_packs_runs_into_codes():
     # clear (4), 1, 6 = 11, 7 = 111 in 3 bits each; code 8 makes the end 4 bits wide: 5.
-    # From the right: 0101 111 110 001 100 → 1000 1100 and 1011 1111.
+    # From the right: 0101 111 110 001 100 → 10001100, 01011111.
     assert lzw(bytes([1] * 6), 2) == bytes([0b10001100, 0b01011111])
 
 

@@ -12,15 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dqn_port.errors import TableSyntaxError
-from dqn_port.torch7.table_literal import (
-    DEPTH_LIMIT,
-    LuaKey,
-    LuaValue,
-    ParsedTable,
-    format_table,
-    parse_table,
-    tonumber,
-)
+from dqn_port.torch7.lua_number import tonumber
+from dqn_port.torch7.table_literal import DEPTH_LIMIT, LuaKey, LuaValue, ParsedTable, parse_table
+from dqn_port.torch7.table_writer import format_table
 
 GOLDEN: list[dict[str, Any]] = json.loads(
     (Path(__file__).parents[1] / "golden" / "str_to_table.json").read_text()
