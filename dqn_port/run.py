@@ -25,7 +25,7 @@ from dqn_port import registry
 from dqn_port.assemble import Setup, setup
 from dqn_port.errors import RunFolderError
 from dqn_port.options import Options
-from dqn_port.snapshot import SUFFIX, network_to_table, save_snapshot, write_whole
+from dqn_port.snapshot import SUFFIX, network_to_table, save_snapshot, save_tensors, write_whole
 from dqn_port.train import Evaluated, Event, Training, TrainState
 
 ARGS: Final = "args.json"
@@ -201,8 +201,7 @@ class Run:
         self.last_snapshot = path
         if self.opt.saveNetworkParams:
             params = path.with_name(f"{path.stem}.params{SUFFIX}")
-            flat = {"network": agent.network.w.detach().cpu()}
-            write_whole(params, lambda file: torch.save(flat, file))
+            save_tensors(params, {"network": agent.network.w.detach().cpu()})
         return path
 
     def _add_row(self, event: Evaluated) -> None:

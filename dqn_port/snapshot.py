@@ -95,8 +95,18 @@ def save_snapshot(path: Path, table: dict[str, Any]) -> None:
     Raises:
         RunFolderError: see write_whole.
     """
+    save_tensors(path, {"format": FORMAT} | table)
+
+
+def save_tensors(path: Path, table: dict[str, Any]) -> None:
+    """Write a file of torch whole.
+
+    Raises:
+        RunFolderError: see write_whole.
+    """
+    # torch.save turns the fault of a full disk into one of its own, so it writes to memory.
     buffer = io.BytesIO()
-    torch.save({"format": FORMAT} | table, buffer)
+    torch.save(table, buffer)
     write_whole(path, lambda file: file.write(buffer.getbuffer()))
 
 

@@ -5,6 +5,9 @@ Lua: xitari's ALEInterface, as alewrap drives it.
 
 from __future__ import annotations
 
+import functools
+from dataclasses import dataclass
+from importlib import resources
 from typing import Any, Final
 
 import numpy as np
@@ -44,11 +47,43 @@ def palette() -> NDArray[np.uint8]:
     return colours
 
 
-class AleEmulator:
-    """An Atari 2600 game, frame by frame."""
+@dataclass(frozen=True)
+class XitariReset:
+    """What xitari showed right after it reset a game; ale-py's reset leaves other RAM."""
 
-    def __init__(self, env: str, game_path: str = "") -> None:
+    ram: NDArray[np.uint8]
+    """uint8 [128]."""
+    screen: NDArray[np.uint8]
+    """uint8 [210, 160], palette indices."""
+    lives: int
+
+
+@functools.cache
+def xitari_reset(env: str) -> XitariReset | None:
+    """Return the state after a reset of one of xitari's 58 games; None for another game.
+
+    It was the same after every reset (but of yars_revenge), and was recorded from xitari itself.
+    """
+    file = resources.files("dqn_port.frameworks.alewrap") / "xitari_reset.npz"
+    with file.open("rb") as opened, np.load(opened) as arrays:
+        games: list[str] = arrays["games"].tolist()
+        if env not in games:
+            return None
+        at = games.index(env)
+        return XitariReset(arrays["ram"][at], arrays["screen"][at], int(arrays["lives"][at]))
+
+
+class AleEmulator:
+    """An Atari 2600 game, frame by frame.
+
+    After a reset it stands where xitari stood: xitari's RAM is written, and until the first frame
+    its screen and lives are shown. From there ale-py plays as xitari did.
+    """
+
+    def __init__(self, env: str, game_path: str = "", *, reset: str = "xitari") -> None:
         """Load the checked ROM of ``env`` and reset the game.
+
+        ``reset``: "xitari", or "ale" to leave ale-py as it is.
 
         Raises:
             RomError, UnknownGameError: see roms.check_rom.
@@ -67,13 +102,36 @@ class AleEmulator:
         self.palette = palette()
         self.height, self.width = self.ale.getScreenDims()
         self._by_number = {int(action.value): action for action in Action.__members__.values()}
-        self.reset_game = self.ale.reset_game
         self.game_over = self.ale.game_over
-        self.lives = self.ale.lives
-        self.get_screen = self.ale.getScreen
+        self._reset = xitari_reset(env) if reset == "xitari" else None
+        self._is_reset = False
+        self.reset_game()
+
+    def reset_game(self) -> None:
+        """Start a new game."""
+        self.ale.reset_game()
+        if self._reset is not None:
+            for address, value in enumerate(self._reset.ram.tolist()):
+                self.ale.setRAM(address, value)
+            self._is_reset = True
+
+    def lives(self) -> int:
+        """Return the lives left."""
+        if self._is_reset and self._reset is not None:
+            return self._reset.lives
+        lives: int = self.ale.lives()
+        return lives
+
+    def get_screen(self, out: NDArray[np.uint8]) -> None:
+        """Paint the current frame as indices into uint8 [210, 160]."""
+        if self._is_reset and self._reset is not None:
+            out[:] = self._reset.screen
+        else:
+            self.ale.getScreen(out)
 
     def act(self, action: int) -> float:
         """Play one frame and return its reward."""
+        self._is_reset = False
         reward: float = self.ale.act(self._by_number[action])
         return reward
 
@@ -87,6 +145,13 @@ class AleFramework:
             kind="boolean",
             default=True,
             meaning="colour screens; only true, as every shipped script set it",
+        ),
+        Param(
+            name="reset",
+            kind="string",
+            default="xitari",
+            choices=("xitari", "ale"),
+            meaning="where games start: as in the original's emulator, or as in today's ale-py",
         ),
     )
     POOL_PARAMS = POOL_PARAMS
@@ -114,9 +179,8 @@ class AleFramework:
         generator: Generator,
     ) -> GameEnvironment:
         """Return the game, one null frame played."""
-        del env_params
         return GameEnvironment(
-            AleEmulator(env, game_path),
+            AleEmulator(env, game_path, reset=env_params.get("reset", "xitari")),
             generator=generator,
             actrep=actrep,
             random_starts=random_starts,
