@@ -83,7 +83,7 @@ def test_the_options_and_their_defaults_are_the_lua_programs():
     for name, default in LUA_DEFAULTS.items():
         if name not in ("env_params", "pool_frms", "agent_params"):
             assert getattr(opt, name) == default, name
-    assert opt.env_params == {"useRGB": True}
+    assert opt.env_params["useRGB"] is True
     assert opt.pool_frms == {"type": "mean", "size": 2}
     assert opt.agent_params == LUA_AGENT_DEFAULTS
 

@@ -1,0 +1,408 @@
+"""A run's folder: what is written, what is left alone, what a second run finds there."""
+
+from __future__ import annotations
+
+import csv
+import errno
+import json
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from dqn_port import run as run_module
+from dqn_port.assemble import load_options
+from dqn_port.errors import DivergedError, RunFolderError
+from dqn_port.run import ARGS, FINISHED, HISTORY, HISTORY_COLUMNS, Finished, Run, Started
+from dqn_port.snapshot import load_snapshot
+from dqn_port.train import Evaluated, Saved
+from tests.cli.running import toy, write_toy
+from tests.comparing import assert_same_runs, contents
+from tests.test_assemble import options_of, toy_options
+
+CPU = torch.device("cpu")
+
+
+def train(out, **changes):
+    run = Run(toy_options(**{"name": "t"} | changes), out)
+    return run, list(run.train(CPU))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    out = tmp_path_factory.mktemp("finished")
+    return out, *train(out)
+
+
+def files(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def refused(call, *arguments, **more):
+    with pytest.raises(RunFolderError) as caught:
+        call(*arguments, **more)
+    assert caught.value.exit_code == 1
+    return str(caught.value)
+
+
+# What a run leaves.
+
+
+def test_a_run_leaves_four_files_and_nothing_beside_them(finished):
+    out, run, events = finished
+    assert files(out) == ["t/args.json", "t/history.csv", "t/run.json", "t/t.pt"]
+    assert isinstance(events[0], Started)
+    assert events[-1] == Finished(200, out / "t")
+    saved = [event for event in events if isinstance(event, Saved)]
+    assert saved == [Saved(100, out / "t" / "t.pt"), Saved(200, out / "t" / "t.pt")]
+    assert run.last_snapshot == run.snapshot_path == out / "t" / "t.pt"
+
+
+def test_args_json_gives_the_same_options(finished):
+    out, run, _ = finished
+    path = out / "t" / ARGS
+    assert json.loads(path.read_text()) == run.opt.to_json()
+    assert load_options(args_file=path) == run.opt
+
+
+def test_history_csv_has_a_row_an_evaluation(finished):
+    out, _, events = finished
+    with (out / "t" / HISTORY).open(newline="") as file:
+        reader = csv.DictReader(file)
+        rows = list(reader)
+    assert tuple(reader.fieldnames) == HISTORY_COLUMNS
+    evaluations = [event for event in events if isinstance(event, Evaluated)]
+    assert [row["step"] for row in rows] == ["100", "200"]
+    for row, event in zip(rows, evaluations, strict=True):
+        assert float(row["reward"]) == event.reward
+        assert float(row["v"]) == event.v
+        assert float(row["td"]) == event.td
+        assert (row["episodes"], row["rewards"]) == (str(event.n_episodes), str(event.n_rewards))
+        assert (row["qmax"], row["epsilon"]) == ("1.0", "0.05")
+        assert row["best"] == str(int(event.is_best))
+    assert [row["best"] for row in rows][0] == "1"
+
+
+def test_the_snapshot_holds_networks_histories_and_arguments_but_no_scratch(finished):
+    out, run, events = finished
+    table = load_snapshot(out / "t" / "t.pt").table
+    assert table["arguments"] == run.opt.to_json()
+    assert (table["step"], table["seed"]) == (200, 1)
+    histories = table["histories"]
+    assert histories["reward_history"] == [e.reward for e in events if isinstance(e, Evaluated)]
+    assert histories["steps"] == [100, 200]
+    assert len(histories["time_history"]) == 3
+    assert histories["time_history"][0] == 0
+    assert table["agent"]["numSteps"] == 200
+    network = events[0].setup.agent.network
+    flat = [row[name].reshape(-1) for row in table["model"]["modules"]
+            for name in ("weight", "bias") if name in row]  # fmt: skip
+    assert torch.equal(torch.cat(flat), network.w.detach())
+    # Two networks of 7324 floats and little more: no gradients, no validation sample.
+    assert (out / "t" / "t.pt").stat().st_size < 2 * 7324 * 4 + 16_000
+
+
+def test_run_json_says_what_was_measured_and_with_what(finished):
+    out, _, _ = finished
+    table = json.loads((out / "t" / FINISHED).read_text())
+    assert table["steps"] == 200
+    assert table["evaluations"] == 2
+    assert table["snapshot"] == "t.pt"
+    assert (table["seed"], table["device"], table["threads"]) == (1, "cpu", 1)
+    assert set(table["versions"]) == {"python", "dqn-port", "torch", "numpy", "ale-py"}
+    assert "unknown" not in table["versions"].values()
+    assert 0 < table["training_seconds"] < 600
+
+
+def test_a_run_of_an_atari_game_records_its_rom(tmp_path):
+    opt = options_of({
+        "framework": "alewrap", "env": "pong", "agent": "NeuralQLearner", "steps": 2, "name": "p",
+        "agent_params": {"network": "net_small", "preproc": "net_downsample_2x_full_y",
+                         "hist_len": 4, "replay_memory": 10, "learn_start": 2},
+    })  # fmt: skip
+    for _ in Run(opt, tmp_path).train(CPU):
+        pass
+    md5 = "60e0ea3cbe0913d39803477945e9e5ec"
+    assert load_snapshot(tmp_path / "p" / "p.pt").table["rom_md5"] == md5
+    assert json.loads((tmp_path / "p" / FINISHED).read_text())["rom_md5"] == md5
+
+
+def test_versions_are_named_as_the_original_does(tmp_path):
+    run, events = train(tmp_path, save_versions=80, saveNetworkParams=True)
+    assert files(tmp_path / "t") == [
+        "args.json", "history.csv", "run.json",
+        "t_1.params.pt", "t_1.pt", "t_2.params.pt", "t_2.pt",
+    ]  # fmt: skip
+    assert run.snapshot_path == run.last_snapshot == tmp_path / "t" / "t_2.pt"
+    params = torch.load(tmp_path / "t" / "t_2.params.pt", weights_only=True)
+    assert list(params) == ["network"]
+    assert torch.equal(params["network"], events[0].setup.agent.network.w.detach())
+    assert load_snapshot(tmp_path / "t" / "t_1.pt").table["step"] == 100
+
+
+def test_the_network_params_are_written_beside_the_snapshot(tmp_path):
+    train(tmp_path, saveNetworkParams=True, name="a.b")
+    assert files(tmp_path) == [
+        "a.b/a.b.params.pt", "a.b/a.b.pt", "a.b/args.json", "a.b/history.csv", "a.b/run.json",
+    ]  # fmt: skip
+
+
+def test_a_stray_byte_of_old_arguments_is_kept(tmp_path):
+    words = ["-agent_params", ",".join(
+        f"{k}={v!r}" if not isinstance(v, list) else f"{k}={{3,10,10}}"
+        for k, v in (toy()["agent_params"] | {"zzz": 0}).items()
+    ).replace("zzz=0", r'zzz="\255"')]  # fmt: skip
+    opt = load_options(args_file=write_toy(tmp_path, steps=10), lua_words=words)
+    assert opt.ignored == {"agent_params.zzz": "\udcff"}
+    for _ in Run(opt, tmp_path).train(CPU):
+        pass
+    path = tmp_path / "toy" / ARGS
+    assert load_options(args_file=path) == opt
+    assert Run(opt, tmp_path).standing() == "finished"
+
+
+# The same again.
+
+
+def test_the_same_seed_gives_the_same_bytes(finished, tmp_path):
+    out, _, _ = finished
+    train(tmp_path)
+    assert_same_runs(out / "t", tmp_path / "t")
+
+
+def test_another_seed_gives_other_weights(finished, tmp_path):
+    out, _, _ = finished
+    train(tmp_path, seed=2)
+    one, other = contents(out / "t"), contents(tmp_path / "t")
+    assert one["t.pt"]["model"] != other["t.pt"]["model"]
+    assert one["history.csv"] != other["history.csv"]
+
+
+def test_the_comparison_sees_a_single_bit(finished, tmp_path):
+    out, _, _ = finished
+    train(tmp_path)
+    path = tmp_path / "t" / "t.pt"
+    table = torch.load(path, weights_only=True)
+    table["model"]["modules"][1]["weight"][0, 0] *= 1.0000001
+    torch.save(table, path)
+    with pytest.raises(AssertionError):
+        assert_same_runs(out / "t", tmp_path / "t")
+
+
+# What stands there.
+
+
+def test_standing(finished, tmp_path):
+    out, run, _ = finished
+    assert Run(run.opt, tmp_path).standing() == "new"
+    assert run.standing() == "finished"
+    assert run.standing(overwrite=True) == "new"
+    (tmp_path / "t").mkdir()
+    assert Run(run.opt, tmp_path).standing() == "new"
+    assert list((tmp_path / "t").iterdir()) == []
+
+
+def test_an_unfinished_run_begins_anew_and_gives_the_same(finished, tmp_path):
+    out, _, _ = finished
+    run = Run(toy_options(name="t"), tmp_path)
+    for event in run.train(CPU):
+        if isinstance(event, Saved):
+            break
+    (tmp_path / "t" / ".t.pt.abcd1234.part").write_bytes(b"half")
+    (tmp_path / "t" / ".args.json.abcd_123.part").write_bytes(b"half")
+    assert run.standing() == "unfinished"
+    train(tmp_path)
+    assert_same_runs(out / "t", tmp_path / "t")
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"seed": 2}, "seed: 1 there, 2 here"),
+        ({"lr": 0.25}, "agent_params.lr: 0.005 there, 0.25 here; "
+                       "agent_params.lr_end: 0.005 there, 0.25 here"),
+        ({"target_q": 10}, None),
+        ({"steps": 300, "seed": 3, "actrep": 2, "eval_steps": 81},
+         "actrep: 1 there, 2 here; eval_steps: 80 there, 81 here; seed: 1 there, 3 here and 1 more"),
+    ],
+)  # fmt: skip
+def test_other_arguments_are_refused_and_nothing_is_touched(finished, changes, fault):
+    out, _, _ = finished
+    before = contents(out / "t")
+    table = toy(name="t", **{k: v for k, v in changes.items() if k != "target_q"})
+    if "target_q" in changes:
+        table["agent_params"]["target_q"] = 10
+        fault = "agent_params.target_q: nothing there, 10 here"
+    other = Run(options_of(table), out)
+    assert refused(other.standing) == (
+        f"{out}/t: holds a run with other arguments ({fault}); give another --set name=… or "
+        "--out, or --overwrite to replace it"
+    )
+    assert other.standing(overwrite=True) == "new"
+    assert contents(out / "t") == before
+
+
+def test_values_that_are_alike_at_their_beginning_differ(finished, tmp_path):
+    run = Run(toy_options(name="t", steps=10, game_path="x" * 60 + "1"), tmp_path)
+    run.begin()
+    other = Run(toy_options(name="t", steps=10, game_path="x" * 60 + "2"), tmp_path)
+    shown = '"' + "x" * 36 + "…"
+    assert refused(other.standing) == (
+        f"{tmp_path}/t: holds a run with other arguments (game_path: {shown} there, {shown} here)"
+        "; give another --set name=… or --out, or --overwrite to replace it"
+    )
+
+
+def test_a_number_may_be_written_in_two_ways(finished):
+    out, _, _ = finished
+    assert Run(toy_options(name="t", ep=0.9, steps=200.0), out).standing() == "finished"
+
+
+def test_nan_in_what_is_ignored_is_the_same_nan(tmp_path):
+    opt = options_of(toy(name="t", ignored={"agent_params.zzz": float("nan")}))
+    Run(opt, tmp_path).begin()
+    assert Run(opt, tmp_path).standing() == "unfinished"
+
+
+def test_a_foreign_folder_or_file_is_left_alone(tmp_path):
+    opt = toy_options(name="t")
+    expected = (
+        f"{tmp_path}/t: expected a run's folder or nothing, got something else; give another "
+        "--out or --set name=…"
+    )
+    (tmp_path / "t").write_text("mine")
+    for overwrite in (False, True):
+        assert refused(Run(opt, tmp_path).standing, overwrite=overwrite) == expected
+    (tmp_path / "t").unlink()
+    (tmp_path / "t").mkdir()
+    (tmp_path / "t" / "mine.txt").write_text("mine")
+    for overwrite in (False, True):
+        assert refused(Run(opt, tmp_path).standing, overwrite=overwrite) == expected
+    assert files(tmp_path) == ["t/mine.txt"]
+
+
+@pytest.mark.parametrize("content", ["", "{", "\udcff"])
+def test_an_args_json_that_cannot_be_read(tmp_path, content):
+    opt = toy_options(name="t")
+    (tmp_path / "t").mkdir()
+    path = tmp_path / "t" / ARGS
+    path.write_bytes(content.encode("utf-8", "surrogateescape"))
+    text = refused(Run(opt, tmp_path).standing)
+    assert text.startswith(f"{path}: cannot be read: ")
+    assert text.endswith("; --overwrite replaces the run")
+    assert Run(opt, tmp_path).standing(overwrite=True) == "new"
+
+
+def test_what_is_not_the_runs_survives_its_replacement(tmp_path):
+    train(tmp_path, save_versions=80, saveNetworkParams=True)
+    folder = tmp_path / "t"
+    foreign = {
+        "notes.txt", "t_best_so_far.pt", "t-backup.pt", "toy.pt", "t.pt.bak", "t", "t_x.params.pt",
+        "download.part", ".t.part", "plots/t.pt",
+    }  # fmt: skip
+    (folder / "plots").mkdir()
+    for name in foreign:
+        (folder / name).write_text(name)
+    (folder / "tensorboard").mkdir()
+    (folder / "tensorboard" / "events").touch()
+    run = Run(toy_options(name="t", seed=2), tmp_path)
+    assert run.standing(overwrite=True) == "new"
+    run.begin()
+    assert set(files(folder)) == foreign | {ARGS, HISTORY}
+    for name in foreign:
+        assert (folder / name).read_text() == name
+    # A run that stops here is known again, foreign files or not.
+    assert run.standing() == "unfinished"
+
+
+def test_a_name_with_signs_of_patterns_removes_only_its_own(tmp_path):
+    folder = tmp_path / "a+[b]"
+    Run(toy_options(name="a+[b]"), tmp_path).begin()
+    for name in ("a+[b].pt", "aab.pt", "ab.pt"):
+        (folder / name).touch()
+    Run(toy_options(name="a+[b]"), tmp_path).begin()
+    assert files(folder) == ["aab.pt", "ab.pt", ARGS, HISTORY]
+
+
+# Faults.
+
+
+def test_a_folder_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").touch()
+    run = Run(toy_options(name="t"), tmp_path / "file")
+    assert run.standing() == "new"
+    assert refused(list, run.train(CPU)) == (
+        f"{tmp_path}/file/t: cannot be written: Not a directory; give another --out"
+    )
+    run = Run(toy_options(name="t"), tmp_path / ("x" * 300))
+    assert refused(run.standing) == (
+        f"{tmp_path}/{'x' * 300}/t: cannot be read: File name too long; give another --out"
+    )
+
+
+def test_no_folder_is_made_for_a_fault_of_the_input(tmp_path):
+    opt = options_of(toy(name="t", steps=10) | {"network": f"{tmp_path}/no.pt"})
+    with pytest.raises(Exception, match="cannot be read"):
+        list(Run(opt, tmp_path / "out").train(CPU))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("fails_at", ["args.json", "history.csv", "t.pt", "t.params.pt", "run.json"])
+def test_a_full_disk_ends_with_one_line_and_nothing_half_written(tmp_path, monkeypatch, fails_at):
+    replace = Path.replace
+
+    def full(self, target):
+        if Path(target).name == fails_at:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", full)
+    run = Run(toy_options(name="t", saveNetworkParams=True), tmp_path)
+    assert refused(list, run.train(CPU)) == (
+        f"{tmp_path}/t/{fails_at}: cannot be written: No space left on device; what stood there "
+        "is unharmed"
+    )
+    assert not [name for name in files(tmp_path) if "part" in name]
+    monkeypatch.undo()
+    again = Run(toy_options(name="t", saveNetworkParams=True), tmp_path)
+    assert again.standing() == ("new" if fails_at == "args.json" else "unfinished")
+
+
+def test_nan_in_the_network_stops_and_keeps_the_last_good_snapshot(tmp_path):
+    run = Run(toy_options(name="t", prog_freq=1000, ep=1, ep_end=1), tmp_path)
+    with pytest.raises(DivergedError) as caught:
+        for event in run.train(CPU):
+            if isinstance(event, Started):
+                agent = event.setup.agent
+            if isinstance(event, Saved):
+                good = event.path.read_bytes()
+                agent.network.w.data[0] = torch.nan
+                agent.learn_start = 10**6
+                # An evaluation would see the NaN in the action values.
+                run.opt.__dict__["eval_freq"] = 10**6
+    assert str(caught.value) == (
+        "network: expected finite weights, got NaN or infinity at step 200; lower lr, or start "
+        "again from the last snapshot"
+    )
+    assert caught.value.exit_code == 1
+    assert (tmp_path / "t" / "t.pt").read_bytes() == good
+    assert load_snapshot(tmp_path / "t" / "t.pt").table["step"] == 100
+    assert files(tmp_path / "t") == ["args.json", "history.csv", "t.pt"]
+    assert run.standing() == "unfinished"
+
+
+def test_a_learning_rate_that_makes_the_network_diverge(tmp_path):
+    run = Run(toy_options(name="t", lr=1e30), tmp_path)
+    with pytest.raises(DivergedError) as caught:
+        list(run.train(CPU))
+    text = str(caught.value)
+    assert text.startswith("network: expected finite ")
+    assert text.endswith("; lower lr, or start again from the last snapshot")
+    assert " at step 7" in text or " at step 8" in text, text
+    assert files(tmp_path / "t") == ["args.json", "history.csv"]
+
+
+def test_a_package_that_is_not_installed_has_an_unknown_version(monkeypatch):
+    monkeypatch.setattr(run_module, "PACKAGES", ("no-such-package",))
+    assert run_module.versions()["no-such-package"] == "unknown"
