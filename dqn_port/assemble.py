@@ -18,7 +18,7 @@ import torch
 
 from dqn_port import registry
 from dqn_port.errors import ArgsError, DeviceError, MemoryNeedError, SnapshotError
-from dqn_port.interfaces import Agent, GameEnvironment, Network, NetworkArgs, Param
+from dqn_port.interfaces import Agent, EnvironmentArgs, GameEnvironment, Network, NetworkArgs, Param
 from dqn_port.options import (
     Draft,
     Options,
@@ -325,14 +325,15 @@ def setup(opt: Options, *, device: torch.device | None = None) -> Setup:
     device = device or pick_device(opt).device
     generator = set_up_torch(opt, device)
     env = registry.find("framework", opt.framework).make(
-        env=opt.env,
-        game_path=opt.game_path,
-        env_params=opt.env_params,
-        pool_type=opt.pool_frms["type"],
-        pool_size=opt.pool_frms["size"],
-        actrep=opt.actrep,
-        random_starts=opt.random_starts,
-        generator=generator,
+        EnvironmentArgs(
+            env=opt.env,
+            game_path=opt.game_path,
+            env_params=opt.env_params,
+            pool_frms=opt.pool_frms,
+            actrep=opt.actrep,
+            random_starts=opt.random_starts,
+            generator=generator,
+        )
     )
     params = opt.agent_params
     network = build_network(opt, len(env.actions), generator)

@@ -6,13 +6,15 @@ the Atari setting), A actions. Indices are 0-based.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+
+from dqn_port.torch7.generator import Generator
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +50,20 @@ class Screen(Protocol):
 
 State = tuple[Screen, float, bool]
 """(screen, reward, terminal): what an environment's ``get_state`` and steps return."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnvironmentArgs:
+    """What an environment is built from: the options that concern it, and the generator."""
+
+    env: str
+    game_path: str
+    env_params: Mapping[str, Any]
+    pool_frms: Mapping[str, Any]
+    """type and size, every default filled in."""
+    actrep: int
+    random_starts: int
+    generator: Generator
 
 
 class GameEnvironment(Protocol):

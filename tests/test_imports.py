@@ -37,7 +37,7 @@ def allowed(top: str) -> set[str] | None:
     if top == "torch7":
         return {"errors", "torch7"}
     if top == "interfaces":
-        return set()
+        return {"torch7"}
     if top in SLOTS:
         return LEAVES | {top}
     if top == "registry":

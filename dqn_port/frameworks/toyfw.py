@@ -6,6 +6,7 @@ a change on.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -14,8 +15,7 @@ from numpy.typing import NDArray
 from dqn_port.errors import ArgsError, near_match
 from dqn_port.frameworks.alewrap.game_environment import GameEnvironment
 from dqn_port.frameworks.alewrap.game_screen import POOL_PARAMS
-from dqn_port.interfaces import Param
-from dqn_port.torch7.generator import Generator
+from dqn_port.interfaces import EnvironmentArgs, Param
 
 _RIGHT: Final = 3
 _LEFT: Final = 4
@@ -145,7 +145,7 @@ class ToyFramework:
     POOL_PARAMS = POOL_PARAMS
 
     @staticmethod
-    def check(env: str, game_path: str, env_params: dict[str, Any]) -> dict[str, str]:
+    def check(env: str, game_path: str, env_params: Mapping[str, Any]) -> dict[str, str]:
         """Return nothing to record: the games are part of the program.
 
         Raises:
@@ -159,24 +159,8 @@ class ToyFramework:
         return {}
 
     @staticmethod
-    def make(
-        *,
-        env: str,
-        game_path: str,
-        env_params: dict[str, Any],
-        pool_type: str,
-        pool_size: int,
-        actrep: int,
-        random_starts: int,
-        generator: Generator,
-    ) -> GameEnvironment:
+    def make(args: EnvironmentArgs) -> GameEnvironment:
         """Return the game, one null frame played."""
-        ToyFramework.check(env, game_path, env_params)
-        return GameEnvironment(
-            ToyEmulator(**GAMES[env], null_rewards=env == "toyC"),
-            generator=generator,
-            actrep=actrep,
-            random_starts=random_starts,
-            pool_type=pool_type,
-            pool_size=pool_size,
-        )
+        ToyFramework.check(args.env, args.game_path, args.env_params)
+        emulator = ToyEmulator(**GAMES[args.env], null_rewards=args.env == "toyC")
+        return GameEnvironment(emulator, args)

@@ -31,12 +31,8 @@ class Layer(Protocol):
     def __str__(self) -> str: ...
 
 
-@dataclass(frozen=True)
-class Reshape:
-    """View every element of the batch in another shape. Lua: nn.Reshape."""
-
-    lua_class: ClassVar[str] = "nn.Reshape"
-    size: tuple[int, ...]
+class _WithoutParameters:
+    """A layer of which nothing is learnt."""
 
     def shapes(self) -> tuple[tuple[int, ...], ...]:
         """Return nothing: there are no parameters."""
@@ -45,6 +41,14 @@ class Reshape:
     def fan_in(self) -> int:
         """Return 0: there are no parameters."""
         return 0
+
+
+@dataclass(frozen=True)
+class Reshape(_WithoutParameters):
+    """View every element of the batch in another shape. Lua: nn.Reshape."""
+
+    lua_class: ClassVar[str] = "nn.Reshape"
+    size: tuple[int, ...]
 
     def forward(self, x: torch.Tensor, parameters: Sequence[torch.Tensor]) -> torch.Tensor:
         """Return x as [B, *size]."""
@@ -103,21 +107,13 @@ class SpatialConvolution:
 
 
 @dataclass(frozen=True)
-class Rectifier:
+class Rectifier(_WithoutParameters):
     """max(x, 0), the gradient 0 at 0.
 
     Lua: Rectifier.lua, (|x| + x) / 2 and a gradient times sign(output): the same numbers.
     """
 
     lua_class: ClassVar[str] = "nn.Rectifier"
-
-    def shapes(self) -> tuple[tuple[int, ...], ...]:
-        """Return nothing: there are no parameters."""
-        return ()
-
-    def fan_in(self) -> int:
-        """Return 0: there are no parameters."""
-        return 0
 
     def forward(self, x: torch.Tensor, parameters: Sequence[torch.Tensor]) -> torch.Tensor:
         """Return max(x, 0)."""

@@ -1,21 +1,25 @@
-"""A toy game as its framework makes it."""
+"""Games as their frameworks make them."""
 
 from __future__ import annotations
 
 from dqn_port.frameworks.toyfw import ToyFramework
+from dqn_port.interfaces import EnvironmentArgs
 from dqn_port.torch7.generator import Generator
 
 
-def make_toy(
-    env="toyB", *, actrep=1, random_starts=0, pool_type="max", pool_size=2, generator=None
-):
-    return ToyFramework.make(
-        env=env,
-        game_path="",
-        env_params={},
-        pool_type=pool_type,
-        pool_size=pool_size,
-        actrep=actrep,
-        random_starts=random_starts,
-        generator=generator or Generator(1),
+def make_game(framework, env, *, actrep=1, random_starts=0, pool_size=2, generator=None):
+    return framework.make(
+        EnvironmentArgs(
+            env=env,
+            game_path="",
+            env_params={},
+            pool_frms={"type": "max", "size": pool_size},
+            actrep=actrep,
+            random_starts=random_starts,
+            generator=generator or Generator(1),
+        )
     )
+
+
+def make_toy(env="toyB", **changes):
+    return make_game(ToyFramework, env, **changes)

@@ -9,6 +9,7 @@ import pytest
 
 from dqn_port.frameworks.alewrap.emulator import AleEmulator, AleFramework, xitari_reset
 from dqn_port.torch7.generator import Generator
+from tests.frameworks.building import make_game
 from tests.golden_files import arrays, meta
 
 
@@ -17,16 +18,7 @@ def test_every_row_of_the_trace_is_the_originals(game):
     trace = arrays(f"ale_{game}")
     generator = Generator(1)
     generator.random()
-    env = AleFramework.make(
-        env=game,
-        game_path="",
-        env_params={},
-        pool_type="max",
-        pool_size=2,
-        actrep=4,
-        random_starts=30,
-        generator=generator,
-    )
+    env = make_game(AleFramework, game, actrep=4, random_starts=30, generator=generator)
     assert list(env.actions) == meta(f"ale_{game}")["actions"]
     h, state = 12345, env.get_state()
     for i in range(2001):

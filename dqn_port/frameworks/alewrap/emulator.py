@@ -6,6 +6,7 @@ Lua: xitari's ALEInterface, as alewrap drives it.
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any, Final
@@ -17,8 +18,7 @@ from numpy.typing import NDArray
 from dqn_port.frameworks.alewrap.game_environment import GameEnvironment
 from dqn_port.frameworks.alewrap.game_screen import POOL_PARAMS
 from dqn_port.frameworks.alewrap.roms import check_rom
-from dqn_port.interfaces import Param
-from dqn_port.torch7.generator import Generator
+from dqn_port.interfaces import EnvironmentArgs, Param
 
 XITARI_ACTIONS: Final[dict[str, tuple[int, ...]]] = {"pong": (0, 3, 4)}
 """The minimal action sets in which xitari differs from ale-py (golden xitari_reset.json)."""
@@ -157,7 +157,7 @@ class AleFramework:
     POOL_PARAMS = POOL_PARAMS
 
     @staticmethod
-    def check(env: str, game_path: str, env_params: dict[str, Any]) -> dict[str, str]:
+    def check(env: str, game_path: str, env_params: Mapping[str, Any]) -> dict[str, str]:
         """Check the ROM and return what a run records of it.
 
         Raises:
@@ -167,23 +167,7 @@ class AleFramework:
         return {"rom_md5": check_rom(env, game_path)[1]}
 
     @staticmethod
-    def make(
-        *,
-        env: str,
-        game_path: str,
-        env_params: dict[str, Any],
-        pool_type: str,
-        pool_size: int,
-        actrep: int,
-        random_starts: int,
-        generator: Generator,
-    ) -> GameEnvironment:
+    def make(args: EnvironmentArgs) -> GameEnvironment:
         """Return the game, one null frame played."""
-        return GameEnvironment(
-            AleEmulator(env, game_path, reset=env_params.get("reset", "xitari")),
-            generator=generator,
-            actrep=actrep,
-            random_starts=random_starts,
-            pool_type=pool_type,
-            pool_size=pool_size,
-        )
+        reset = args.env_params.get("reset", "xitari")
+        return GameEnvironment(AleEmulator(args.env, args.game_path, reset=reset), args)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dqn_port.frameworks.alewrap.game_screen import GameScreen, PooledScreen
-from dqn_port.torch7.generator import Generator
+from dqn_port.interfaces import EnvironmentArgs
 
 _log = logging.getLogger(__name__)
 
@@ -50,28 +50,19 @@ class GameEnvironment:
     ``frames`` counts the emulated frames, ``resets`` the games begun after a game over.
     """
 
-    def __init__(
-        self,
-        emulator: Emulator,
-        *,
-        generator: Generator,
-        actrep: int = 1,
-        random_starts: int = 0,
-        pool_type: str,
-        pool_size: int,
-    ) -> None:
+    def __init__(self, emulator: Emulator, args: EnvironmentArgs) -> None:
         """Take a freshly reset emulator and play the first null frame.
 
         Lua plays one more null frame and undoes it: nothing of it remains.
         """
-        self.emulator, self._generator = emulator, generator
-        self._actrep, self._random_starts = actrep, random_starts
+        self.emulator, self._generator = emulator, args.generator
+        self._actrep, self._random_starts = args.actrep, args.random_starts
         self.game_screen = GameScreen(
             emulator.palette,
             emulator.height,
             emulator.width,
-            pool_type=pool_type,
-            pool_size=pool_size,
+            pool_type=args.pool_frms["type"],
+            pool_size=args.pool_frms["size"],
         )
         self.frames = 0
         self.resets = 0
