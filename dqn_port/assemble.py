@@ -297,11 +297,17 @@ def build_network(opt: Options, n_actions: int, generator: Generator) -> Network
         return network
     saved = load_snapshot(Path(name))
     table = saved.network_table(best=lua_truth(params.get("best")))
-    network = registry.find("saved network", table["class"])(table["modules"])
+    if table["class"] not in registry.PARTS["saved network"]:
+        # A file may not name a module:object of its own: it would be imported and called.
+        raise SnapshotError(
+            f"{name}: expected a network of class "
+            f"{' or '.join(registry.PARTS['saved network'])}, got {table['class']!r}"
+        )
     try:
+        network = registry.find("saved network", table["class"])(table["modules"])
         with torch.no_grad():
             values = network.forward(torch.zeros(1, math.prod(args.input_dims)))
-    except RuntimeError as error:
+    except (RuntimeError, ValueError) as error:
         raise SnapshotError(
             f"{name}: expected a network for states of {list(args.input_dims)}, got {error}"
         ) from error
@@ -337,16 +343,22 @@ def setup(opt: Options, *, device: torch.device | None = None) -> Setup:
     )
     params = opt.agent_params
     network = build_network(opt, len(env.actions), generator)
-    transitions = registry.find("replay", REPLAY)(
-        state_dim=params["state_dim"],
-        hist_len=params["hist_len"],
-        max_size=params["replay_memory"],
-        generator=generator,
-        buffer_size=params["bufferSize"],
-        hist_type=params["histType"],
-        hist_spacing=params["histSpacing"],
-        non_term_prob=params["nonTermProb"],
-    )
+    try:
+        transitions = registry.find("replay", REPLAY)(
+            state_dim=params["state_dim"],
+            hist_len=params["hist_len"],
+            max_size=params["replay_memory"],
+            generator=generator,
+            buffer_size=params["bufferSize"],
+            hist_type=params["histType"],
+            hist_spacing=params["histSpacing"],
+            non_term_prob=params["nonTermProb"],
+        )
+    except (MemoryError, ValueError, OverflowError) as error:
+        raise MemoryNeedError(
+            "agent_params: replay_memory, bufferSize, hist_len and histSpacing ask for more "
+            "memory than there is; set smaller ones"
+        ) from error
     _check_history(opt, transitions.recent_mem_size)
     agent_class = registry.find("agent", opt.agent)
     declared = {p.name: params.get(p.name) for p in agent_class.PARAMS}

@@ -294,6 +294,27 @@ def test_a_replay_larger_than_the_memory(monkeypatch):
     assert caught.value.exit_code == 1
 
 
+@pytest.mark.parametrize(
+    ("base", "changes"),
+    [
+        (PONG, {"replay_memory": 9 * 10**15}),
+        (toy(steps=60), {"histSpacing": 9 * 10**15}),
+        (
+            toy(steps=60),
+            {"histType": "exp1.25", "histSpacing": 1, "hist_len": 300, "input_dims": [300, 10, 10]},
+        ),
+    ],
+)
+def test_a_replay_of_a_size_that_no_machine_has(base, changes):
+    opt = options_of(base | {"agent_params": base["agent_params"] | changes})
+    with pytest.raises(MemoryNeedError) as caught:
+        setup(opt)
+    assert str(caught.value) == (
+        "agent_params: replay_memory, bufferSize, hist_len and histSpacing ask for more memory "
+        "than there is; set smaller ones"
+    )
+
+
 def test_the_machines_memory_is_known():
     assert 100 * 2**20 < machine_memory() < 2**50
 
@@ -442,15 +463,49 @@ def test_a_snapshot_of_another_game_or_input_is_refused(toy_snapshot):
     assert str(caught.value) == f"{other}: expected a network of 4 actions for toyB, got 3"
 
 
+@pytest.mark.parametrize(
+    "modules",
+    [
+        [],
+        [5],
+        [{"class": "nn.Reshape", "size": []}],
+        [{"class": "nn.Linear"}],
+        [{"class": "nn.Sigmoid"}],
+        [{"class": []}],
+        [{"class": "nn.Reshape", "size": "x"}],
+    ],
+)
+def test_a_snapshot_of_no_network_at_all(toy_snapshot, modules):
+    table = torch.load(toy_snapshot, weights_only=True)
+    table["model"]["modules"] = modules
+    other = toy_snapshot.with_name("modules.pt")
+    torch.save(table, other)
+    with pytest.raises(SnapshotError):
+        setup_to_play(other)
+
+
+@pytest.mark.parametrize("name", ["subprocess:run", "nn.Concat", ""])
+def test_a_snapshot_cannot_name_code_to_call(toy_snapshot, tmp_path, name):
+    mark = tmp_path / "called"
+    table = torch.load(toy_snapshot, weights_only=True)
+    table["model"] = {"class": name, "modules": ["touch", str(mark)]}
+    other = tmp_path / "hostile.pt"
+    torch.save(table, other)
+    with pytest.raises(SnapshotError) as caught:
+        setup_to_play(other)
+    assert str(caught.value) == (
+        f"{other}: expected a network of class nn.Sequential, got {name!r}"
+    )
+    assert not mark.exists()
+
+
 def test_a_network_file_that_is_not_there(tmp_path):
     with pytest.raises(SnapshotError) as caught:
         setup(options_of(toy() | {"network": f"{tmp_path}/no.pt"}))
     assert str(caught.value) == f"{tmp_path}/no.pt: cannot be read: No such file or directory"
     with pytest.raises(SnapshotError) as caught:
         setup(options_of(toy() | {"network": "old.t7"}))
-    assert str(caught.value) == (
-        "old.t7: expected a snapshot .pt; Torch7 files are not read yet"
-    )
+    assert str(caught.value) == ("old.t7: expected a snapshot .pt; Torch7 files are not read yet")
 
 
 def test_to_play_a_snapshot_little_memory_is_needed(toy_snapshot):

@@ -424,9 +424,7 @@ def test_a_file_that_is_missing_or_a_folder(tmp_path):
 def test_words_at_which_the_original_stops(words, fault):
     with pytest.raises(LuaExit) as caught:
         of_words(*words)
-    assert str(caught.value) == (
-        f"Lua words: {fault}; `dqn-port train -- -help` lists the options"
-    )
+    assert str(caught.value) == (f"Lua words: {fault}; `dqn-port train -- -help` lists the options")
     assert caught.value.exit_code == 2
 
 
@@ -493,7 +491,9 @@ JSON = st.recursive(
     | st.floats()
     | st.text(st.characters(codec=None), max_size=8)
     | st.sampled_from(["", "x", "a,b", "{", "lr=1", "pong", "toyB", "a/b.pt", "\ud800", "linear"]),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=4), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=4), inner, max_size=4)
+    ),
     max_leaves=6,
 )
 TOP_KEYS = st.sampled_from([option.name for option in OPTIONS] + ["notes", "ignored", "zzz"])
@@ -518,8 +518,7 @@ def test_any_value_of_any_option_is_taken_or_refused_by_one_error(name, value):
     try:
         read_args_table(draft, TOY | {name: value}, "a.json")
         opt = resolve(finished(draft))
-    except DqnPortError as error:
-        assert "\n" not in ascii(str(error))
+    except DqnPortError:
         return
     same_when_read_again(opt)
 

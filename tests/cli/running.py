@@ -90,12 +90,20 @@ def run(capsys: pytest.CaptureFixture[str], *words: str | Path) -> Result:
     return Result(stop.value.code, captured.out, captured.err)
 
 
-def start(*words: str | Path, **more: Any) -> subprocess.Popen[str]:
-    """Start ``python -m dqn_port`` with words as a process of its own."""
+_START = """
+import signal
+from dqn_port.cli.main import main
+# A background job of a shell has SIGINT ignored, and so have its children.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+main()
+"""
+
+
+def start(*words: str | Path) -> subprocess.Popen[str]:
+    """Start ``dqn-port`` with words as a process of its own."""
     return subprocess.Popen(
-        [sys.executable, "-m", "dqn_port", *map(str, words)],
+        [sys.executable, "-c", _START, *map(str, words)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        **more,
     )

@@ -1,0 +1,191 @@
+"""``dqn-port evaluate``."""
+
+from __future__ import annotations
+
+import json
+import statistics
+
+import pytest
+import torch
+
+from tests.cli.running import run, write_toy
+
+
+@pytest.fixture(scope="module")
+def snapshot(tmp_path_factory):
+    from dqn_port.assemble import load_options
+    from dqn_port.run import Run
+
+    folder = tmp_path_factory.mktemp("evaluate")
+    opt = load_options(args_file=write_toy(folder, name="t", actrep=2))
+    for _ in Run(opt, folder).train(torch.device("cpu")):
+        pass
+    return folder / "t" / "t.pt"
+
+
+def test_the_same_seed_gives_the_same_bytes(capsys, snapshot, tmp_path):
+    words = ["evaluate", snapshot, "--episodes", "3", "--seed", "4", "--json"]
+    one, other = tmp_path / "one.json", tmp_path / "other.json"
+    first = run(capsys, *words, one)
+    assert (first.code, first.err) == (0, "")
+    assert run(capsys, *words, other) == first
+    assert one.read_bytes() == other.read_bytes()
+    words[5] = "5"
+    assert run(capsys, *words, other).code == 0
+    episodes = [json.loads(path.read_text())["episodes"] for path in (one, other)]
+    assert episodes[0] != episodes[1]
+
+
+def test_what_is_printed_and_written_is_the_same(capsys, snapshot, tmp_path):
+    path = tmp_path / "e.json"
+    result = run(capsys, "evaluate", snapshot, "--best", "--episodes", "4", "--json", path)
+    assert (result.code, result.err) == (0, "")
+    table = json.loads(path.read_text())
+    episodes = table["episodes"]
+    scores = [episode["reward"] for episode in episodes]
+    assert table == {
+        "snapshot": str(snapshot),
+        "network": "best",
+        "game": "toyB",
+        "epsilon": 0.05,
+        "seed": 1,
+        "max_frames": 18000,
+        "mean": statistics.fmean(scores),
+        "std": statistics.stdev(scores),
+        "max": max(scores),
+        "episodes": episodes,
+        "compare": None,
+    }
+    assert len(episodes) == 4
+    assert all(e["frames"] == 2 * e["steps"] and not e["cut"] for e in episodes)
+    lines = result.out.splitlines()
+    assert lines[:3] == [
+        f"toyB: the best network of {snapshot}, ε 0.05, seed 1",
+        "",
+        "episode      score    steps    frames",
+    ]
+    assert [line.split() for line in lines[3:7]] == [
+        [str(i), f"{e['reward']:g}", str(e["steps"]), str(e["frames"])]
+        for i, e in enumerate(episodes, start=1)
+    ]
+    assert lines[7:] == [
+        "",
+        f"mean {table['mean']:.2f} ± {table['std']:.2f} (standard deviation), "
+        f"max {table['max']:g}, 4 episodes",
+    ]
+    assert [p.name for p in tmp_path.iterdir()] == ["e.json"]
+
+
+def test_steps_play_so_many_agent_steps(capsys, snapshot, tmp_path):
+    path = tmp_path / "e.json"
+    assert run(capsys, "evaluate", snapshot, "--steps", "300", "--json", path).code == 0
+    episodes = json.loads(path.read_text())["episodes"]
+    assert 0 < sum(episode["steps"] for episode in episodes) <= 300
+
+
+def test_too_few_steps_for_an_episode(capsys, snapshot, tmp_path):
+    path = tmp_path / "e.json"
+    result = run(capsys, "evaluate", snapshot, "--steps", "1", "--json", path)
+    assert result.code == 0
+    assert result.out.endswith("\nNo episode ended: play more steps.\n")
+    table = json.loads(path.read_text())
+    assert (table["episodes"], table["mean"], table["std"], table["max"]) == ([], None, None, None)
+
+
+def test_one_episode_has_no_deviation(capsys, snapshot):
+    result = run(capsys, "evaluate", snapshot, "--episodes", "1")
+    assert " ± 0.00 (standard deviation), max " in result.out
+    assert result.out.endswith(", 1 episodes\n")
+
+
+def test_max_frames_cuts_an_episode(capsys, snapshot, tmp_path):
+    path = tmp_path / "e.json"
+    words = ["evaluate", snapshot, "--episodes", "2", "--json", path]
+    result = run(capsys, *words, "--max-frames", "20")
+    episodes = json.loads(path.read_text())["episodes"]
+    assert [(e["steps"], e["frames"], e["cut"]) for e in episodes] == [(10, 20, True)] * 2
+    assert [line.endswith("        20  cut at 20 frames") for line in result.out.splitlines()[3:5]]
+    assert result.out.count("  cut at 20 frames\n") == 2
+    assert run(capsys, *words, "--max-frames", "0").code == 0
+    episodes = json.loads(path.read_text())["episodes"]
+    assert all(not e["cut"] and e["frames"] > 20 for e in episodes)
+
+
+def test_epsilon_of_1_is_random_play_whatever_the_network(capsys, snapshot):
+    words = ["evaluate", snapshot, "--episodes", "2", "--epsilon", "1"]
+    last, best = run(capsys, *words).out, run(capsys, *words, "--best").out
+    assert last.replace("the last", "the best") == best
+
+
+def test_without_a_best_network_the_last_one_plays_and_this_is_said(capsys, snapshot, tmp_path):
+    table = torch.load(snapshot, weights_only=True)
+    table["best_model"] = None
+    path = tmp_path / "a.pt"
+    torch.save(table, path)
+    words = ["--best", "--episodes", "1", "--json", tmp_path / "e.json"]
+    result = run(capsys, "evaluate", path, *words)
+    assert result.code == 0
+    assert result.out.splitlines()[:2] == [
+        f"toyB: the last network of {path}, ε 0.05, seed 1",
+        "No evaluation was made in training, so there is no best network.",
+    ]
+    assert json.loads((tmp_path / "e.json").read_text())["network"] == "last"
+
+
+def test_a_snapshot_under_another_name_is_played(capsys, snapshot, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine").write_bytes(snapshot.read_bytes())
+    words = ["--episodes", "1"]
+    result = run(capsys, "evaluate", "mine", *words)
+    assert result.code == 0
+    assert (
+        result.out.splitlines()[3:]
+        == (run(capsys, "evaluate", snapshot, *words).out.splitlines()[3:])
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "fault"),
+    [
+        (
+            ["{0}", "--episodes", "1", "--steps", "1"],
+            2,
+            "--episodes, --steps: expected one of them, got both",
+        ),
+        (["{0}.no"], 1, "{0}.no: cannot be read: No such file or directory"),
+        (["{1}"], 1, "{1}: cannot be read: Is a directory"),
+        (["a.t7"], 1, "a.t7: expected a snapshot .pt; Torch7 files are not read yet"),
+        (
+            ["{0}", "--episodes", "0"],
+            2,
+            "invalid value for '--episodes': 0 is not in the range x>=1; see `dqn-port evaluate "
+            "--help`",
+        ),
+    ],
+)
+def test_faults(capsys, snapshot, tmp_path, words, code, fault):
+    words = [word.format(snapshot, tmp_path) for word in words]
+    result = run(capsys, "evaluate", *words)
+    assert (result.code, result.out) == (code, "")
+    assert result.error == fault.format(snapshot, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("place", "why"), [("", "it is no file"), ("no/e.json", "No such file or directory")]
+)
+def test_results_that_cannot_be_written(capsys, snapshot, tmp_path, place, why):
+    path = tmp_path / place
+    result = run(capsys, "evaluate", snapshot, "--episodes", "1", "--json", path)
+    assert result.code == 1
+    assert result.error == f"{path}: cannot be written: {why}; what stood there is unharmed"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_damaged_snapshot(capsys, snapshot, tmp_path):
+    path = tmp_path / "a.pt"
+    path.write_bytes(snapshot.read_bytes()[:-100])
+    result = run(capsys, "evaluate", path)
+    assert (result.code, result.out) == (1, "")
+    assert result.error == (
+        f"{path}: expected a whole snapshot, got a damaged or other file: File is not a zip file"
+    )

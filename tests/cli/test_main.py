@@ -1,0 +1,161 @@
+"""How faults are shown: one line, an exit code, and a traceback only when asked for."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import io
+import os
+import sys
+
+import click
+import pytest
+
+from dqn_port.cli import main as main_module
+from dqn_port.errors import DqnPortError
+from tests.cli.running import run
+
+
+@pytest.mark.parametrize(
+    ("words", "fault"),
+    [
+        (["trian"], "no such command 'trian'; did you mean 'train'?; see `dqn-port --help`"),
+        (["zzz"], "no such command 'zzz'; see `dqn-port --help`"),
+        (["args", "zzz"], "no such command 'zzz'; see `dqn-port args --help`"),
+        (["--zzz"], "no such option '--zzz'; see `dqn-port --help`"),
+        (
+            ["train", "--sed"],
+            "no such option '--sed'; did you mean '--set'?; see `dqn-port train --help`",
+        ),
+        (["train", "--args"], "option '--args' requires an argument; see `dqn-port --help`"),
+        (
+            ["train", "--threads", "0"],
+            "invalid value for '--threads': 0 is not in the range x>=1; "
+            "see `dqn-port train --help`",
+        ),
+        (
+            ["evaluate"],
+            "missing argument 'SNAPSHOT'; see `dqn-port evaluate --help`",
+        ),
+        (
+            ["evaluate", "a.pt", "--epsilon", "1.5"],
+            "invalid value for '--epsilon': 1.5 is not in the range 0<=x<=1; "
+            "see `dqn-port evaluate --help`",
+        ),
+        (
+            ["evaluate", "a.pt", "--seed", "x"],
+            "invalid value for '--seed': 'x' is not a valid integer; "
+            "see `dqn-port evaluate --help`",
+        ),
+    ],
+)
+def test_words_that_cannot_be_used(capsys, words, fault):
+    result = run(capsys, *words)
+    assert (result.code, result.out, result.error) == (2, "", fault)
+
+
+def raising(monkeypatch, error):
+    """Let every command end with ``error``."""
+
+    def raise_it(*args, **more):
+        raise error
+
+    monkeypatch.setattr(main_module.dqn_port, "invoke", raise_it)
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "fault"),
+    [
+        (DqnPortError("one\ntwo\r\nthree"), 1, "one two three"),
+        (click.ClickException("bad\nthing"), 1, "bad thing"),
+        (click.FileError("a.json", "gone"), 1, "Could not open file 'a.json': gone"),
+        (
+            MemoryError(),
+            1,
+            "the machine has no memory left; set a smaller agent_params.replay_memory",
+        ),
+        (
+            OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)),
+            1,
+            "the output: No space left on device",
+        ),
+        (OSError(errno.EIO, "Input/output error", "a"), 1, "a: Input/output error"),
+    ],
+)
+def test_every_fault_is_one_line(capsys, monkeypatch, error, code, fault):
+    raising(monkeypatch, error)
+    result = run(capsys, "roms")
+    assert (result.code, result.out, result.error) == (code, "", fault)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), click.Abort()])
+def test_an_interruption_ends_with_130(capsys, monkeypatch, error):
+    raising(monkeypatch, error)
+    result = run(capsys, "roms")
+    assert (result.code, result.err.strip()) == (130, "dqn-port: interrupted")
+
+
+def test_a_fault_of_ours_is_not_hidden(monkeypatch):
+    raising(monkeypatch, ZeroDivisionError())
+    with pytest.raises(ZeroDivisionError):
+        main_module.main(["roms"])
+
+
+def test_debug_shows_the_traceback_before_the_line(capsys):
+    result = run(capsys, "--debug", "train", "--set", "zzz=1")
+    lines = result.err.splitlines()
+    assert result.code == 2
+    assert lines[0] == "Traceback (most recent call last):"
+    assert lines[-1] == ("dqn-port: error: --set: zzz: no such key; `dqn-port args show` lists all")
+
+
+def test_debug_among_the_lua_words_is_not_ours(capsys):
+    assert run(capsys, "train", "--", "--debug").error == (
+        "Lua words: invalid argument: --debug; `dqn-port train -- -help` lists the options"
+    )
+
+
+def output_to(monkeypatch, raw, **more):
+    """Let stdout be a text stream onto ``raw``."""
+    stream = io.TextIOWrapper(raw, **more)
+    monkeypatch.setattr(sys, "stdout", stream)
+    return stream
+
+
+def ended(words):
+    with pytest.raises(SystemExit) as stop:
+        main_module.main(words)
+    return stop.value.code
+
+
+def test_a_full_disk_behind_the_output_is_one_line(capsys, monkeypatch):
+    with monkeypatch.context() as patch:
+        raw = io.BufferedWriter(io.FileIO("/dev/full", "w"))
+        stream = output_to(patch, raw)
+        assert ended(["args", "show"]) == 1
+        with contextlib.suppress(OSError):
+            stream.close()
+    assert capsys.readouterr().err == "dqn-port: error: the output: No space left on device\n"
+
+
+def test_a_reader_that_goes_away_is_no_fault_to_tell(capsys, monkeypatch):
+    reading, writing = os.pipe()
+    os.close(reading)
+    with monkeypatch.context() as patch:
+        raw = io.BufferedWriter(io.FileIO(writing, "w"))
+        stream = output_to(patch, raw)
+        patch.setattr(sys, "stderr", sys.stderr)
+        assert ended(["args", "show"]) == 1
+        with contextlib.suppress(OSError):
+            stream.close()
+    assert capsys.readouterr().err == ""
+
+
+def test_an_output_that_cannot_hold_every_sign_is_no_fault(capsys, monkeypatch):
+    raw = io.BytesIO()
+    with monkeypatch.context() as patch:
+        output_to(patch, raw, encoding="latin-1")
+        assert ended(["args", "show"]) == 0
+        text = raw.getvalue().decode("latin-1")
+    assert capsys.readouterr().err == ""
+    assert "\\u03b5 at the start" in text

@@ -1,0 +1,441 @@
+"""``dqn-port train``."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import sys
+
+import click
+import pytest
+import torch
+
+from dqn_port import assemble
+from dqn_port.cli import train as train_module
+from dqn_port.cli.train import device_assignment
+from dqn_port.errors import ArgsError
+from dqn_port.run import Run
+from tests.cli.running import TOY_AGENT, run, start, write_toy
+from tests.comparing import assert_same_runs, contents
+
+WHERE = """
+Snapshot:    {0}/toy.pt
+History:     {0}/history.csv
+Arguments:   {0}/args.json
+Try next:
+  dqn-port evaluate {0}/toy.pt --best --episodes 5
+  dqn-port play {0}/toy.pt --best --gif {0}/episode.gif
+"""
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A folder with toy.json and the finished run out/toy, trained in a process of its own."""
+    folder = tmp_path_factory.mktemp("trained")
+    process = start("train", "--args", write_toy(folder), "--out", folder / "out")
+    out, err = process.communicate(timeout=120)
+    assert (process.returncode, err) == (0, "")
+    return folder, out
+
+
+def effective(out, name="toy"):
+    return json.loads((out / name / "args.json").read_text())
+
+
+def no_cuda(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+
+
+# A run, and the same again.
+
+
+def test_a_run_says_what_the_original_says_and_where_everything_lies(trained):
+    folder, out = trained
+    path = folder / "out" / "toy"
+    assert out.startswith("Torch Threads:\t1\nUsing CPU code only. GPU device id:\t-1\n")
+    assert re.findall(r"^(?:Steps: |Saved:)\t.*", out, re.MULTILINE) == [
+        "Steps: \t100", f"Saved:\t{path}/toy.pt", "Steps: \t200", f"Saved:\t{path}/toy.pt",
+    ]  # fmt: skip
+    assert out.endswith(WHERE.format(path))
+
+
+def test_a_finished_run_says_so_and_changes_nothing(capsys, trained):
+    folder, _ = trained
+    path = folder / "out" / "toy"
+    before = {p: (p.stat().st_mtime_ns, p.read_bytes()) for p in path.iterdir()}
+    words = ["train", "--args", folder / "toy.json", "--out", folder / "out"]
+    result = run(capsys, *words)
+    assert (result.code, result.err) == (0, "")
+    assert result.out == f"{path} is finished: nothing to do.\n{WHERE.format(path)}"
+    result = run(capsys, *words, "--quiet")
+    assert (result.code, result.out, result.err) == (0, "", "")
+    assert {p: (p.stat().st_mtime_ns, p.read_bytes()) for p in path.iterdir()} == before
+
+
+def test_two_processes_give_the_same_bytes(capsys, trained, tmp_path):
+    folder, _ = trained
+    result = run(capsys, "train", "--args", folder / "toy.json", "--out", tmp_path, "--quiet")
+    assert (result.code, result.out, result.err) == (0, "", "")
+    assert_same_runs(folder / "out" / "toy", tmp_path / "toy")
+
+
+def test_args_json_as_argument_file_is_the_same_run(capsys, trained, tmp_path):
+    folder, _ = trained
+    path = folder / "out" / "toy" / "args.json"
+    result = run(capsys, "train", "--args", path, "--out", tmp_path, "--quiet")
+    assert (result.code, result.err) == (0, "")
+    assert_same_runs(folder / "out" / "toy", tmp_path / "toy")
+    assert run(capsys, "train", "--args", path, "--out", folder / "out", "--quiet").code == 0
+
+
+def test_the_same_options_as_lua_words_are_the_same_run(capsys, trained, tmp_path):
+    folder, _ = trained
+    params = ",".join(
+        f'{key}="{value}"' if isinstance(value, str) else f"{key}={value}"
+        for key, value in TOY_AGENT.items()
+    ).replace("[3, 10, 10]", "{3,10,10}")
+    words = {
+        "framework": "toyfw", "env": "toyB", "name": "toy", "agent": "NeuralQLearner",
+        "agent_params": params, "steps": "2e2", "eval_freq": "100", "eval_steps": "80",
+        "prog_freq": "100", "save_freq": "0x64", "random_starts": "5", "seed": "1", "gpu": "-1",
+        "env_params": "useRGB=true", "pool_frms": "type='mean',size=2",
+    }  # fmt: skip
+    flags = [word for name, value in words.items() for word in (f"-{name}", value)]
+    result = run(capsys, "train", "--quiet", "--out", tmp_path, "--", *flags)
+    assert (result.code, result.err) == (0, "")
+    assert_same_runs(folder / "out" / "toy", tmp_path / "toy")
+
+
+def test_an_unfinished_run_begins_anew_after_saying_so(capsys, trained, tmp_path):
+    folder, _ = trained
+    words = ["train", "--args", folder / "toy.json", "--out", tmp_path]
+    assert run(capsys, *words).code == 0
+    (tmp_path / "toy" / "run.json").unlink()
+    result = run(capsys, *words)
+    assert (result.code, result.err) == (0, "")
+    assert result.out.startswith(f"{tmp_path}/toy was not finished: it begins anew.\nTorch ")
+    assert_same_runs(folder / "out" / "toy", tmp_path / "toy")
+
+
+def test_other_arguments_are_refused_and_overwrite_replaces(capsys, trained, tmp_path):
+    folder, _ = trained
+    args = folder / "toy.json"
+    assert run(capsys, "train", "--args", args, "--out", tmp_path, "--quiet").code == 0
+    words = ["train", "--args", args, "--out", tmp_path, "--quiet", "--set", "seed=2"]
+    result = run(capsys, *words)
+    assert (result.code, result.out) == (1, "")
+    assert result.error == (
+        f"{tmp_path}/toy: holds a run with other arguments (seed: 1 there, 2 here); give another "
+        "--set name=… or --out, or --overwrite to replace it"
+    )
+    assert_same_runs(folder / "out" / "toy", tmp_path / "toy")
+    assert run(capsys, *words, "--overwrite").code == 0
+    assert effective(tmp_path)["seed"] == 2
+    assert contents(tmp_path / "toy")["toy.pt"] != contents(folder / "out" / "toy")["toy.pt"]
+
+
+def test_a_foreign_folder_is_refused_even_with_overwrite(capsys, trained, tmp_path):
+    folder, _ = trained
+    (tmp_path / "toy").mkdir()
+    (tmp_path / "toy" / "mine.txt").write_text("mine")
+    words = ["train", "--args", folder / "toy.json", "--out", tmp_path, "--overwrite"]
+    result = run(capsys, *words)
+    assert result.code == 1
+    assert result.error == (
+        f"{tmp_path}/toy: expected a run's folder or nothing, got something else; give another "
+        "--out or --set name=…"
+    )
+    assert [p.name for p in (tmp_path / "toy").iterdir()] == ["mine.txt"]
+
+
+# Flags.
+
+
+def test_the_other_flags_go_before_set_and_the_lua_words(capsys, monkeypatch, trained, tmp_path):
+    folder, _ = trained
+    no_cuda(monkeypatch)
+    network = folder / "out" / "toy" / "toy.pt"
+    result = run(
+        capsys, "train", "--args", folder / "toy.json", "--out", tmp_path, "--quiet",
+        "--set", "threads=3", "--set", "gpu=2", "--set", "network=net_tie", "--set", "steps=20",
+        "--set", "agent_params.lr=0.5", "--threads", "1", "--device", "cpu", "--network", network,
+        "--best", "--", "-threads", "2", "-gpu", "1", "-steps", "10", "-seed", "9",
+    )  # fmt: skip
+    assert (result.code, result.err) == (0, "")
+    opt = effective(tmp_path)
+    assert (opt["threads"], opt["gpu"], opt["network"]) == (1, -1, str(network))
+    assert (opt["steps"], opt["seed"]) == (20, 9)
+    assert (opt["agent_params"]["best"], opt["agent_params"]["lr"]) == (True, 0.5)
+    # 20 steps are before learning: the network is still the one it started from.
+    saved = contents(tmp_path / "toy")["toy.pt"]["model"]
+    assert saved == contents(folder / "out" / "toy")["toy.pt"]["best_model"]
+    assert saved != contents(folder / "out" / "toy")["toy.pt"]["model"]
+
+
+@pytest.mark.parametrize(
+    ("device", "assignments"),
+    [
+        ("auto", []),
+        ("cpu", ["gpu=-1"]),
+        ("cuda", ["gpu=0"]),
+        ("cuda:0", ["gpu=1"]),
+        ("cuda:3", ["gpu=4"]),
+    ],
+)
+def test_device_is_option_gpu(device, assignments):
+    assert device_assignment(device) == assignments
+
+
+@pytest.mark.parametrize("device", ["", "gpu", "cuda:", "cuda:x", "cuda:-1", "cpu:0", "cuda:1:2"])
+def test_a_device_of_another_name(device):
+    with pytest.raises(ArgsError) as caught:
+        device_assignment(device)
+    assert str(caught.value) == f"--device: expected auto, cpu, cuda or cuda:N, got '{device}'"
+
+
+def test_without_cuda_auto_takes_the_cpu_and_says_so(capsys, monkeypatch, trained, tmp_path):
+    folder, _ = trained
+    no_cuda(monkeypatch)
+    words = ["train", "--args", folder / "toy.json", "--out", tmp_path, "--quiet"]
+    result = run(capsys, *words, "--set", "gpu=0", "--set", "steps=5")
+    assert (result.code, result.out) == (0, "")
+    assert result.err == (
+        "dqn-port: gpu 0: this machine has no CUDA device, so this runs on the CPU\n"
+    )
+    assert effective(tmp_path)["gpu"] == 0
+
+
+def test_without_cuda_a_device_asked_for_by_name_is_an_error(
+    capsys, monkeypatch, trained, tmp_path
+):
+    folder, _ = trained
+    no_cuda(monkeypatch)
+    words = ["train", "--args", folder / "toy.json", "--out", tmp_path / "new"]
+    for device, index in (("cuda", 0), ("cuda:1", 1)):
+        result = run(capsys, *words, "--device", device)
+        assert result.code == 1
+        assert result.error == (
+            f"--device: expected CUDA device {index}, but this machine has no CUDA device; "
+            "use --device cpu or auto"
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_warnings_stand_on_stderr(capsys, trained, tmp_path):
+    folder, _ = trained
+    words = ["train", "--args", folder / "toy.json", "--out", tmp_path, "--set", "steps=5"]
+    result = run(capsys, *words, "--quiet", "--", "-env_params", "useRGB=true,foo=bar,baz=1")
+    assert (result.code, result.out) == (0, "")
+    assert result.err == (
+        "dqn-port: Lua words: env_params.foo: the bare name bar is nil in Lua, so foo is absent "
+        "and takes its default\n"
+        "dqn-port: Lua words: env_params.baz: no such key; ignored, as in Lua\n"
+    )
+    assert effective(tmp_path)["ignored"] == {"env_params.baz": 1}
+
+
+def test_tensorboard_that_is_not_installed(capsys, monkeypatch, trained, tmp_path):
+    folder, _ = trained
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    words = ["train", "--args", folder / "toy.json", "--out", tmp_path / "new", "--tensorboard"]
+    result = run(capsys, *words)
+    assert result.code == 1
+    assert result.error == (
+        "--tensorboard: expected the package tensorboard, which is not installed; install the "
+        "extra: pip install 'dqn-port[tensorboard]'"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+# Faults: one line, an exit code, and no folder.
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "fault"),
+    [
+        (
+            ["--set", "framework="],
+            2,
+            "framework: expected a name such as alewrap, got nothing; give it in an argument "
+            "file (--args) or with --set framework=alewrap",
+        ),
+        (
+            ["--set", "agent_params.network=null"],
+            2,
+            "agent_params.network: expected a name such as convnet_atari3, got nothing; give it "
+            "in an argument file (--args) or with --set agent_params.network=convnet_atari3",
+        ),
+        (
+            ["--set", "seeed=1"],
+            2,
+            "--set: seeed: no such key; did you mean 'seed'?; `dqn-port args show` lists all",
+        ),
+        (["--set", "seed=x"], 2, "--set: seed: expected a whole number, got 'x'"),
+        (["--device", "tpu"], 2, "--device: expected auto, cpu, cuda or cuda:N, got 'tpu'"),
+        (
+            ["--network", "no.pt"],
+            1,
+            "no.pt: cannot be read: No such file or directory",
+        ),
+        (
+            ["--network", "net_toymlp"],
+            2,
+            "network: expected one of convnet_atari3, net_small, net_toy_mlp, net_tie or "
+            "module:object, got 'net_toymlp'; did you mean 'net_toy_mlp'?",
+        ),
+        (
+            ["--", "--seed", "5"],
+            2,
+            "Lua words: invalid argument: --seed; `dqn-port train -- -help` lists the options",
+        ),
+        (
+            ["--", "-pool_frms", "os.exit()"],
+            2,
+            "Lua words: pool_frms: 'os.exit()' is not the inside of a Lua table: character 1: "
+            "expected a value written out, got the Lua global 'os'",
+        ),
+        (
+            ["--set", "framework=alewrap", "--set", "env=pong", "--set", "game_path=/nowhere"],
+            1,
+            "/nowhere/pong.bin: expected the ROM of pong, got No such file or directory; set "
+            "game_path to a folder that holds it, or leave game_path out to use ale-py's",
+        ),
+        (
+            ["--set", "agent_params.learn_start=10"],
+            2,
+            "agent_params.learn_start: expected at least bufferSize − 1 = 31, got 10: the "
+            "sampling buffer is filled from the first transitions; raise it or lower bufferSize",
+        ),
+        (
+            ["--set", "agent_params.histSpacing=30"],
+            2,
+            "agent_params.hist_len: expected states of at most 69 steps, as learn_start and "
+            "replay_memory are, got 90 (histType, histSpacing); lower it or raise learn_start",
+        ),
+        (
+            ["--set", "agent_params.network=convnet_atari3"],
+            2,
+            "agent_params.input_dims: expected [3, height, width] large enough for filters of "
+            "[8, 4, 3], got [3, 10, 10]",
+        ),
+    ],
+)  # fmt: skip
+def test_faults_of_the_input(capsys, trained, tmp_path, words, code, fault):
+    folder, _ = trained
+    result = run(capsys, "train", "--args", folder / "toy.json", "--out", tmp_path / "new", *words)
+    assert (result.code, result.out, result.error) == (code, "", fault)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_replay_larger_than_the_memory(capsys, monkeypatch, trained, tmp_path):
+    folder, _ = trained
+    monkeypatch.setattr(assemble, "machine_memory", lambda: 20_000)
+    result = run(capsys, "train", "--args", folder / "toy.json", "--out", tmp_path / "new")
+    assert result.code == 1
+    assert result.error == (
+        "agent_params.replay_memory: 200 transitions take 0.00 GB, this machine has 0.00 GB; set "
+        "a smaller one, --set agent_params.replay_memory=132"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_argument_file_that_is_no_json(capsys, tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text('{\n  "seed": 1\n  "steps": 5}')
+    result = run(capsys, "train", "--args", path, "--out", tmp_path / "new")
+    assert (result.code, result.error) == (
+        2,
+        f"{path}: line 3, column 3: expected JSON, got a mistake: Expecting ',' delimiter",
+    )
+    assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_without_anything_the_first_missing_name_is_told(capsys):
+    assert run(capsys, "train").error == (
+        "framework: expected a name such as alewrap, got nothing; give it in an argument file "
+        "(--args) or with --set framework=alewrap"
+    )
+
+
+def test_a_network_that_diverges(capsys, trained, tmp_path):
+    folder, _ = trained
+    words = ["train", "--args", folder / "toy.json", "--out", tmp_path, "--quiet"]
+    result = run(capsys, *words, "--set", "agent_params.lr=1e30")
+    assert result.code == 1
+    assert re.fullmatch(
+        r"network: expected finite .* at step \d+; lower lr, or start again from the last snapshot",
+        result.error,
+    )
+
+
+# Stopped.
+
+
+def test_stopped_before_anything_was_saved(capsys, monkeypatch, trained, tmp_path):
+    folder, _ = trained
+
+    def interrupted(self, device):
+        raise KeyboardInterrupt
+        yield
+
+    monkeypatch.setattr(Run, "train", interrupted)
+    result = run(capsys, "train", "--args", folder / "toy.json", "--out", tmp_path)
+    assert (result.code, result.out) == (130, "")
+    assert result.err == "dqn-port: stopped at step 0 of 200; no snapshot was saved yet\n"
+    assert signal.getsignal(signal.SIGTERM) is not train_module._on_sigterm
+
+
+def test_a_second_sigterm_while_stopping_changes_nothing(capsys, monkeypatch, trained, tmp_path):
+    folder, _ = trained
+    echo = click.echo
+
+    def terminated(self, device):
+        signal.raise_signal(signal.SIGTERM)
+        yield
+
+    def echo_while_terminated(*args, **more):
+        signal.raise_signal(signal.SIGTERM)
+        echo(*args, **more)
+
+    monkeypatch.setattr(Run, "train", terminated)
+    monkeypatch.setattr(click, "echo", echo_while_terminated)
+    previous = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        result = run(capsys, "train", "--args", folder / "toy.json", "--out", tmp_path)
+        assert signal.getsignal(signal.SIGTERM) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+    assert result.code == 143
+    assert result.err == "dqn-port: stopped at step 0 of 200; no snapshot was saved yet\n"
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "versions"),
+    [(signal.SIGINT, 130, 0), (signal.SIGTERM, 143, 100)],
+    ids=["SIGINT", "SIGTERM"],
+)
+def test_a_signal_stops_with_the_step_and_the_last_snapshot(tmp_path, number, code, versions):
+    steps = 10_000_000
+    args = write_toy(
+        tmp_path, steps=steps, eval_freq=steps + 1, prog_freq=steps, save_versions=versions
+    )
+    process = start("train", "--args", args, "--out", tmp_path / "out")
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("Saved:"):
+            break
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == code, err
+    match = re.fullmatch(
+        r"dqn-port: stopped at step ([\d,]+) of 10,000,000; the last snapshot is (.*)\n", err
+    )
+    assert match, err
+    step = int(match[1].replace(",", ""))
+    assert step >= 100
+    name = "toy.pt" if versions == 0 else f"toy_{step // 100}.pt"
+    assert match[2] == str(tmp_path / "out" / "toy" / name)
+    assert (tmp_path / "out" / "toy" / name).is_file()
+    assert not list((tmp_path / "out").rglob("*.part"))
+    assert not (tmp_path / "out" / "toy" / "run.json").exists()
