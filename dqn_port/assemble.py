@@ -17,18 +17,18 @@ from typing import Any, Final, NamedTuple
 import torch
 
 from dqn_port import registry
-from dqn_port.errors import ArgsError, DeviceError, MemoryNeedError, SnapshotError
-from dqn_port.interfaces import Agent, EnvironmentArgs, GameEnvironment, Network, NetworkArgs, Param
-from dqn_port.options import (
+from dqn_port.drafts import (
     Draft,
-    Options,
     finish,
-    lua_truth,
     read_args_file,
     read_args_table,
     read_lua_words,
     read_set,
+    refuse_imports,
 )
+from dqn_port.errors import ArgsError, DeviceError, MemoryNeedError, SnapshotError
+from dqn_port.interfaces import Agent, EnvironmentArgs, GameEnvironment, Network, NetworkArgs, Param
+from dqn_port.options import Options, lua_truth
 from dqn_port.snapshot import Snapshot, is_snapshot, load_snapshot
 from dqn_port.torch7.generator import Generator
 
@@ -69,7 +69,7 @@ def declared_params(values: Mapping[str, Any]) -> dict[str, tuple[Param, ...]]:
     """
 
     def params(slot: str, name: Any, attribute: str) -> tuple[Param, ...]:
-        if not isinstance(name, str) or not name or (slot == "network" and is_snapshot(name)):
+        if not isinstance(name, str) or not name or (slot == "network" and names_snapshot(name)):
             return ()
         return getattr(registry.find(slot, name), attribute, ())
 
@@ -87,6 +87,21 @@ def declared_params(values: Mapping[str, Any]) -> dict[str, tuple[Param, ...]]:
         "pool_frms": params("framework", framework, "POOL_PARAMS"),
         "agent_params": agent + tuple(p for p in others if p.name not in names),
     }
+
+
+def finish_draft(draft: Draft) -> Options:
+    """Return the options of a draft, every key and value checked against its declaration.
+
+    Raises:
+        ArgsError, RegistryError: see drafts.refuse_imports, declared_params, drafts.finish.
+    """
+    refuse_imports(draft)
+    return finish(draft, declared_params(draft.values))
+
+
+def names_snapshot(name: str) -> bool:
+    """Tell whether ``name`` is a saved network's rather than a part's; parts go before files."""
+    return name not in registry.PARTS["network"] and is_snapshot(name)
 
 
 def network_name(opt: Options) -> str:
@@ -109,7 +124,7 @@ def resolve(opt: Options) -> Options:
         _required(params.get("preproc", ""), "agent_params.preproc", "net_downsample_2x_full_y"),
     )
     name = _required(network_name(opt), "agent_params.network", "convnet_atari3")
-    if not is_snapshot(name):
+    if not names_snapshot(name):
         registry.find("network", name)
     _required(opt.env, "env", "pong")
     framework.check(opt.env, opt.game_path, opt.env_params)
@@ -292,7 +307,7 @@ def build_network(opt: Options, n_actions: int, generator: Generator) -> Network
         ncols=params["ncols"],
         input_dims=tuple(params["input_dims"]),
     )
-    if not is_snapshot(name):
+    if not names_snapshot(name):
         network: Network = registry.find("network", name)(args, generator)
         return network
     saved = load_snapshot(Path(name))
@@ -395,7 +410,7 @@ def load_options(
         read_args_file(draft, args_file)
     read_lua_words(draft, lua_words)
     read_set(draft, assignments)
-    return resolve(finish(draft, declared_params(draft.values)))
+    return resolve(finish_draft(draft))
 
 
 def options_of_snapshot(snapshot: Snapshot, assignments: Sequence[str] = ()) -> Options:
@@ -408,7 +423,7 @@ def options_of_snapshot(snapshot: Snapshot, assignments: Sequence[str] = ()) -> 
     read_args_table(draft, snapshot.arguments, str(snapshot.path))
     try:
         read_set(draft, assignments)
-        return resolve(finish(draft, declared_params(draft.values)))
+        return resolve(finish_draft(draft))
     except ArgsError as error:
         raise SnapshotError(f"{snapshot.path}: arguments: {error}") from error
 

@@ -46,6 +46,11 @@ class RegistryError(UsageError):
 class RomError(DqnPortError):
     """A ROM is missing, empty, unreadable or not the one the name stands for."""
 
+    def __init__(self, message: str, *, state: str) -> None:
+        """``state``: what is wrong with the file, in a word or two."""
+        super().__init__(message)
+        self.state = state
+
 
 class DeviceError(DqnPortError):
     """The device asked for is not there."""

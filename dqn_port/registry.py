@@ -40,6 +40,16 @@ PARTS: Final[dict[str, dict[str, str]]] = {
 }
 """Slot → name → module:object."""
 
+_NEEDED: Final[dict[str, tuple[str, ...]]] = {
+    "framework": ("check", "make", "ENV_PARAMS", "POOL_PARAMS"),
+    "preproc": ("state_dim", "forward"),
+    "network": (),
+    "replay": ("add", "sample"),
+    "agent": ("PARAMS", "perceive"),
+    "saved network": (),
+}
+"""What a part of a slot has, at the least."""
+
 _MODULE_OBJECT: Final = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 
@@ -56,9 +66,16 @@ def find(slot: str, name: str) -> Any:
     if _MODULE_OBJECT.fullmatch(name):
         module, _, attribute = name.partition(":")
         try:
-            return getattr(importlib.import_module(module), attribute)
+            part = getattr(importlib.import_module(module), attribute)
         except (ImportError, AttributeError) as error:
             raise RegistryError(f"{slot}: cannot import '{name}': {error}") from error
+        missing = [what for what in _NEEDED[slot] if not hasattr(part, what)]
+        if missing or not (slot == "framework" or callable(part)):
+            raise RegistryError(
+                f"{slot}: expected a part with {', '.join(_NEEDED[slot]) or 'a call'}, "
+                f"got '{name}' without {', '.join(missing) or 'it'}; docs/parts.md says more"
+            )
+        return part
     raise RegistryError(
         f"{slot}: expected one of {', '.join(parts)} or module:object, "
         f"got '{name}'{near_match(name, parts)}"

@@ -19,6 +19,7 @@ from dqn_port.assemble import (
     setup,
     setup_to_play,
 )
+from dqn_port.drafts import Draft, finish, read_args_table
 from dqn_port.errors import (
     ArgsError,
     DeviceError,
@@ -30,7 +31,6 @@ from dqn_port.errors import (
     UsageError,
 )
 from dqn_port.frameworks.alewrap.roms import expected_md5s, rom_path
-from dqn_port.options import Draft, finish, read_args_table
 from dqn_port.run import Run
 from tests.cli.running import toy
 

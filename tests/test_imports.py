@@ -46,6 +46,8 @@ def allowed(top: str) -> set[str] | None:
         return {"errors", "interfaces"}
     if top == "options":
         return {"errors", "interfaces", "torch7"}
+    if top == "drafts":
+        return {"errors", "interfaces", "options", "torch7"}
     if top == "evaluate":
         return {"errors", "interfaces"}
     if top == "train":

@@ -11,20 +11,17 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dqn_port.assemble import declared_params, load_options, resolve
-from dqn_port.errors import ArgsError, DqnPortError, LuaExit
-from dqn_port.options import (
-    OPTIONS,
+from dqn_port.drafts import (
     Draft,
-    checked,
     finish,
-    lua_truth,
     read_args_file,
     read_args_table,
     read_lua_words,
     read_set,
-    shown_value,
     train_cmdline,
 )
+from dqn_port.errors import ArgsError, DqnPortError, LuaExit
+from dqn_port.options import OPTIONS, checked, lua_truth, shown_value
 from tests.cli.running import TOY, TOY_AGENT, toy, write_toy
 
 LUA_DEFAULTS = {

@@ -9,21 +9,12 @@ from typing import Any
 
 import click
 
-from dqn_port.assemble import declared_params, resolve
+from dqn_port.assemble import declared_params, finish_draft, resolve
 from dqn_port.cli.parameters import lua_words_argument, set_option
+from dqn_port.drafts import Draft, read_args_file, read_lua_words, read_set
 from dqn_port.errors import DqnPortError
 from dqn_port.interfaces import Param
-from dqn_port.options import (
-    OPTIONS,
-    TABLES,
-    Draft,
-    Options,
-    finish,
-    read_args_file,
-    read_lua_words,
-    read_set,
-    shown_value,
-)
+from dqn_port.options import OPTIONS, TABLES, Options, shown_value
 
 
 @click.group()
@@ -54,8 +45,8 @@ def show(
         read_args_file(draft, file)
     read_lua_words(draft, lua_words)
     read_set(draft, assignments)
+    opt = finish_draft(draft)
     declared = declared_params(draft.values)
-    opt = finish(draft, declared)
     fault: DqnPortError | None = None
     try:
         opt = resolve(opt)

@@ -10,7 +10,13 @@ from typing import Any
 import click
 
 from dqn_port.assemble import setup_to_play
-from dqn_port.cli.parameters import best_option, epsilon_option, seed_option, snapshot_argument
+from dqn_port.cli.parameters import (
+    best_option,
+    epsilon_option,
+    seed_option,
+    set_option,
+    snapshot_argument,
+)
 from dqn_port.errors import UsageError
 from dqn_port.evaluate import Episode, Evaluation
 from dqn_port.exports.nature_scores import MAX_FRAMES, nature_scores
@@ -48,6 +54,7 @@ _DEFAULT_EPISODES = 10
     metavar="FILE",
     help="Also write the results to FILE.",
 )
+@set_option
 def evaluate(
     snapshot: Path,
     best: bool,
@@ -58,6 +65,7 @@ def evaluate(
     max_frames: int,
     threads: int,
     json_file: Path | None,
+    assignments: tuple[str, ...],
 ) -> None:
     """Play a snapshot's network without learning, and show its scores.
 
@@ -67,7 +75,7 @@ def evaluate(
     if episodes is not None and steps is not None:
         raise UsageError("--episodes, --steps: expected one of them, got both")
     ready, saved = setup_to_play(
-        snapshot, best=best, seed=seed, assignments=[f"threads={threads}", "gpu=-1"]
+        snapshot, best=best, seed=seed, assignments=[f"threads={threads}", "gpu=-1", *assignments]
     )
     actrep, game = ready.opt.actrep, ready.opt.env
     evaluation = Evaluation(

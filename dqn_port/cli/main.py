@@ -15,14 +15,17 @@ from dqn_port import __version__
 from dqn_port.errors import DqnPortError, LuaExit, near_match
 
 COMMANDS: Final = {
-    "train": "dqn_port.cli.train:train",
-    "evaluate": "dqn_port.cli.evaluate:evaluate",
-    "args": "dqn_port.cli.args:args",
-    "roms": "dqn_port.cli.roms:roms",
-    "screens": "dqn_port.cli.screens:screens",
-    "play": "dqn_port.cli.play:play",
+    "train": ("dqn_port.cli.train:train", "Train an agent, as the original's train_agent did."),
+    "evaluate": (
+        "dqn_port.cli.evaluate:evaluate",
+        "Play a snapshot's network without learning, and show its scores.",
+    ),
+    "args": ("dqn_port.cli.args:args", "Look at argument files."),
+    "roms": ("dqn_port.cli.roms:roms", "List the games that can be played."),
+    "screens": ("dqn_port.cli.screens:screens", "Draw a game's first screens as a contact sheet."),
+    "play": ("dqn_port.cli.play:play", "Play one game with a snapshot's network, as a GIF, too."),
 }
-"""Command → module:object, imported when it is asked for, so that --help is quick."""
+"""Command → (module:object, what it does): imported when it is asked for, --help being quick."""
 
 
 class LazyGroup(click.Group):
@@ -36,9 +39,14 @@ class LazyGroup(click.Group):
         """Return the command of that name."""
         if cmd_name not in COMMANDS:
             return None
-        module, _, attribute = COMMANDS[cmd_name].partition(":")
+        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write what every command does, without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, does) for name, (_, does) in COMMANDS.items()])
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -7,7 +7,14 @@ from pathlib import Path
 import click
 
 from dqn_port.assemble import setup_to_play
-from dqn_port.cli.parameters import best_option, epsilon_option, seed_option, snapshot_argument
+from dqn_port.cli.parameters import (
+    best_option,
+    epsilon_option,
+    seed_option,
+    set_option,
+    snapshot_argument,
+)
+from dqn_port.exports.nature_scores import MAX_FRAMES
 from dqn_port.tools.pictures import check_ending
 from dqn_port.tools.play import play_game, record_game
 
@@ -26,12 +33,20 @@ from dqn_port.tools.play import play_game, record_game
 @click.option(
     "--max-frames",
     type=click.IntRange(min=0),
-    default=0,
+    default=MAX_FRAMES,
     show_default=True,
-    help="End the game after so many emulator frames; 0: only the game ends it.",
+    help="End the game after so many emulator frames; 0: only the game ends it. "
+    "The default is the paper's 5 minutes.",
 )
+@set_option
 def play(
-    snapshot: Path, gif: Path | None, best: bool, seed: int, epsilon: float, max_frames: int
+    snapshot: Path,
+    gif: Path | None,
+    best: bool,
+    seed: int,
+    epsilon: float,
+    max_frames: int,
+    assignments: tuple[str, ...],
 ) -> None:
     """Play one game with a snapshot's network, as the original's test_agent did.
 
@@ -41,7 +56,7 @@ def play(
     if gif is not None:
         check_ending(gif, ".gif", "--gif")
     ready, saved = setup_to_play(
-        snapshot, best=best, seed=seed, assignments=["threads=1", "gpu=-1"]
+        snapshot, best=best, seed=seed, assignments=["threads=1", "gpu=-1", *assignments]
     )
     which = "best" if best and saved.has_best else "last"
     click.echo(f"{ready.opt.env}: the {which} network of {snapshot}, ε {epsilon:g}, seed {seed}")

@@ -14,9 +14,10 @@ from dqn_port.assemble import load_options, pick_device
 from dqn_port.cli.lines import lines_of
 from dqn_port.cli.parameters import args_option, lua_words_argument, set_option
 from dqn_port.cli.progress import ProgressBar
+from dqn_port.drafts import Draft
 from dqn_port.errors import ArgsError
 from dqn_port.exports.tensorboard import TensorboardWriter
-from dqn_port.options import Draft, Options
+from dqn_port.options import Options
 from dqn_port.run import HISTORY, TENSORBOARD, Finished, Run, Started
 
 _DEVICE: Final = "auto, cpu, cuda or cuda:N"

@@ -10,7 +10,7 @@ from typing import BinaryIO, Final
 from dqn_port.assemble import Setup
 from dqn_port.interfaces import Screen
 from dqn_port.snapshot import write_whole
-from dqn_port.tools.pictures import GifWriter, enlarge, picture_of
+from dqn_port.tools.pictures import Picture, enlarge, gif_of, opencv, picture_of
 
 FRAMES_PER_SECOND: Final = 60
 """Of the Atari 2600 (NTSC)."""
@@ -66,29 +66,33 @@ def play_game(
 
 
 def picture_delay(actrep: int) -> int:
-    """Return the hundredths of a second that an agent step takes in the game."""
-    return round(100 * actrep / FRAMES_PER_SECOND)
+    """Return the milliseconds that an agent step takes in the game, as whole as GIF keeps them."""
+    return 10 * round(100 * actrep / FRAMES_PER_SECOND)
 
 
 def record_game(ready: Setup, path: Path, *, epsilon: float, max_frames: int = 0) -> Played:
     """Play a game as ``play_game`` does and write it to ``path`` as a GIF, a picture a step.
 
+    The pictures are held until the game ends, 0.1 MB each.
+
     Raises:
-        RunFolderError: the file cannot be written.
+        MissingLibraryError, RunFolderError: see pictures.opencv, snapshot.write_whole; before it
+            plays, where the file could not be written anyway.
     """
+    opencv()
+    pictures: list[Picture] = []
     played: list[Played] = []
 
     def write(file: BinaryIO) -> None:
-        gif = GifWriter(file, delay=picture_delay(ready.opt.actrep))
         played.append(
             play_game(
                 ready,
                 epsilon=epsilon,
                 max_frames=max_frames,
-                show=lambda screen: gif.add(enlarge(picture_of(screen), _LEAST_HEIGHT)),
+                show=lambda screen: pictures.append(enlarge(picture_of(screen), _LEAST_HEIGHT)),
             )
         )
-        gif.close()
+        file.write(gif_of(pictures, delay=picture_delay(ready.opt.actrep)))
 
     write_whole(path, write)
     return played[0]

@@ -13,8 +13,9 @@ import torch
 from numpy.typing import NDArray
 
 from dqn_port.assemble import Setup, load_options, setup
+from dqn_port.drafts import Draft
 from dqn_port.interfaces import Screen
-from dqn_port.options import Draft, Options
+from dqn_port.options import Options
 from dqn_port.tools.pictures import Picture, enlarge, opencv, picture_of, resize, write_png
 
 MAX_SCREENS: Final = 400
@@ -210,6 +211,5 @@ def write_sheet(opt: Options, path: Path, n: int, args_file: Path | None = None)
     Raises:
         DqnPortError: see assemble.setup, pictures.write_png.
     """
-    opencv()
     ready = setup(opt, device=torch.device("cpu"))
     write_png(path, sheet(list(watch(ready, n)), title(opt, args_file)))

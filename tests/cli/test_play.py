@@ -6,7 +6,9 @@ import click
 import cv2
 import pytest
 
+from dqn_port.assemble import setup_to_play
 from dqn_port.cli.play import play
+from dqn_port.tools.play import play_game
 from tests.tools.running import TOY_A, TOY_B, make_snapshot, run
 
 
@@ -40,7 +42,24 @@ def test_a_gif_is_written_and_named(snapshot, capsys, tmp_path):
     assert without.splitlines() == out.splitlines()[:2]
 
 
-def test_best_seed_epsilon_and_max_frames_count(snapshot, capsys):
+@pytest.mark.parametrize("with_gif", [False, True])
+def test_the_game_is_that_of_the_network_the_seed_and_epsilon(with_gif, snapshot, capsys, tmp_path):
+    games = set()
+    cases = [(True, 4, 0.05), (False, 4, 0.05), (True, 2, 0.05), (True, 4, 0.7)]
+    for best, seed, epsilon in cases:
+        ready, _ = setup_to_play(snapshot, best=best, seed=seed)
+        game = play_game(ready, epsilon=epsilon)
+        games.add((game.score, game.steps))
+        words = ["--best" if best else "--last", "--seed", seed, "--epsilon", epsilon]
+        words += ["--gif", tmp_path / "a.gif"] if with_gif else []
+        _, out, _ = run(capsys, "play", snapshot, *words)
+        assert out.splitlines()[1] == (
+            f"score {game.score:g}, {game.steps} steps, {game.frames} frames"
+        )
+    assert len(games) == len(cases)
+
+
+def test_max_frames_cuts_the_game_and_the_first_line_says_what_plays(snapshot, capsys):
     words = ("--best", "--seed", 3, "--epsilon", 1, "--max-frames", 5)
     code, out, err = run(capsys, "play", snapshot, *words)
     assert (code, err) == (0, "")

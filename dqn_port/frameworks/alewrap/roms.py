@@ -19,23 +19,33 @@ from dqn_port.errors import RomError, UsageError, near_match
 _SHIPPED: Final = Path(ale_py.__file__).parent / "roms"
 
 
+_FOR_TWO: Final = frozenset({"combat", "joust", "maze_craze", "warlords"})
+"""ROMs that ale-py ships and ends the process on, since it plays them with two players only."""
+
+
 class UnknownGameError(UsageError):
     """No game of that name can be played."""
 
 
 @functools.cache
 def expected_md5s() -> dict[str, str]:
-    """Return game → md5 of its ROM, for every game that ale-py knows, in order of name."""
+    """Return game → md5 of its ROM, for every game that one player can play, in order of name."""
     table: dict[str, str] = json.loads((_SHIPPED / "md5.json").read_text())
-    return {name.removesuffix(".bin"): md5 for name, md5 in sorted(table.items())}
+    games = {name.removesuffix(".bin"): md5 for name, md5 in sorted(table.items())}
+    return {name: md5 for name, md5 in games.items() if name not in _FOR_TWO}
 
 
 def rom_path(env: str, game_path: str = "") -> Path:
     """Return where the ROM of ``env`` is: in ``game_path`` if given, else ale-py's.
 
     Raises:
-        UnknownGameError: no game has that name.
+        UnknownGameError: no game has that name, or two have to play it.
     """
+    if env in _FOR_TWO:
+        raise UnknownGameError(
+            f"env: expected a game for one player, got '{env}', which two have to play; "
+            "`dqn-port roms` lists them"
+        )
     if env not in expected_md5s():
         raise UnknownGameError(
             f"env: no game is named '{env}'{near_match(env, expected_md5s())}; "
@@ -60,13 +70,16 @@ def check_rom(env: str, game_path: str = "") -> tuple[Path, str]:
     try:
         content = path.read_bytes()
     except OSError as error:
+        reason = error.strerror or str(error)
         raise RomError(
-            f"{path}: expected the ROM of {env}, got {error.strerror or error}; {mend}"
+            f"{path}: expected the ROM of {env}, got {reason}; {mend}",
+            state="missing" if isinstance(error, FileNotFoundError) else f"unreadable: {reason}",
         ) from error
     found = hashlib.md5(content, usedforsecurity=False).hexdigest()
     if found != expected:
         raise RomError(
             f"{path}: expected the ROM of {env} with md5 {expected}, "
-            f"got {len(content)} bytes with md5 {found}; {mend}"
+            f"got {len(content)} bytes with md5 {found}; {mend}",
+            state=f"other md5 {found}",
         )
     return path, found
