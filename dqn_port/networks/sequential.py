@@ -69,12 +69,7 @@ class Sequential:
 
     def _run(self, s: torch.Tensor) -> torch.Tensor:
         x = s
-        for i, (layer, parameters) in enumerate(zip(self.layers, self._parameters, strict=True)):
-            if isinstance(layer, SpatialConvolution) and (
-                i == 0 or isinstance(self.layers[i - 1], Reshape)
-            ):
-                # One change of layout at the door; the convolutions after it keep it.
-                x = x.contiguous(memory_format=torch.channels_last)
+        for layer, parameters in zip(self.layers, self._parameters, strict=True):
             x = layer.forward(x, parameters)
         return x
 

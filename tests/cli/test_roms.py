@@ -47,9 +47,7 @@ def test_every_game_that_can_be_played_is_listed():
     result = subprocess.run(dqn_port("roms", "--json"), capture_output=True, text=True)
     assert (result.returncode, result.stderr) == (0, "")
     games = json.loads(result.stdout)
-    assert [game["name"] for game in games] == [
-        name for name in expected_md5s() if name not in roms._FOR_TWO
-    ]
+    assert [game["name"] for game in games] == list(expected_md5s())
     assert len(games) > 100
     assert {game["state"] for game in games} == {"ok"}
     assert {game["name"]: game["md5"] for game in games}.items() <= expected_md5s().items()
@@ -91,7 +89,12 @@ def test_the_files_of_a_folder_are_looked_at(capsys, tmp_path):
 
 
 def test_a_game_for_two_players_is_not_given_to_ale(capsys):
-    assert run(capsys, "roms", "combat") == (0, f"combat  {'-':32}  for two players only\n", "")
+    assert run(capsys, "roms", "pong", "combat") == (
+        2,
+        "",
+        "dqn-port: error: env: expected a game for one player, got 'combat', which two have to "
+        "play; `dqn-port roms` lists them\n",
+    )
 
 
 def test_an_unknown_game_is_one_line(capsys):
@@ -111,13 +114,6 @@ def test_a_folder_that_is_not_there(capsys, tmp_path):
         f"dqn-port: error: invalid value for '--game-path': Directory '{path}' does not exist; "
         "see `dqn-port roms --help`\n",
     )
-
-
-def test_many_games_in_several_processes_are_the_same(monkeypatch):
-    names = ["pong", "combat", "breakout", "freeway"]
-    one = list(roms.look(names, ""))
-    monkeypatch.setattr(roms, "_FEW", 1)
-    assert list(roms.look(names, "")) == one
 
 
 def test_the_command_and_every_option_have_help():
