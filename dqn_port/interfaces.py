@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from dqn_port.torch7.generator import Generator
+
+if TYPE_CHECKING:
+    # Only named here: what needs no network, such as listing the games, need not wait for it.
+    import torch
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from dqn_port.replays.transition_table import TransitionTable
 from dqn_port.torch7.generator import Generator
 
 
-def make_agent(params, *, n_actions, network, seed=1):
+def make_agent(params, *, n_actions, network, seed=1, device=torch.device("cpu")):  # noqa: B008
     table = {p.name: p.default for p in NeuralQLearner.PARAMS} | {"hist_len": 4} | params
     table["rescale_r"] = table["rescale_r"] is not None
     for key in ("lr", "ep"):
@@ -24,11 +24,11 @@ def make_agent(params, *, n_actions, network, seed=1):
     return NeuralQLearner(
         table,
         n_actions=n_actions,
-        network=find("network", network)(args, generator),
+        network=find("network", network)(args, generator).to(device),
         preproc=NetDownsample2xFullY(),
         transitions=TransitionTable(
             state_dim=7056, hist_len=4, max_size=1000, buffer_size=64, generator=generator
         ),
         generator=generator,
-        device=torch.device("cpu"),
+        device=device,
     )
