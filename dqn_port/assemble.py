@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import torch
 
 from dqn_port import registry
+from dqn_port.checks import check_history, check_learning_start, check_memory, check_numbers
+from dqn_port.devices import pick_device, set_up_torch
 from dqn_port.drafts import (
     Draft,
     finish,
@@ -26,16 +26,21 @@ from dqn_port.drafts import (
     read_set,
     refuse_imports,
 )
-from dqn_port.errors import ArgsError, DeviceError, MemoryNeedError, SnapshotError
+from dqn_port.errors import ArgsError, MemoryNeedError, RegistryError, SnapshotError
 from dqn_port.interfaces import Agent, EnvironmentArgs, GameEnvironment, Network, NetworkArgs, Param
 from dqn_port.options import Options, lua_truth
 from dqn_port.snapshot import Snapshot, is_snapshot, load_snapshot
 from dqn_port.torch7.generator import Generator
 
-REPLAY: Final = "TransitionTable"
-"""The replay of every Lua run: no option names another."""
+_REPLAY: Final = "TransitionTable"
+"""The replay of an agent that does not name another in its REPLAY, as none of Lua's does."""
 
-_BYTES_BESIDE_FRAME: Final = 6
+_READ_HERE: Final = frozenset(
+    "preproc network best hist_len ncols input_dims state_dim replay_memory learn_start "  # noqa: SIM905
+    "minibatch_size valid_size".split()
+)
+"""Parameters of an agent that are read here, so that every agent has to declare them."""
+
 _SHOWN_INPUT: Final = 84
 _LONGEST_NAME: Final = 200
 """Bytes; file systems allow 255, and what is written beside a file adds to its name."""
@@ -48,14 +53,6 @@ class Setup(NamedTuple):
     actions: Sequence[int]
     agent: Agent
     opt: Options
-
-
-@dataclass(frozen=True)
-class Device:
-    """Where the network is computed, and what to tell the user about it."""
-
-    device: torch.device
-    note: str = ""
 
 
 def declared_params(values: Mapping[str, Any]) -> dict[str, tuple[Param, ...]]:
@@ -74,12 +71,20 @@ def declared_params(values: Mapping[str, Any]) -> dict[str, tuple[Param, ...]]:
         return getattr(registry.find(slot, name), attribute, ())
 
     framework = values.get("framework") or "alewrap"
-    agent = params("agent", values.get("agent") or "NeuralQLearner", "PARAMS")
+    name = values.get("agent") or "NeuralQLearner"
+    agent = params("agent", name, "PARAMS")
+    missing = _READ_HERE - {param.name for param in agent}
+    if missing and isinstance(name, str):
+        raise RegistryError(
+            f"agent: expected PARAMS with {', '.join(sorted(missing))}, got '{name}' without; "
+            "docs/parts.md says more"
+        )
+    replay = getattr(registry.find("agent", name), "REPLAY", _REPLAY) if agent else _REPLAY
     network = values.get("network") or values.get("agent_params.network")
     others = [
         *params("preproc", values.get("agent_params.preproc"), "PARAMS"),
         *params("network", network, "PARAMS"),
-        *params("replay", REPLAY, "PARAMS"),
+        *params("replay", replay, "PARAMS"),
     ]
     names = {param.name for param in agent}
     return {
@@ -87,6 +92,12 @@ def declared_params(values: Mapping[str, Any]) -> dict[str, tuple[Param, ...]]:
         "pool_frms": params("framework", framework, "POOL_PARAMS"),
         "agent_params": agent + tuple(p for p in others if p.name not in names),
     }
+
+
+def _replay_of(opt: Options) -> Any:
+    """Return the class of the agent's replay."""
+    agent = registry.find("agent", opt.agent)
+    return registry.find("replay", getattr(agent, "REPLAY", _REPLAY))
 
 
 def finish_draft(draft: Draft) -> Options:
@@ -160,9 +171,9 @@ def resolve(opt: Options) -> Options:
         )
     resolved = params | {"state_dim": state_dim, "input_dims": list(input_dims)}
     opt = dataclasses.replace(opt, agent_params=resolved)
-    _check_numbers(opt)
-    _check_learning_start(opt)
-    _check_memory(opt)
+    check_numbers(opt)
+    check_learning_start(opt)
+    check_memory(opt, _replay_of(opt).bytes_per_transition(resolved))
     return opt
 
 
@@ -175,127 +186,24 @@ def _required(value: str, key: str, example: str) -> str:
     return value
 
 
-def _check_numbers(opt: Options) -> None:
-    params = opt.agent_params
-    low, high = params.get("min_reward"), params.get("max_reward")
-    if low is not None and high is not None and low > high:
-        raise ArgsError(f"agent_params.min_reward: expected at most max_reward ({high}), got {low}")
-    if params["histType"] != "linear" and params["histSpacing"] != 1:
-        raise ArgsError(
-            f"agent_params.histSpacing: expected 1 with histType {params['histType']}, "
-            f"got {params['histSpacing']}"
-        )
-
-
-def _check_learning_start(opt: Options) -> None:
-    """Refuse what the original fails on when learning starts."""
-    params = opt.agent_params
-    learn_start, buffer_size = params["learn_start"], params["bufferSize"]
-    for key in ("minibatch_size", "valid_size"):
-        if params[key] >= buffer_size:
-            raise ArgsError(
-                f"agent_params.{key}: expected below bufferSize ({buffer_size}), "
-                f"got {params[key]}; lower it or raise bufferSize"
-            )
-    if opt.steps <= learn_start:
-        return
-    if learn_start + 1 < buffer_size:
-        raise ArgsError(
-            f"agent_params.learn_start: expected at least bufferSize − 1 = {buffer_size - 1}, "
-            f"got {learn_start}: the sampling buffer is filled from the first transitions; "
-            "raise it or lower bufferSize"
-        )
-    if params["replay_memory"] < buffer_size:
-        raise ArgsError(
-            f"agent_params.replay_memory: expected at least bufferSize ({buffer_size}), "
-            f"got {params['replay_memory']}"
-        )
-    if (learn_start + 1) % opt.eval_freq == 0:
-        raise ArgsError(
-            f"eval_freq: expected not to divide learn_start + 1 = {learn_start + 1}, got "
-            f"{opt.eval_freq}: that evaluation would come before the validation sample is drawn"
-        )
-
-
-def _check_history(opt: Options, recent_mem_size: int) -> None:
-    """Refuse a history of more frames than are held when learning starts."""
-    held = min(opt.agent_params["learn_start"] + 1, opt.agent_params["replay_memory"])
-    if opt.steps > opt.agent_params["learn_start"] and held < recent_mem_size + 2:
-        raise ArgsError(
-            f"agent_params.hist_len: expected states of at most {held - 2} steps, "
-            f"as learn_start and replay_memory are, got {recent_mem_size} (histType, histSpacing); "
-            "lower it or raise learn_start"
-        )
-
-
-def _check_memory(opt: Options) -> None:
-    """Refuse a replay that the machine cannot hold once it is filled."""
-    entries = min(opt.agent_params["replay_memory"], opt.steps)
-    need = entries * (opt.agent_params["state_dim"] + _BYTES_BESIDE_FRAME)
-    have = machine_memory()
-    if need > have:
-        raise MemoryNeedError(
-            f"agent_params.replay_memory: {entries} transitions take {need / 1e9:.2f} GB, "
-            f"this machine has {have / 1e9:.2f} GB; set a smaller one, "
-            f"--set agent_params.replay_memory={int(have * 0.7 / need * entries)}"
-        )
-
-
-def machine_memory() -> int:
-    """Return the bytes of memory this process may use: the machine's, or its container's."""
-    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
-    for name in ("memory.max", "memory/memory.limit_in_bytes"):
-        try:
-            limits.append(int((Path("/sys/fs/cgroup") / name).read_text()))
-        except (OSError, ValueError):
-            continue
-    return min(limits)
-
-
-def pick_device(opt: Options, *, explicit: bool = False) -> Device:
-    """Return the device that option gpu names.
-
-    ``explicit``: the user asked for CUDA by --device, so that its absence is an error.
+def game_record(opt: Options) -> dict[str, str]:
+    """Return what a run records of its game: the md5 of an Atari game's ROM.
 
     Raises:
-        DeviceError: a CUDA device was asked for by name and is not there.
+        RomError: the game's ROM cannot be used.
     """
-    if opt.gpu < 0:
-        return Device(torch.device("cpu"))
-    index = opt.gpu - 1 if opt.gpu > 0 else _gpu_id()
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if index < count:
-        return Device(torch.device("cuda", index))
-    there = f"this machine has {count or 'no'} CUDA device{'s' if count > 1 else ''}"
-    if explicit:
-        raise DeviceError(
-            f"--device: expected CUDA device {index}, but {there}; use --device cpu or auto"
-        )
-    return Device(torch.device("cpu"), f"gpu {opt.gpu}: {there}, so this runs on the CPU")
+    record: dict[str, str] = registry.find("framework", opt.framework).check(
+        opt.env, opt.game_path, opt.env_params
+    )
+    return record
 
 
-def _gpu_id() -> int:
-    text = os.environ.get("GPU_ID", "0")
-    return int(text) if text.isdecimal() else 0
-
-
-def set_up_torch(opt: Options, device: torch.device) -> Generator:
-    """Set the threads and the arithmetic, and return the seeded generator, one number drawn.
-
-    Lua: initenv.lua, torchSetup. The number seeds the GPU's generator there.
-    """
-    torch.set_num_threads(opt.threads)
-    if device.type == "cuda":
-        torch.backends.cuda.matmul.allow_tf32 = False
-        torch.backends.cudnn.allow_tf32 = False
-        torch.backends.cudnn.deterministic = True
-    generator = Generator(opt.seed)
-    generator.random()
-    return generator
-
-
-def build_network(opt: Options, n_actions: int, generator: Generator) -> Network:
+def build_network(
+    opt: Options, n_actions: int, generator: Generator, saved: Snapshot | None = None
+) -> Network:
     """Return the network that the options name: built and drawn, or loaded without a draw.
+
+    ``saved``: the snapshot to load from, if it is at hand.
 
     Raises:
         SnapshotError: the file cannot be read, or its network is for another game or input.
@@ -307,10 +215,9 @@ def build_network(opt: Options, n_actions: int, generator: Generator) -> Network
         ncols=params["ncols"],
         input_dims=tuple(params["input_dims"]),
     )
-    if not names_snapshot(name):
-        network: Network = registry.find("network", name)(args, generator)
-        return network
-    saved = load_snapshot(Path(name))
+    if saved is None and not names_snapshot(name):
+        return _built(name, args, generator)
+    saved = saved or load_snapshot(Path(name))
     table = saved.network_table(best=lua_truth(params.get("best")))
     if table["class"] not in registry.PARTS["saved network"]:
         # A file may not name a module:object of its own: it would be imported and called.
@@ -334,10 +241,23 @@ def build_network(opt: Options, n_actions: int, generator: Generator) -> Network
     return network
 
 
-def setup(opt: Options, *, device: torch.device | None = None) -> Setup:
+def _built(name: str, args: NetworkArgs, generator: Generator) -> Network:
+    build = registry.find("network", name)
+    try:
+        network: Network = build(args, generator)
+    except TypeError as error:
+        raise RegistryError(
+            f"network: '{name}' cannot be built of (NetworkArgs, Generator): {error}"
+        ) from error
+    return network
+
+
+def setup(
+    opt: Options, *, device: torch.device | None = None, saved: Snapshot | None = None
+) -> Setup:
     """Return (env, actions, agent, opt) ready to play. Lua: initenv.lua, setup.
 
-    ``device``: what pick_device gives, unless named.
+    ``device``: what pick_device gives, unless named. ``saved``: see build_network.
 
     Raises:
         DqnPortError: see resolve, pick_device, build_network.
@@ -357,28 +277,18 @@ def setup(opt: Options, *, device: torch.device | None = None) -> Setup:
         )
     )
     params = opt.agent_params
-    network = build_network(opt, len(env.actions), generator)
+    network = build_network(opt, len(env.actions), generator, saved)
     try:
-        transitions = registry.find("replay", REPLAY)(
-            state_dim=params["state_dim"],
-            hist_len=params["hist_len"],
-            max_size=params["replay_memory"],
-            generator=generator,
-            buffer_size=params["bufferSize"],
-            hist_type=params["histType"],
-            hist_spacing=params["histSpacing"],
-            non_term_prob=params["nonTermProb"],
-        )
+        transitions = _replay_of(opt).from_params(params, generator)
     except (MemoryError, ValueError, OverflowError) as error:
         raise MemoryNeedError(
             "agent_params: replay_memory, bufferSize, hist_len and histSpacing ask for more "
             "memory than there is; set smaller ones"
         ) from error
-    _check_history(opt, transitions.recent_mem_size)
+    check_history(opt, transitions.recent_mem_size)
     agent_class = registry.find("agent", opt.agent)
-    declared = {p.name: params.get(p.name) for p in agent_class.PARAMS}
     agent = agent_class(
-        declared | {"rescale_r": lua_truth(params.get("rescale_r"))},
+        {p.name: None for p in agent_class.PARAMS} | params,
         n_actions=len(env.actions),
         network=network.to(device),
         preproc=registry.find("preproc", params["preproc"])(),
@@ -440,7 +350,7 @@ def setup_to_play(
     """
     snapshot = load_snapshot(path)
     changes = [
-        f"network={path}",
+        f"network={path.absolute()}",
         f"agent_params.best={'true' if best else 'false'}",
         f"seed={seed}",
         "steps=1",
@@ -449,4 +359,4 @@ def setup_to_play(
         "save_freq=1",
     ]
     opt = options_of_snapshot(snapshot, [*changes, *assignments])
-    return setup(opt), snapshot
+    return setup(opt, saved=snapshot), snapshot

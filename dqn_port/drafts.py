@@ -236,7 +236,8 @@ def refuse_imports(draft: Draft) -> None:
     Raises:
         ArgsError: one of the names of parts is such a name and not from the command line.
     """
-    for path in _PARTS:
+    overridden = {"agent_params.network"} if draft.values.get("network") else set()
+    for path in [path for path in _PARTS if path not in overridden]:
         value, source = draft.values.get(path), draft.sources.get(path)
         if source in draft.files and isinstance(value, str) and _MODULE_OBJECT.fullmatch(value):
             raise ArgsError(

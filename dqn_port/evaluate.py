@@ -6,8 +6,9 @@ a run can stop and go on inside it.
 
 from __future__ import annotations
 
+import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from dqn_port.interfaces import Agent, GameEnvironment, State
@@ -41,6 +42,28 @@ class EvaluationState:
     def mean_reward(self) -> float:
         """Return the mean over the finished episodes; 0 without one, as in the original."""
         return sum(e.reward for e in self.episodes) / max(1, len(self.episodes))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """What the episodes of an evaluation come to; None without an episode."""
+
+    mean: float | None
+    std: float | None
+    """Standard deviation of a sample (n − 1); 0 for one episode."""
+    max: float | None
+
+    @classmethod
+    def of(cls, episodes: Sequence[Episode]) -> Summary:
+        """Return the summary of finished episodes."""
+        rewards = [episode.reward for episode in episodes]
+        if not rewards:
+            return cls(mean=None, std=None, max=None)
+        return cls(
+            mean=statistics.fmean(rewards),
+            std=statistics.stdev(rewards) if len(rewards) > 1 else 0.0,
+            max=max(rewards),
+        )
 
 
 class Evaluation:

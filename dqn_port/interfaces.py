@@ -114,6 +114,8 @@ class LayerReport:
 class Network(Protocol):
     """From states to action values, with all parameters in one flat vector."""
 
+    lua_class: str
+    """Of its snapshots: the registry knows by it what reads them."""
     w: torch.Tensor
     """float32 [n_params]: layer by layer, weight then bias."""
     dw: torch.Tensor

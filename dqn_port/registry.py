@@ -44,7 +44,7 @@ _NEEDED: Final[dict[str, tuple[str, ...]]] = {
     "framework": ("check", "make", "ENV_PARAMS", "POOL_PARAMS"),
     "preproc": ("state_dim", "forward"),
     "network": (),
-    "replay": ("add", "sample"),
+    "replay": ("PARAMS", "from_params", "bytes_per_transition"),
     "agent": ("PARAMS", "perceive"),
     "saved network": (),
 }
@@ -67,7 +67,8 @@ def find(slot: str, name: str) -> Any:
         module, _, attribute = name.partition(":")
         try:
             part = getattr(importlib.import_module(module), attribute)
-        except (ImportError, AttributeError) as error:
+        except Exception as error:
+            # Importing runs code of others, which may raise anything.
             raise RegistryError(f"{slot}: cannot import '{name}': {error}") from error
         missing = [what for what in _NEEDED[slot] if not hasattr(part, what)]
         if missing or not (slot == "framework" or callable(part)):

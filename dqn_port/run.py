@@ -21,9 +21,8 @@ from typing import Any, Final
 
 import torch
 
-from dqn_port import registry
-from dqn_port.assemble import Setup, setup
-from dqn_port.errors import RunFolderError
+from dqn_port.assemble import Setup, game_record, network_name, setup
+from dqn_port.errors import DeviceError, RunFolderError
 from dqn_port.options import Options
 from dqn_port.snapshot import SUFFIX, network_to_table, save_snapshot, save_tensors, write_whole
 from dqn_port.train import Evaluated, Event, Training, TrainState
@@ -95,9 +94,7 @@ class Run:
         self.last_snapshot: Path | None = None
         """The last snapshot that this run has saved."""
         self._rows: list[dict[str, Any]] = []
-        self._rom: dict[str, str] = registry.find("framework", opt.framework).check(
-            opt.env, opt.game_path, opt.env_params
-        )
+        self._rom = game_record(opt)
 
     @property
     def snapshot_path(self) -> Path:
@@ -113,13 +110,20 @@ class Run:
         """Return what the folder holds: "new", "unfinished" or "finished".
 
         Raises:
-            RunFolderError: it holds other arguments (and not ``overwrite``), or no run at all.
+            RunFolderError: it holds other arguments (and not ``overwrite``), or no run at all, or
+                the network that the run starts from.
         """
         path = self.folder / ARGS
+        start = Path(network_name(self.opt))
+        if start.exists() and start.resolve().parent == self.folder.resolve():
+            raise RunFolderError(
+                f"network: {start} lies in the run's own folder, which the run replaces; "
+                "give another --set name=… or --out"
+            )
         try:
             if not self.folder.exists():
                 return "new"
-            if not self.folder.is_dir() or (not path.exists() and any(self.folder.iterdir())):
+            if not self.folder.is_dir() or (not path.exists() and self._holds_something_else()):
                 raise RunFolderError(
                     f"{self.folder}: expected a run's folder or nothing, got something else; "
                     "give another --out or --set name=…"
@@ -143,6 +147,10 @@ class Run:
                 "give another --set name=… or --out, or --overwrite to replace it"
             )
         return "finished" if (self.folder / FINISHED).exists() else "unfinished"
+
+    def _holds_something_else(self) -> bool:
+        """Tell whether the folder holds what no run of this name has written."""
+        return any(not _is_stale(path.name, self.opt.name) for path in self.folder.iterdir())
 
     def begin(self) -> None:
         """Make the folder, remove what an earlier run left there, and write args.json.
@@ -168,16 +176,27 @@ class Run:
         Raises:
             DqnPortError: see assemble.setup, begin, Training.tick.
         """
-        ready = setup(self.opt, device=device)
-        self.begin()
+        try:
+            ready = setup(self.opt, device=device)
+            self.begin()
+            yield from self._train(ready, device)
+        except torch.OutOfMemoryError as error:
+            raise DeviceError(
+                f"{device}: has no memory left for this run; set a smaller "
+                "agent_params.minibatch_size or use --device cpu"
+            ) from error
+
+    def _train(self, ready: Setup, device: torch.device) -> Iterator[Event]:
         training = Training(
             ready.env, ready.agent, self.opt, save=lambda state: self.save(ready, state)
         )
         yield Started(0, ready, device)
-        for event in training.run():
-            if isinstance(event, Evaluated):
-                self._add_row(event)
-            yield event
+        while not training.done:
+            events = training.tick()
+            for event in events:
+                if isinstance(event, Evaluated):
+                    self._add_row(event)
+            yield from events
         self._finish(training.state, device)
         yield Finished(training.state.step, self.folder)
 
@@ -185,18 +204,17 @@ class Run:
         """Write the snapshot of now and return where."""
         path = self.path_of_snapshot(state.step)
         agent, best = ready.agent, state.best_network
-        with agent.slimmed() as slim:
-            table = {
-                "model": network_to_table(agent.network),
-                "best_model": None if best is None else network_to_table(best),
-                "agent": slim.fields(),
-                "histories": state.histories.to_table(),
-                "arguments": self.opt.to_json(),
-                "step": state.step,
-                "seed": self.opt.seed,
-                "versions": versions(),
-                **self._rom,
-            }
+        table = {
+            "model": network_to_table(agent.network),
+            "best_model": None if best is None else network_to_table(best),
+            "agent": agent.fields(),
+            "histories": state.histories.to_table(),
+            "arguments": self.opt.to_json(),
+            "step": state.step,
+            "seed": self.opt.seed,
+            "versions": versions(),
+            **self._rom,
+        }
         save_snapshot(path, table)
         self.last_snapshot = path
         if self.opt.saveNetworkParams:

@@ -26,7 +26,11 @@ FORMAT: Final = "dqn-port snapshot 1"
 
 def is_snapshot(name: str) -> bool:
     """Tell whether ``name`` is that of a file rather than of a part."""
-    return name.endswith((SUFFIX, ".t7")) or os.sep in name or Path(name).is_file()
+    try:
+        return name.endswith((SUFFIX, ".t7")) or os.sep in name or Path(name).is_file()
+    except OSError:
+        # Longer than any file's name.
+        return False
 
 
 def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
@@ -62,7 +66,7 @@ def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
 
 def network_to_table(network: Network) -> dict[str, Any]:
     """Return a network's class and modules, of plain types."""
-    return {"class": "nn.Sequential", "modules": network.modules_table()}
+    return {"class": network.lua_class, "modules": network.modules_table()}
 
 
 @dataclass(frozen=True)

@@ -97,6 +97,8 @@ class TrainState:
     best_network: Network | None = None
     evaluation: EvaluationState | None = None
     """Of the evaluation that is running."""
+    save_due: bool = False
+    """Whether the step that was played ends with a save."""
     interval_seconds: float = 0.0
     """Training time since the last evaluation."""
     episode_reward: float = 0.0
@@ -128,29 +130,39 @@ class Training:
     @property
     def done(self) -> bool:
         """Whether every step is played, evaluated and saved."""
-        return self.state.step >= self.opt.steps and not self.state.in_evaluation()
+        state = self.state
+        return state.step >= self.opt.steps and not state.in_evaluation() and not state.save_due
 
     def run(self) -> Iterator[Event]:
-        """Yield the events of the training to its end; between two of them it may be left."""
+        """Yield the events of the training to its end.
+
+        Between two ticks, which is where ``tick`` returns, it may be left and gone on with.
+        """
         while not self.done:
             yield from self.tick()
 
     def tick(self) -> list[Event]:
-        """Play one agent step and return what happened.
+        """Play one agent step, or save, and return what happened.
 
         Raises:
             DivergedError: a number of the network is no longer finite.
         """
-        events = self._evaluation_tick() if self.state.in_evaluation() else self._training_tick()
-        if not self.state.in_evaluation() and self._save_due():
-            self._check_finite()
-            events.append(Saved(self.state.step, self._save(self.state)))
+        state, opt = self.state, self.opt
+        if state.in_evaluation():
+            events = self._evaluation_tick()
+        elif state.save_due:
+            return [self._save_tick()]
+        else:
+            events = self._training_tick()
+            state.save_due = state.step % opt.save_freq == 0 or state.step == opt.steps
         return events
 
-    def _save_due(self) -> bool:
-        """Tell whether a training step, or the evaluation that followed it, ends with a save."""
-        step, opt = self.state.step, self.opt
-        return step % opt.save_freq == 0 or step == opt.steps
+    def _save_tick(self) -> Event:
+        """Save after the step, and after the evaluation that followed it has been told of."""
+        self._check_finite()
+        path = self._save(self.state)
+        self.state.save_due = False
+        return Saved(self.state.step, path)
 
     def _training_tick(self) -> list[Event]:
         state, opt, agent = self.state, self.opt, self.agent
@@ -172,6 +184,7 @@ class Training:
             events.append(EpisodeEnded(state.step, state.episode_reward))
             state.episode_reward = 0.0
         if state.step % opt.prog_freq == 0:
+            assert agent.num_steps == state.step, "the agent learns at its own step"
             self._check_finite()
             events.append(Reported(state.step, tuple(agent.report())))
         if state.step % opt.eval_freq == 0 and state.step > agent.learn_start:
@@ -201,6 +214,7 @@ class Training:
         if is_best:
             state.best_network = agent.network.clone()
         seconds = state.interval_seconds
+        steps = state.step - (histories.steps[-1] if histories.steps else 0)
         state.interval_seconds = 0.0
         histories.steps.append(state.step)
         histories.v_history.append(agent.v_avg)
@@ -222,7 +236,7 @@ class Training:
             td=agent.tderr_avg,
             qmax=agent.q_max,
             training_seconds=seconds,
-            training_rate=opt.actrep * opt.eval_freq / max(seconds, 1e-9),
+            training_rate=opt.actrep * steps / max(seconds, 1e-9),
             testing_seconds=evaluation.seconds,
             testing_rate=opt.actrep * opt.eval_steps / max(evaluation.seconds, 1e-9),
             is_best=is_best,

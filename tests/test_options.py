@@ -257,7 +257,7 @@ def test_whole_numbers_may_be_written_as_floats():
         (
             "agent_params.histType",
             "linaer",
-            "expected one of linear, exp1.25, exp2, got 'linaer'; did you mean 'linear'?",
+            "expected one of linear, exp1.25, got 'linaer'; did you mean 'linear'?",
         ),
         (
             "pool_frms.type",

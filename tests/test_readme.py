@@ -58,6 +58,7 @@ def test_every_path_and_test_that_the_pages_name_exists():
 ), ids=lambda q: f"{q[0].stem}: {q[1]}"[:60])  # fmt: skip
 def test_the_test_that_a_quirk_names_exists(quirk):
     path = ROOT / " ".join(quirk[1].split())
+    assert path.suffix == ".py"
     assert path.exists(), quirk[1]
 
 

@@ -29,6 +29,11 @@ def network(args, generator):
 
 class Half:
     PARAMS = ()
+
+class Bare:
+    PARAMS = ()
+    def perceive(self):
+        pass
 """
 
 
@@ -136,6 +141,26 @@ def test_what_is_no_part_is_refused_in_one_line():
     assert str(caught.value) == (
         "network: cannot import 'no_such_module:x': No module named 'no_such_module'"
     )
+
+
+@pytest.mark.usefixtures("my_part")
+def test_an_agent_declares_what_is_read_of_it(tmp_path):
+    with pytest.raises(RegistryError) as caught:
+        load_options(args_file=write_toy(tmp_path), assignments=["agent=my_part:Bare"])
+    assert str(caught.value) == (
+        "agent: expected PARAMS with best, hist_len, input_dims, learn_start, minibatch_size, "
+        "ncols, network, preproc, replay_memory, state_dim, valid_size, got 'my_part:Bare' "
+        "without; docs/parts.md says more"
+    )
+
+
+@pytest.mark.usefixtures("my_part")
+def test_a_network_that_cannot_be_called_as_one_is_refused_in_one_line(tmp_path):
+    opt = load_options(
+        args_file=write_toy(tmp_path), assignments=["agent_params.network=math:floor"]
+    )
+    with pytest.raises(RegistryError, match=r"network: 'math:floor' cannot be built of"):
+        setup(opt)
 
 
 def test_a_part_goes_before_a_file_of_its_name(tmp_path, monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import errno
 import json
 import os
@@ -407,3 +408,25 @@ def test_a_learning_rate_that_makes_the_network_diverge(tmp_path):
 def test_a_package_that_is_not_installed_has_an_unknown_version(monkeypatch):
     monkeypatch.setattr(run_module, "PACKAGES", ("no-such-package",))
     assert run_module.versions()["no-such-package"] == "unknown"
+
+
+def test_the_network_that_a_run_starts_from_is_never_replaced_by_it(finished, tmp_path):
+    _, done, _ = finished
+    opt = dataclasses.replace(done.opt, network=str(done.snapshot_path))
+    with pytest.raises(RunFolderError) as caught:
+        Run(opt, done.folder.parent).standing(overwrite=True)
+    assert str(caught.value) == (
+        f"network: {done.snapshot_path} lies in the run's own folder, which the run replaces; "
+        "give another --set name=… or --out"
+    )
+    assert Run(opt, tmp_path).standing() == "new"
+
+
+def test_a_folder_with_only_what_a_killed_start_left_is_new(tmp_path):
+    run = Run(toy_options(name="t"), tmp_path)
+    run.folder.mkdir()
+    (run.folder / ".args.json.x1y2.part").write_text("{")
+    assert run.standing() == "new"
+    (run.folder / "mine.txt").write_text("x")
+    with pytest.raises(RunFolderError):
+        run.standing()

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from dqn_port.assemble import load_options, setup
-from dqn_port.errors import DivergedError
+from dqn_port.errors import DivergedError, RunFolderError
 from dqn_port.histories import Histories
 from dqn_port.train import (
     EpisodeEnded,
@@ -108,8 +108,8 @@ def test_a_network_that_is_not_finite_stops_before_anything_is_saved():
         training.tick()
     with torch.no_grad():
         training.agent.network.w[0] = float("inf")
-    # The agent would notice at once; here the loop must, when it saves.
-    training.agent.perceive = lambda *args: 0
+    # The agent would notice at once; here the loop must, when it reports.
+    training.agent.learn_start, training.agent.ep_start, training.agent.ep_end = 10**6, 1, 1
     with pytest.raises(DivergedError) as caught:
         list(training.run())
     assert str(caught.value) == (
@@ -138,3 +138,35 @@ def test_the_best_network_is_a_copy_of_its_moment():
     assert copies
     assert torch.equal(training.state.best_network.w, copies[-1])
     assert not torch.equal(training.state.best_network.w, training.agent.network.w)
+
+
+def test_a_save_that_fails_is_still_due_and_what_was_evaluated_is_told_before_it():
+    training = make_training(toy_options(eval_freq=200, save_freq=200), [])
+    events, fails = [], [True, False]
+
+    def save(state):
+        if fails.pop(0):
+            raise RunFolderError("the disk is full")
+        return Path("saved")
+
+    training._save = save
+    while not training.state.save_due:
+        events += training.tick()
+    with pytest.raises(RunFolderError):
+        training.tick()
+    assert [e.step for e in events if isinstance(e, Evaluated)] == [200]
+    assert training.state.save_due
+    assert not training.done
+    assert training.tick() == [Saved(200, Path("saved"))]
+
+
+def test_the_training_rate_counts_the_steps_of_the_interval():
+    now = iter(range(10**6))
+    env, _, agent, opt = setup(toy_options(**{"agent_params.learn_start": 450, "actrep": 2}))
+    training = Training(
+        env, agent, opt, save=lambda state: Path("x"), clock=lambda: float(next(now))
+    )
+    (evaluated,) = [e for e in training.run() if isinstance(e, Evaluated)]
+    # One second a step, two frames a step; nothing was evaluated before step 600.
+    assert (evaluated.training_seconds, evaluated.training_rate) == (600, 2)
+    assert evaluated.testing_rate == 2

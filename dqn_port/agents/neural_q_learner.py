@@ -6,6 +6,7 @@ Legend: B minibatch_size, H hist_len, D state_dim, A actions. Actions are 0-base
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -110,7 +111,8 @@ class NeuralQLearner:
         self.update_freq: int = params["update_freq"]
         self.n_replay: int = params["n_replay"]
         self.learn_start: int = params["learn_start"]
-        self.rescale_r: bool = params["rescale_r"]
+        # Lua quirk: 0 is true, so rescale_r = 0 turns it on (tests/agents/test_quirks.py).
+        self.rescale_r = params["rescale_r"] is not None and params["rescale_r"] is not False
         self.max_reward: float | None = params["max_reward"]
         self.min_reward: float | None = params["min_reward"]
         self.clip_delta: float | None = params["clip_delta"]
@@ -134,7 +136,8 @@ class NeuralQLearner:
     def preprocess(self, rawstate: Screen | NDArray[Any]) -> NDArray[np.uint8]:
         """Return the state that is stored: uint8 [D].
 
-        Lua quirk: the floats are truncated to bytes, not rounded (tests/preprocs).
+        Lua quirk: the floats are truncated to bytes, not rounded
+        (tests/preprocs/test_image_scale.py).
         """
         state = self.preproc.forward(rawstate)
         return (state * np.float32(255)).astype(np.uint8)
@@ -216,7 +219,7 @@ class NeuralQLearner:
         q: list[float] = self.network.forward(s).reshape(-1).tolist()
         self.bestq = max(q)
         best = [a for a, value in enumerate(q) if value == self.bestq]
-        if not best or not np.isfinite(self.bestq):
+        if not all(map(math.isfinite, q)):
             raise DivergedError(
                 f"network: expected finite action values, got {q} at step {self.num_steps}; "
                 "lower lr, or start again from the last snapshot"
@@ -262,6 +265,7 @@ class NeuralQLearner:
     def learn(self, batch: Minibatch) -> None:
         """Take one step of the optimiser on ``batch``."""
         targets, delta, _ = self.get_q_update(batch)
+        # On a GPU it would be waited for at every update; there the loop looks at the weights.
         if self.device.type == "cpu" and not bool(torch.isfinite(delta).all()):
             raise DivergedError(
                 f"network: expected finite TD errors, got {delta.tolist()[:4]}… at step "

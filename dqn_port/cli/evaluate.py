@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import statistics
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from dqn_port.cli.parameters import (
     snapshot_argument,
 )
 from dqn_port.errors import UsageError
-from dqn_port.evaluate import Episode, Evaluation
+from dqn_port.evaluate import Episode, Evaluation, Summary
 from dqn_port.exports.nature_scores import MAX_FRAMES, nature_scores
 from dqn_port.snapshot import write_whole
 
@@ -99,13 +98,14 @@ def evaluate(
             f"{len(played):7d} {episode.reward:10g} {episode.steps:8,d} "
             f"{episode.steps * actrep:9,d}{note}"
         )
-    results = _results(played)
+    summary = Summary.of(played)
+    results: dict[str, Any] = dict(vars(summary))
     scores = nature_scores().get(game)
     click.echo("")
-    if played:
+    if summary.mean is not None:
         click.echo(
-            f"mean {results['mean']:.2f} ± {results['std']:.2f} (standard deviation), "
-            f"max {results['max']:g}, {len(played)} episodes"
+            f"mean {summary.mean:.2f} ± {summary.std:.2f} (standard deviation), "
+            f"max {summary.max:g}, {len(played)} episodes"
         )
     else:
         click.echo("No episode ended: play more steps.")
@@ -114,8 +114,8 @@ def evaluate(
             f"to compare: random {scores.random:g}, human {scores.human:g}, "
             f"DQN of the paper {scores.dqn_mean:g} ± {scores.dqn_std:g} (Mnih et al. 2015)"
         )
-        if played:
-            share = scores.human_normalised(results["mean"])
+        if summary.mean is not None:
+            share = scores.human_normalised(summary.mean)
             results["human_normalised"] = share
             click.echo(f"human-normalised: {share:.1%} (0% random, 100% human)")
     if json_file is not None:
@@ -132,15 +132,3 @@ def evaluate(
         }
         text = json.dumps(table, indent=2) + "\n"
         write_whole(json_file, lambda file: file.write(text.encode()))
-
-
-def _results(played: list[Episode]) -> dict[str, Any]:
-    """Return mean, sample standard deviation and maximum; None without an episode."""
-    rewards = [episode.reward for episode in played]
-    if not rewards:
-        return {"mean": None, "std": None, "max": None}
-    return {
-        "mean": statistics.fmean(rewards),
-        "std": statistics.stdev(rewards) if len(rewards) > 1 else 0.0,
-        "max": max(rewards),
-    }

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from dqn_port.assemble import network_name
+from dqn_port.assemble import names_snapshot, network_name
 from dqn_port.interfaces import LayerReport
 from dqn_port.options import OPTIONS, shown_value
 from dqn_port.run import Started
@@ -51,15 +51,17 @@ def _started(event: Started) -> Iterator[str]:
     opt, agent = event.setup.opt, event.setup.agent
     yield f"Torch Threads:\t{opt.threads}"
     if event.device.type == "cpu":
-        yield f"Using CPU code only. GPU device id:\t{opt.gpu}"
+        yield "Using CPU code only. GPU device id:\t-1"
     else:
-        yield f"Using GPU device id:\t{opt.gpu}"
+        yield f"Using GPU device id:\t{event.device.index}"
     yield f"Torch Seed:\t{opt.seed}"
     yield ""
     yield f"Playing:\t{opt.env}"
-    yield f"Creating Agent Network from {network_name(opt)}"
+    created = not names_snapshot(network_name(opt))
+    if created:
+        yield f"Creating Agent Network from {network_name(opt)}"
     if opt.verbose >= 2:
-        flattened = agent.network.flattened_size()
+        flattened = agent.network.flattened_size() if created else None
         if flattened is not None:
             yield agent.network.description()
             yield f"Convolutional layers flattened output size:\t{flattened}"

@@ -49,7 +49,7 @@ class RemainingTime:
     def seconds(self) -> float | None:
         """Return the estimate; None while the cost of learning is not known."""
         cost = {k: self._seconds[k] / self._ticks[k] for k in self.left if self._ticks[k] > 20}
-        # Until the first evaluation, its steps are taken to cost what those at random do.
+        # Until the first evaluation, its steps are taken to cost twice what those at random do.
         cost.setdefault(_EVALUATING, 2 * cost.get(_PLAYING, 0.0))
         if any(n > 0 and kind not in cost for kind, n in self.left.items()):
             return None

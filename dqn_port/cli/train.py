@@ -10,21 +10,50 @@ from typing import Any, Final
 
 import click
 
-from dqn_port.assemble import load_options, pick_device
+from dqn_port.assemble import load_options
 from dqn_port.cli.lines import lines_of
 from dqn_port.cli.parameters import args_option, lua_words_argument, set_option
 from dqn_port.cli.progress import ProgressBar
+from dqn_port.devices import pick_device
 from dqn_port.drafts import Draft
 from dqn_port.errors import ArgsError
-from dqn_port.exports.tensorboard import TensorboardWriter
+from dqn_port.exports.tensorboard import TensorboardWriter, require_tensorboard
 from dqn_port.options import Options
 from dqn_port.run import HISTORY, TENSORBOARD, Finished, Run, Started
 
 _DEVICE: Final = "auto, cpu, cuda or cuda:N"
 
 
-class _Terminated(BaseException):
-    """SIGTERM came."""
+class StopSignals:
+    """Note SIGINT and SIGTERM, so that the step at hand is finished first.
+
+    A second SIGINT raises KeyboardInterrupt at once.
+    """
+
+    def __init__(self) -> None:
+        self.number: int | None = None
+        """Of the first signal that came."""
+        self._previous: dict[int, Any] = {}
+
+    def __enter__(self) -> StopSignals:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._previous[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self.number is None:
+            self.number = number
+        elif number == signal.SIGINT:
+            raise KeyboardInterrupt
+
+    @property
+    def exit_code(self) -> int:
+        """130 or 143, as shells report the signals."""
+        return 128 + (self.number or signal.SIGINT)
 
 
 def device_assignment(device: str) -> list[str]:
@@ -101,7 +130,8 @@ def train(
         assignments += (f"network={network}",)
     if best:
         assignments += ("agent_params.best=true",)
-    writer = TensorboardWriter(Path()) if tensorboard else None
+    if tensorboard:
+        require_tensorboard()
     draft = Draft()
     opt = load_options(
         args_file=args_file, lua_words=lua_words, assignments=assignments, draft=draft
@@ -120,53 +150,45 @@ def train(
         click.echo(f"dqn-port: {where.note}", err=True)
     if standing == "unfinished" and not quiet:
         click.echo(f"{run.folder} was not finished: it begins anew.")
-    if writer is not None:
-        writer = TensorboardWriter(run.folder / TENSORBOARD)
+    writer = TensorboardWriter(run.folder / TENSORBOARD) if tensorboard else None
     _follow(run, opt, run.train(where.device), writer, quiet=quiet)
 
 
 def _follow(
     run: Run, opt: Options, events: Any, writer: TensorboardWriter | None, *, quiet: bool
 ) -> None:
-    """Show a training's events to its end."""
+    """Show a training's events to its end, or until a signal stops it."""
     bar: ProgressBar | None = None
-    step = 0
-    previous = signal.signal(signal.SIGTERM, _on_sigterm)
-    try:
-        for event in events:
-            step = event.step
-            if isinstance(event, Started) and not quiet and sys.stderr.isatty():
-                bar = ProgressBar(opt, opt.agent_params["learn_start"])
-            if writer is not None:
-                writer.consume(event)
-            if quiet:
-                continue
-            for line in lines_of(event):
-                bar.write(line) if bar is not None else click.echo(line)
-            if bar is not None:
-                bar.consume(event)
-            if isinstance(event, Finished):
+    step, finished = 0, False
+    with StopSignals() as stop:
+        try:
+            for event in events:
+                step, finished = event.step, isinstance(event, Finished)
+                if isinstance(event, Started) and not quiet and sys.stderr.isatty():
+                    bar = ProgressBar(opt, opt.agent_params["learn_start"])
+                if writer is not None:
+                    writer.consume(event)
+                if not quiet:
+                    for line in lines_of(event):
+                        bar.write(line) if bar is not None else click.echo(line)
                 if bar is not None:
-                    bar.close()
-                _say_where(run)
-    except (KeyboardInterrupt, _Terminated) as stop:
-        if bar is not None:
-            bar.close()
-        path = run.last_snapshot
-        saved = f"the last snapshot is {path}" if path else "no snapshot was saved yet"
-        click.echo(f"dqn-port: stopped at step {step:,} of {opt.steps:,}; {saved}", err=True)
-        sys.exit(143 if isinstance(stop, _Terminated) else 130)
-    finally:
-        signal.signal(signal.SIGTERM, previous)
-        if bar is not None:
-            bar.close()
-        if writer is not None:
-            writer.close()
-
-
-def _on_sigterm(number: int, frame: FrameType | None) -> None:
-    signal.signal(number, signal.SIG_IGN)
-    raise _Terminated
+                    bar.consume(event)
+                if stop.number is not None:
+                    break
+        except KeyboardInterrupt:
+            stop.number = stop.number or signal.SIGINT
+        finally:
+            if bar is not None:
+                bar.close()
+            if writer is not None:
+                writer.close()
+        if stop.number is not None and not finished:
+            path = run.last_snapshot
+            saved = f"the last snapshot is {path}" if path else "no snapshot was saved yet"
+            click.echo(f"dqn-port: stopped at step {step:,} of {opt.steps:,}; {saved}", err=True)
+            sys.exit(stop.exit_code)
+    if not quiet:
+        _say_where(run)
 
 
 def _say_where(run: Run) -> None:

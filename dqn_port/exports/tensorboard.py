@@ -9,6 +9,22 @@ from dqn_port.errors import MissingLibraryError
 from dqn_port.train import EpisodeEnded, Evaluated, Event
 
 
+def require_tensorboard() -> Any:
+    """Return the class that writes TensorBoard's files.
+
+    Raises:
+        MissingLibraryError: tensorboard is not installed.
+    """
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise MissingLibraryError(
+            "--tensorboard: expected the package tensorboard, which is not installed; "
+            "install the extra: pip install 'dqn-port[tensorboard]'"
+        ) from error
+    return SummaryWriter
+
+
 class TensorboardWriter:
     """Consume a training's events into a folder of TensorBoard files."""
 
@@ -16,16 +32,9 @@ class TensorboardWriter:
         """Open the files when the first event comes.
 
         Raises:
-            MissingLibraryError: tensorboard is not installed.
+            MissingLibraryError: see require_tensorboard.
         """
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-        except ImportError as error:
-            raise MissingLibraryError(
-                "--tensorboard: expected the package tensorboard, which is not installed; "
-                "install the extra: pip install 'dqn-port[tensorboard]'"
-            ) from error
-        self._make: Any = SummaryWriter
+        self._make = require_tensorboard()
         self._folder = folder
         self._writer: Any = None
 

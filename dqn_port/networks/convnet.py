@@ -23,7 +23,7 @@ def create_network(
     """Return convolutions, then fully connected layers, Rectifiers between, weights drawn.
 
     Lua quirk: the first convolution is padded by 1 on every side, the others are not
-    (tests/networks).
+    (tests/agents/test_quirks.py).
 
     Raises:
         ArgsError: input_dims is not [channels, height, width], or too small for the filters.

@@ -27,6 +27,8 @@ from dqn_port.torch7.generator import Generator
 class Sequential:
     """Layers one after the other; implements interfaces.Network."""
 
+    lua_class = "nn.Sequential"
+
     def __init__(self, layers: Sequence[Layer], *, device: torch.device | str = "cpu") -> None:
         """Lay out the parameters, all zero."""
         self.layers = tuple(layers)

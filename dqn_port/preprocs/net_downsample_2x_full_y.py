@@ -39,7 +39,8 @@ class NetDownsample2xFullY:
     def forward(self, rawstate: Screen | NDArray[Any]) -> NDArray[np.float32]:
         """Return float32 [7056], 0..1, of a screen or of float RGB [3, H, W] or [n, 3, H, W].
 
-        Lua quirk: of a 4-D input only the first image is used (tests/preprocs).
+        Lua quirk: of a 4-D input only the first image is used
+        (tests/preprocs/test_image_scale.py).
 
         Raises:
             ArgsError: an array of another shape.

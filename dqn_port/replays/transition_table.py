@@ -6,6 +6,7 @@ B transitions. Indices are 0-based.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -16,11 +17,12 @@ from dqn_port.errors import ArgsError, ReplayError, near_match
 from dqn_port.interfaces import Minibatch, Param
 from dqn_port.torch7.generator import Generator
 
-HIST_TYPES: Final = ("linear", "exp2", "exp1.25")
+HIST_TYPES: Final = ("linear", "exp1.25")
+"""Without exp2, whose frames lie outside the recent ones: the original always fails with it."""
 _MOST_TRIES: Final = 10_000_000
 """Draws after which a buffer that cannot be filled is given up."""
 
-BYTES_PER_TRANSITION_BESIDE_FRAME: Final = 6
+_BYTES_BESIDE_FRAME: Final = 6
 """a: 1, r: 4, t: 1."""
 
 
@@ -28,8 +30,7 @@ def hist_indices(hist_len: int, hist_type: str, hist_spacing: int) -> tuple[tupl
     """Return the frames of a full state, 0-based, oldest first, and R.
 
     Raises:
-        ArgsError: an unknown type; or exp2, whose frames lie outside R, so that the original
-            always fails with it.
+        ArgsError: a type that is not in HIST_TYPES.
     """
     if hist_type == "linear":
         return tuple((i + 1) * hist_spacing - 1 for i in range(hist_len)), hist_len * hist_spacing
@@ -38,11 +39,6 @@ def hist_indices(hist_len: int, hist_type: str, hist_spacing: int) -> tuple[tupl
         for _ in range(hist_len - 1):
             back.append(-(-5 * back[-1] // 4) + 1)
         return tuple(back[-1] - b for b in reversed(back)), back[-1]
-    if hist_type == "exp2":
-        raise ArgsError(
-            "agent_params.histType: expected linear or exp1.25, got 'exp2', whose frames lie "
-            "outside the recent ones: the original always fails with it"
-        )
     raise ArgsError(
         f"agent_params.histType: expected linear or exp1.25, got '{hist_type}'"
         f"{near_match(hist_type, HIST_TYPES)}"
@@ -61,7 +57,7 @@ class TransitionTable:
             name="histType",
             kind="string",
             default="linear",
-            choices=("linear", "exp1.25", "exp2"),
+            choices=HIST_TYPES,
             meaning="which frames back make a state",
         ),
         Param(
@@ -70,7 +66,7 @@ class TransitionTable:
             default=1,
             unit="agent steps",
             low=1,
-            meaning="distance of the frames of a linear history",
+            meaning="distance of the frames of a linear history; others ignore it, as in Lua",
         ),
         Param(
             name="nonTermProb",
@@ -89,6 +85,26 @@ class TransitionTable:
             meaning="transitions drawn at once, from which minibatches are then served",
         ),
     )
+
+    @classmethod
+    def from_params(cls, params: Mapping[str, Any], generator: Generator) -> TransitionTable:
+        """Return the memory that agent_params, every default filled in, ask for."""
+        return cls(
+            state_dim=params["state_dim"],
+            hist_len=params["hist_len"],
+            max_size=params["replay_memory"],
+            generator=generator,
+            buffer_size=params["bufferSize"],
+            hist_type=params["histType"],
+            hist_spacing=params["histSpacing"],
+            non_term_prob=params["nonTermProb"],
+        )
+
+    @staticmethod
+    def bytes_per_transition(params: Mapping[str, Any]) -> int:
+        """Return what a transition takes: its frame, action, reward and terminal flag."""
+        state_dim: int = params["state_dim"]
+        return state_dim + _BYTES_BESIDE_FRAME
 
     def __init__(
         self,
@@ -136,7 +152,7 @@ class TransitionTable:
             self._s = torch.empty((buffer_size, hist_len * state_dim), dtype=torch.uint8)
             self._s2 = torch.empty_like(self._s)
         except (MemoryError, RuntimeError) as error:
-            need = max_size * (state_dim + BYTES_PER_TRANSITION_BESIDE_FRAME)
+            need = max_size * (state_dim + _BYTES_BESIDE_FRAME)
             raise ReplayError(
                 f"agent_params.replay_memory: {max_size} transitions take {need / 1e9:.2f} GB, "
                 "which the machine refuses; set a smaller one"
@@ -290,7 +306,8 @@ class TransitionTable:
         """Draw one entry to begin at.
 
         Lua quirk: with nonEventProb it is nonTermProb that is compared, so that it only burns
-        draws; and nonTermProb draws even when the entry is already refused (tests/replays).
+        draws; and nonTermProb draws even when the entry is already refused
+        (tests/replays/test_transition_traces.py).
         """
         for _ in range(_MOST_TRIES):
             index = self._generator.random(2, self._num_entries - self.recent_mem_size) - 1

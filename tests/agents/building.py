@@ -14,7 +14,6 @@ from dqn_port.torch7.generator import Generator
 
 def make_agent(params, *, n_actions, network, seed=1, device=torch.device("cpu")):  # noqa: B008
     table = {p.name: p.default for p in NeuralQLearner.PARAMS} | {"hist_len": 4} | params
-    table["rescale_r"] = table["rescale_r"] is not None
     for key in ("lr", "ep"):
         if table[f"{key}_end"] is None:
             table[f"{key}_end"] = table[key]

@@ -159,6 +159,14 @@ def test_values_that_are_not_finite_stop_with_one_line():
     )
 
 
+def test_one_value_that_is_not_finite_is_enough_to_stop():
+    agent = make_agent({"learn_start": 100}, n_actions=4, network="net_small")
+    with torch.no_grad():
+        agent.network.w[-1] = float("nan")
+    with pytest.raises(DivergedError, match=r"nan\] at step 0"):
+        agent.perceive(0, SCREEN, False, True, 0.0)
+
+
 def filled_agent():
     agent = make_agent({"learn_start": 80}, n_actions=4, network="net_small")
     agent.valid_size = 40

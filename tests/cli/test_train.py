@@ -11,11 +11,11 @@ import click
 import pytest
 import torch
 
-from dqn_port import assemble
-from dqn_port.cli import train as train_module
+from dqn_port import checks
 from dqn_port.cli.train import device_assignment
 from dqn_port.errors import ArgsError
 from dqn_port.run import Run
+from dqn_port.train import EpisodeEnded
 from tests.cli.running import TOY_AGENT, run, start, write_toy
 from tests.comparing import assert_same_runs, contents
 
@@ -330,7 +330,7 @@ def test_faults_of_the_input(capsys, trained, tmp_path, words, code, fault):
 
 def test_a_replay_larger_than_the_memory(capsys, monkeypatch, trained, tmp_path):
     folder, _ = trained
-    monkeypatch.setattr(assemble, "machine_memory", lambda: 20_000)
+    monkeypatch.setattr(checks, "machine_memory", lambda: 20_000)
     result = run(capsys, "train", "--args", folder / "toy.json", "--out", tmp_path / "new")
     assert result.code == 1
     assert result.error == (
@@ -383,7 +383,8 @@ def test_stopped_before_anything_was_saved(capsys, monkeypatch, trained, tmp_pat
     result = run(capsys, "train", "--args", folder / "toy.json", "--out", tmp_path)
     assert (result.code, result.out) == (130, "")
     assert result.err == "dqn-port: stopped at step 0 of 200; no snapshot was saved yet\n"
-    assert signal.getsignal(signal.SIGTERM) is not train_module._on_sigterm
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    assert signal.getsignal(signal.SIGINT) == signal.default_int_handler
 
 
 def test_a_second_sigterm_while_stopping_changes_nothing(capsys, monkeypatch, trained, tmp_path):
@@ -392,7 +393,8 @@ def test_a_second_sigterm_while_stopping_changes_nothing(capsys, monkeypatch, tr
 
     def terminated(self, device):
         signal.raise_signal(signal.SIGTERM)
-        yield
+        yield EpisodeEnded(0, 0.0)
+        pytest.fail("went on")
 
     def echo_while_terminated(*args, **more):
         signal.raise_signal(signal.SIGTERM)

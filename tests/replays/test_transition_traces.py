@@ -112,8 +112,7 @@ def test_exp2_and_unknown_history_types_are_refused_in_one_line():
     with pytest.raises(ArgsError) as caught:
         hist_indices(4, "exp2", 1)
     assert str(caught.value) == (
-        "agent_params.histType: expected linear or exp1.25, got 'exp2', whose frames lie outside "
-        "the recent ones: the original always fails with it"
+        "agent_params.histType: expected linear or exp1.25, got 'exp2'; did you mean 'exp1.25'?"
     )
     with pytest.raises(ArgsError) as caught:
         hist_indices(4, "lineer", 1)

@@ -104,7 +104,7 @@ class GameEnvironment:
         """Play at random to the end of the game, then show a null frame. Lua: newGame.
 
         Lua quirk: after a terminal, a lost life too, nothing is played at random, so that after a
-        lost life the same game goes on (tests/frameworks).
+        lost life the same game goes on (tests/frameworks/test_game_environment.py).
         """
         terminal, actions = self._terminal, self.emulator.actions
         while not terminal:
@@ -131,7 +131,7 @@ class GameEnvironment:
         """Play one frame, or reset a game that is over: (reward, terminal, lives).
 
         Lua quirk: the call after a game over does not act; it returns reward 0 and the first
-        frame of the new game (tests/frameworks).
+        frame of the new game (tests/frameworks/test_game_environment.py).
         """
         emulator, reward = self.emulator, 0.0
         if emulator.game_over():

@@ -1,0 +1,62 @@
+"""Where the network is computed, and how."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import torch
+
+from dqn_port.errors import DeviceError
+from dqn_port.options import Options
+from dqn_port.torch7.generator import Generator
+
+
+@dataclass(frozen=True)
+class Device:
+    """Where the network is computed, and what to tell the user about it."""
+
+    device: torch.device
+    note: str = ""
+
+
+def pick_device(opt: Options, *, explicit: bool = False) -> Device:
+    """Return the device that option gpu names.
+
+    ``explicit``: the user asked for CUDA by --device, so that its absence is an error.
+
+    Raises:
+        DeviceError: a CUDA device was asked for by name and is not there.
+    """
+    if opt.gpu < 0:
+        return Device(torch.device("cpu"))
+    index = opt.gpu - 1 if opt.gpu > 0 else _gpu_id()
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if index < count:
+        return Device(torch.device("cuda", index))
+    there = f"this machine has {count or 'no'} CUDA device{'s' if count > 1 else ''}"
+    if explicit:
+        raise DeviceError(
+            f"--device: expected CUDA device {index}, but {there}; use --device cpu or auto"
+        )
+    return Device(torch.device("cpu"), f"gpu {opt.gpu}: {there}, so this runs on the CPU")
+
+
+def _gpu_id() -> int:
+    text = os.environ.get("GPU_ID", "0")
+    return int(text) if text.isdecimal() else 0
+
+
+def set_up_torch(opt: Options, device: torch.device) -> Generator:
+    """Set the threads and the arithmetic, and return the seeded generator, one number drawn.
+
+    Lua: initenv.lua, torchSetup. The number seeds the GPU's generator there.
+    """
+    torch.set_num_threads(opt.threads)
+    if device.type == "cuda":
+        torch.backends.cuda.matmul.allow_tf32 = False
+        torch.backends.cudnn.allow_tf32 = False
+        torch.backends.cudnn.deterministic = True
+    generator = Generator(opt.seed)
+    generator.random()
+    return generator
