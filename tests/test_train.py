@@ -150,7 +150,7 @@ def test_a_save_that_fails_is_still_due_and_what_was_evaluated_is_told_before_it
         return Path("saved")
 
     training._save = save
-    while not training.state.save_due:
+    while not training.state.save_due or training.state.in_evaluation():
         events += training.tick()
     with pytest.raises(RunFolderError):
         training.tick()
