@@ -141,7 +141,8 @@ def resolve(opt: Options) -> Options:
     framework.check(opt.env, opt.game_path, opt.env_params)
     if "useRGB" in opt.env_params and not opt.env_params["useRGB"]:
         raise ArgsError("env_params.useRGB: expected true, got false; set it to true")
-    if "/" in opt.name or "\\" in opt.name or opt.name in (".", "..") or not opt.name.isprintable():
+    pathlike = "/" in opt.name or "\\" in opt.name or opt.name in (".", "..")
+    if pathlike or not opt.name.isprintable() or opt.name != opt.name.strip():
         raise ArgsError(f"name: expected the name of a folder without a path, got {opt.name!r}")
     if len(opt.name.encode()) > _LONGEST_NAME:
         raise ArgsError(

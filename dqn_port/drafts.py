@@ -289,9 +289,16 @@ def finish(draft: Draft, declared: Mapping[str, Sequence[Param]]) -> Options:
     top: dict[str, Any] = {
         o.name: values.get(o.name, o.default) for o in OPTIONS if o.kind != "table"
     }
-    top["name"] = top["name"] or draft.stem or top["env"]
+    top["name"] = top["name"] or _default_name(draft, top["env"])
     tables: dict[str, Any] = {table: of(table) for table in TABLES}
     return Options(**top, **tables, ignored=ignored)
+
+
+def _default_name(draft: Draft, env: str) -> str:
+    """Return the argument file's name, with ``env`` behind it if that is not the file's; or env."""
+    if draft.stem and draft.sources.get("env") not in draft.files:
+        return f"{draft.stem}_{env}"
+    return draft.stem or env
 
 
 def _near_key(path: str, known: Iterable[str]) -> str:
@@ -300,6 +307,6 @@ def _near_key(path: str, known: Iterable[str]) -> str:
     if not dot:
         same = [p for p in known if p.endswith(f".{path}")]
         return f"; did you mean '{same[0]}'?" if same else near_match(path, known)
-    return near_match(
-        key, [p.removeprefix(table + dot) for p in known if p.startswith(table + dot)]
-    )
+    keys = [p.removeprefix(table + dot) for p in known if p.startswith(table + dot)]
+    # Where there is no such table, its name may be what is misspelt.
+    return near_match(key, keys) if keys else near_match(path, known)

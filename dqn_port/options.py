@@ -31,7 +31,7 @@ OPTIONS: Final = (
     _option("random_starts", "integer", 0, "up to so many null actions start an episode; 0: none",
             unit="frames", low=0),
     _option("name", "string", "", "name of the run's folder and files",
-            default_is="the argument file's, or env"),
+            default_is="the argument file's, and env if given elsewhere"),
     _option("network", "string", "", "saved network to start from; goes before agent_params"),
     _option("agent", "string", "", "agent (NeuralQLearner)"),
     _option("agent_params", "table", {}, "parameters of the agent, its preproc, network, replay"),

@@ -40,6 +40,8 @@ def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
         RunFolderError: the disk is full, the folder cannot be written.
     """
     beside = None
+    if not path.absolute().parent.is_dir():
+        raise RunFolderError(f"{path}: cannot be written: its folder does not exist; make it first")
     try:
         # What a link points to is written; a device or a folder is never replaced.
         target = path.resolve()
@@ -135,7 +137,9 @@ def load_snapshot(path: Path) -> Snapshot:
         _check_zip(path)
         table = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
-        raise SnapshotError(f"{path}: cannot be read: {error.strerror or error}") from error
+        raise SnapshotError(
+            f"{path}: cannot be read: {error.strerror or error}; `dqn-port train` makes snapshots"
+        ) from error
     except Exception as error:
         # Damaged bytes make zipfile, pickle and torch raise whatever they come across.
         raise SnapshotError(

@@ -498,7 +498,10 @@ def test_a_snapshot_cannot_name_code_to_call(toy_snapshot, tmp_path, name):
 def test_a_network_file_that_is_not_there(tmp_path):
     with pytest.raises(SnapshotError) as caught:
         setup(options_of(toy() | {"network": f"{tmp_path}/no.pt"}))
-    assert str(caught.value) == f"{tmp_path}/no.pt: cannot be read: No such file or directory"
+    assert str(caught.value) == (
+        f"{tmp_path}/no.pt: cannot be read: No such file or directory; "
+        "`dqn-port train` makes snapshots"
+    )
     with pytest.raises(SnapshotError) as caught:
         setup(options_of(toy() | {"network": "old.t7"}))
     assert str(caught.value) == ("old.t7: expected a snapshot .pt; Torch7 files are not read yet")

@@ -292,7 +292,8 @@ def test_a_table_that_is_neither_object_nor_string(value, shown):
         ("zzz", ""),
         ("agent_params.zzz", ""),
         ("lr", "; did you mean 'agent_params.lr'?"),
-        ("seed.x", ""),
+        ("seed.x", "; did you mean 'seed'?"),
+        ("agent_parms.lr", "; did you mean 'agent_params.lr'?"),
     ],
 )
 def test_an_unknown_key_is_refused_with_the_near_match(path, near):

@@ -19,9 +19,10 @@ def test_the_python_example_runs_and_saves_a_slim_agent(tmp_path, monkeypatch, c
     (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     code = code.replace('"legacy_args', f'"{ROOT}/legacy_args')
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "artifacts").mkdir()
     exec(compile(code, "README.md", "exec"), {})
     assert "nn.Linear(3136 -> 512)" in capsys.readouterr().out
-    agent = torch.load(tmp_path / "agent.pt", weights_only=False)
+    agent = torch.load(tmp_path / "artifacts" / "agent.pt", weights_only=False)
     assert agent.num_steps == 100
 
 

@@ -211,8 +211,7 @@ def test_a_folder_that_is_not_there(tmp_path):
     with pytest.raises(RunFolderError) as caught:
         write_whole(tmp_path / "no" / "a", lambda file: file.write(b"x"))
     assert str(caught.value) == (
-        f"{tmp_path}/no/a: cannot be written: No such file or directory; what stood there is "
-        "unharmed"
+        f"{tmp_path}/no/a: cannot be written: its folder does not exist; make it first"
     )
 
 
@@ -231,8 +230,11 @@ def test_files_are_readable_as_files_usually_are(tmp_path):
 
 
 def test_a_file_that_is_missing_a_folder_or_of_torch7(tmp_path):
-    assert refused(tmp_path / "no.pt") == "cannot be read: No such file or directory"
-    assert refused(tmp_path) == "cannot be read: Is a directory"
+    assert (
+        refused(tmp_path / "no.pt")
+        == "cannot be read: No such file or directory; `dqn-port train` makes snapshots"
+    )
+    assert refused(tmp_path) == "cannot be read: Is a directory; `dqn-port train` makes snapshots"
     assert refused(tmp_path / "a.t7") == ("expected a snapshot .pt; Torch7 files are not read yet")
 
 

@@ -30,7 +30,7 @@ def args() -> None:
 def show(
     file: Path | None, assignments: tuple[str, ...], as_json: bool, lua_words: tuple[str, ...]
 ) -> None:
-    """Show every option of FILE as it takes effect, where it came from, its unit and meaning.
+    """Show every option of FILE: value, source, unit and meaning.
 
     Without FILE: the defaults.
 

@@ -16,7 +16,7 @@ from dqn_port.cli.parameters import (
     set_option,
     snapshot_argument,
 )
-from dqn_port.errors import UsageError
+from dqn_port.errors import RunFolderError, UsageError
 from dqn_port.evaluate import Episode, Evaluation, Summary
 from dqn_port.exports.nature_scores import MAX_FRAMES, nature_scores
 from dqn_port.snapshot import write_whole
@@ -45,7 +45,9 @@ _DEFAULT_EPISODES = 10
     help="End an episode after so many emulator frames; 0: only the game ends it. "
     "The default is the paper's 5 minutes.",
 )
-@click.option("--threads", type=click.IntRange(min=1), default=1, help="CPU threads.")
+@click.option(
+    "--threads", type=click.IntRange(min=1), default=1, show_default=True, help="CPU threads."
+)
 @click.option(
     "--json",
     "json_file",
@@ -73,6 +75,8 @@ def evaluate(
     """
     if episodes is not None and steps is not None:
         raise UsageError("--episodes, --steps: expected one of them, got both")
+    if json_file is not None and not json_file.absolute().parent.is_dir():
+        raise RunFolderError(f"--json {json_file}: its folder does not exist; make it first")
     ready, saved = setup_to_play(
         snapshot, best=best, seed=seed, assignments=[f"threads={threads}", "gpu=-1", *assignments]
     )
@@ -103,9 +107,10 @@ def evaluate(
     scores = nature_scores().get(game)
     click.echo("")
     if summary.mean is not None:
+        spread = f" ± {summary.std:.2f} (standard deviation)" if len(played) > 1 else ""
         click.echo(
-            f"mean {summary.mean:.2f} ± {summary.std:.2f} (standard deviation), "
-            f"max {summary.max:g}, {len(played)} episodes"
+            f"mean {summary.mean:.2f}{spread}, max {summary.max:g}, "
+            f"{len(played)} episode{'s' if len(played) > 1 else ''}"
         )
     else:
         click.echo("No episode ended: play more steps.")
@@ -114,7 +119,9 @@ def evaluate(
             f"to compare: random {scores.random:g}, human {scores.human:g}, "
             f"DQN of the paper {scores.dqn_mean:g} ± {scores.dqn_std:g} (Mnih et al. 2015)"
         )
-        if summary.mean is not None:
+        if any(episode.cut for episode in played) and max_frames < MAX_FRAMES:
+            click.echo("Episodes were cut before the paper's limit: the mean is not comparable.")
+        elif summary.mean is not None:
             share = scores.human_normalised(summary.mean)
             results["human_normalised"] = share
             click.echo(f"human-normalised: {share:.1%} (0% random, 100% human)")

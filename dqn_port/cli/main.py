@@ -5,8 +5,13 @@ from __future__ import annotations
 import functools
 import importlib
 import io
+import shlex
+import shutil
+import signal
 import sys
 import traceback
+from pathlib import Path
+from types import FrameType
 from typing import Any, Final, NoReturn
 
 import click
@@ -26,6 +31,15 @@ COMMANDS: Final = {
     "play": ("dqn_port.cli.play:play", "Play one game with a snapshot's network, as a GIF, too."),
 }
 """Command → (module:object, what it does): imported when it is asked for, --help being quick."""
+
+
+def program() -> str:
+    """Return what to type to run this program from here."""
+    if shutil.which("dqn-port"):
+        return "dqn-port"
+    if Path(sys.argv[0]).name == "dqn-port":
+        return shlex.quote(sys.argv[0])
+    return f"{shlex.quote(sys.executable)} -m dqn_port"
 
 
 class LazyGroup(click.Group):
@@ -60,13 +74,18 @@ class LazyGroup(click.Group):
 @click.command(
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Begin with: dqn-port train --args legacy_args/pong_quick.json",
+    epilog=f"Begin with: {program()} train --args legacy_args/pong_quick.json",
 )
 @click.version_option(__version__, prog_name="dqn-port", message="%(prog)s %(version)s")
 @click.option("--debug", is_flag=True, help="Show the traceback of a fault.")
 def dqn_port(debug: bool) -> None:
     """DeepMind's Lua/Torch7 DQN (Nature 2015) on PyTorch: same arguments, same numbers."""
     del debug
+
+
+def _terminated(number: int, frame: FrameType | None) -> NoReturn:
+    click.echo("dqn-port: terminated", err=True)
+    sys.exit(128 + number)
 
 
 def _fail(message: str, code: int, *, debug: bool) -> NoReturn:
@@ -79,6 +98,7 @@ def _fail(message: str, code: int, *, debug: bool) -> NoReturn:
 def main(argv: list[str] | None = None) -> None:
     """Run the program: exit code 0, 1 for a failure, 2 for usage, 130 when interrupted."""
     words = sys.argv[1:] if argv is None else argv
+    previous = signal.signal(signal.SIGTERM, _terminated)
     fail = functools.partial(_fail, debug=words[:1] == ["--debug"])
     if isinstance(sys.stdout, io.TextIOWrapper):
         # ε or a file's name may be more than the terminal's encoding holds.
@@ -112,3 +132,5 @@ def main(argv: list[str] | None = None) -> None:
         fail(f"{where}: {error.strerror or error}", 1)
     except MemoryError:
         fail("the machine has no memory left; set a smaller agent_params.replay_memory", 1)
+    finally:
+        signal.signal(signal.SIGTERM, previous)

@@ -11,7 +11,7 @@ from tqdm import tqdm
 from dqn_port.options import Options
 from dqn_port.train import EpisodeEnded, Evaluated, Event, Ticked
 
-_WINDOW: Final = 2.0
+_WINDOW: Final = 1.0
 """Seconds over which frames/s is measured."""
 
 _PLAYING, _LEARNING, _EVALUATING = "playing", "learning", "evaluating"
@@ -64,15 +64,15 @@ class ProgressBar:
         self._remaining = RemainingTime(opt, learn_start)
         self._bar = tqdm(
             total=self._remaining.total,
-            desc=opt.name,
             # The unit is the only field that tqdm shows as it is.
-            bar_format="{desc} {percentage:3.0f}% |{bar:20}| {unit}",
+            bar_format="{percentage:3.0f}% |{bar:10}| {unit}",
             unit="",
             file=sys.stderr,
             dynamic_ncols=True,
             mininterval=0.2,
         )
         self._score = ""
+        self._at: Ticked | None = None
         self._last = self._since = time.perf_counter()
         self._ticks, self._rate = 0, 0.0
 
@@ -102,6 +102,7 @@ class ProgressBar:
             self._rate = self._ticks * self._opt.actrep / max(now - self._since, 1e-6)
             self._since, self._ticks = now, 0
             self._bar.unit = self._text(event)
+        self._at = event
         self._bar.update(1)
 
     def _text(self, event: Ticked) -> str:
@@ -117,5 +118,9 @@ class ProgressBar:
         )
 
     def close(self) -> None:
-        """Leave the bar as it stands."""
+        """Leave the bar as it stands, up to date."""
+        if self._at is not None:
+            self._bar.unit = self._text(self._at)
+            self._at = None
+            self._bar.refresh()
         self._bar.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import sys
 from pathlib import Path
@@ -10,16 +11,17 @@ from typing import Any, Final
 
 import click
 
-from dqn_port.assemble import load_options
+from dqn_port.assemble import load_options, names_snapshot, network_name
 from dqn_port.cli.lines import lines_of
+from dqn_port.cli.main import program
 from dqn_port.cli.parameters import args_option, lua_words_argument, set_option
 from dqn_port.cli.progress import ProgressBar
 from dqn_port.devices import pick_device
 from dqn_port.drafts import Draft
-from dqn_port.errors import ArgsError
+from dqn_port.errors import ArgsError, UsageError
 from dqn_port.exports.tensorboard import TensorboardWriter, require_tensorboard
 from dqn_port.options import Options
-from dqn_port.run import HISTORY, TENSORBOARD, Finished, Run, Started
+from dqn_port.run import ARGS, FINISHED, HISTORY, TENSORBOARD, Finished, Run, Started
 
 _DEVICE: Final = "auto, cpu, cuda or cuda:N"
 
@@ -94,7 +96,11 @@ def device_assignment(device: str) -> list[str]:
 @click.option(
     "--threads", type=click.IntRange(min=1), metavar="N", help="CPU threads; sets option threads."
 )
-@click.option("--network", metavar="FILE", help="Start from a snapshot's network (or a name).")
+@click.option(
+    "--network",
+    metavar="FILE",
+    help="Start from a snapshot's network; the name of a network part will do, too.",
+)
 @click.option("--best", is_flag=True, help="Of a snapshot, take the best network.")
 @click.option("--overwrite", is_flag=True, help="Replace the run that stands in the folder.")
 @click.option("--tensorboard", is_flag=True, help="Also write TensorBoard files (an extra).")
@@ -136,6 +142,8 @@ def train(
     opt = load_options(
         args_file=args_file, lua_words=lua_words, assignments=assignments, draft=draft
     )
+    if best and not names_snapshot(network_name(opt)):
+        raise UsageError("--best: expected --network FILE with it, the snapshot to take it from")
     for warning in draft.warnings:
         click.echo(f"dqn-port: {warning}", err=True)
     where = pick_device(opt, explicit=device.startswith("cuda"))
@@ -193,11 +201,13 @@ def _follow(
 
 def _say_where(run: Run) -> None:
     """Say where everything lies and what to try next."""
-    snapshot = run.snapshot_path
+    snapshot = shlex.quote(str(run.snapshot_path))
+    gif = shlex.quote(str(run.folder / "episode.gif"))
     click.echo("")
-    click.echo(f"Snapshot:    {snapshot}")
+    click.echo(f"Snapshot:    {run.snapshot_path}")
     click.echo(f"History:     {run.folder / HISTORY}")
-    click.echo(f"Arguments:   {run.folder / 'args.json'}")
+    click.echo(f"Arguments:   {run.folder / ARGS}")
+    click.echo(f"About it:    {run.folder / FINISHED}")
     click.echo("Try next:")
-    click.echo(f"  dqn-port evaluate {snapshot} --best --episodes 5")
-    click.echo(f"  dqn-port play {snapshot} --best --gif {run.folder / 'episode.gif'}")
+    click.echo(f"  {program()} evaluate {snapshot} --best --episodes 5")
+    click.echo(f"  {program()} play {snapshot} --best --gif {gif}")

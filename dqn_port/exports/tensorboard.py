@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ def require_tensorboard() -> Any:
     except ImportError as error:
         raise MissingLibraryError(
             "--tensorboard: expected the package tensorboard, which is not installed; "
-            "install the extra: pip install 'dqn-port[tensorboard]'"
+            f"install it: {sys.executable} -m pip install tensorboard"
         ) from error
     return SummaryWriter
 

@@ -58,7 +58,7 @@ def test_sources_are_the_file_the_lua_words_set_and_the_defaults(capsys, tmp_pat
     assert shown["agent_params.ep"]["from"] == str(path)
     assert (shown["actrep"]["value"], shown["actrep"]["from"]) == (1, "default")
     assert shown["name"]["value"] == "toy"
-    assert shown["name"]["from"] == "default (the argument file's, or env)"
+    assert shown["name"]["from"] == "default (the argument file's, and env if given elsewhere)"
 
 
 def test_a_table_of_the_lua_words_takes_all_keys_of_the_file_away(capsys, tmp_path):

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import io
 import os
+import subprocess
 import sys
 
 import click
@@ -14,6 +15,7 @@ import pytest
 from dqn_port.cli import main as main_module
 from dqn_port.errors import DqnPortError
 from tests.cli.running import run
+from tests.tools.running import TOY_B, make_snapshot
 
 
 @pytest.mark.parametrize(
@@ -159,3 +161,25 @@ def test_an_output_that_cannot_hold_every_sign_is_no_fault(capsys, monkeypatch):
         text = raw.getvalue().decode("latin-1")
     assert capsys.readouterr().err == ""
     assert "\\u03b5 at the start" in text
+
+
+def test_the_program_is_named_as_it_can_be_typed(monkeypatch):
+    monkeypatch.setattr(main_module.shutil, "which", lambda name: None)
+    monkeypatch.setattr(sys, "argv", ["my folder/.venv/bin/dqn-port", "train"])
+    assert main_module.program() == "'my folder/.venv/bin/dqn-port'"
+    monkeypatch.setattr(sys, "argv", ["/x/dqn_port/__main__.py"])
+    assert main_module.program() == f"{sys.executable} -m dqn_port"
+    monkeypatch.setattr(main_module.shutil, "which", lambda name: "/usr/bin/dqn-port")
+    assert main_module.program() == "dqn-port"
+
+
+def test_sigterm_ends_any_command_in_one_line_and_leaves_no_part_of_a_file(tmp_path):
+    code = (
+        "import signal, sys; from dqn_port.cli import main; from dqn_port.tools import play\n"
+        "play.play_game = lambda *a, **k: signal.raise_signal(signal.SIGTERM)\n"
+        f"main.main(['play', {str(tmp_path / 'toy.pt')!r}, '--gif', {str(tmp_path / 'a.gif')!r}])"
+    )
+    make_snapshot(tmp_path / "toy.pt", TOY_B)
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (result.returncode, result.stderr) == (143, "dqn-port: terminated\n")
+    assert [p.name for p in tmp_path.iterdir()] == ["toy.pt"]

@@ -92,7 +92,8 @@ def test_a_snapshot_that_is_not_there(capsys):
     assert run(capsys, "play", "none.pt") == (
         1,
         "",
-        "dqn-port: error: none.pt: cannot be read: No such file or directory\n",
+        "dqn-port: error: none.pt: cannot be read: No such file or directory; "
+        "`dqn-port train` makes snapshots\n",
     )
 
 
@@ -101,8 +102,7 @@ def test_a_folder_that_is_not_there(snapshot, capsys, tmp_path):
     code, _, err = run(capsys, "play", snapshot, "--gif", path)
     assert (code, err) == (
         1,
-        f"dqn-port: error: {path}: cannot be written: No such file or directory; "
-        "what stood there is unharmed\n",
+        f"dqn-port: error: {path}: cannot be written: its folder does not exist; make it first\n",
     )
 
 

@@ -54,7 +54,7 @@ def test_a_terminal_shows_the_bar_and_a_pipe_only_the_lines(tmp_path):
     assert process.returncode == 0
     text = shown.decode()
     bar = re.search(
-        r"loop_B_s1 +\d+% \|.*?\| step [\d,]+/1,000 · [\d,]+ frames · [\d,]+ frames/s · "
+        r"\d+% \|.*?\| step [\d,]+/1,000 · [\d,]+ frames · [\d,]+ frames/s · "
         r"ε \d\.\d\d",
         text,
     )

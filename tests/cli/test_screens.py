@@ -65,8 +65,7 @@ def test_a_folder_that_is_not_there(capsys, tmp_path):
     assert run(capsys, "screens", *WORDS, "-n", 1, "-o", path) == (
         1,
         "",
-        f"dqn-port: error: {path}: cannot be written: No such file or directory; "
-        "what stood there is unharmed\n",
+        f"dqn-port: error: {path}: cannot be written: its folder does not exist; make it first\n",
     )
 
 

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from dqn_port import checks
+from dqn_port.cli.main import program
 from dqn_port.cli.train import device_assignment
 from dqn_port.errors import ArgsError
 from dqn_port.run import Run
@@ -23,9 +24,10 @@ WHERE = """
 Snapshot:    {0}/toy.pt
 History:     {0}/history.csv
 Arguments:   {0}/args.json
+About it:    {0}/run.json
 Try next:
-  dqn-port evaluate {0}/toy.pt --best --episodes 5
-  dqn-port play {0}/toy.pt --best --gif {0}/episode.gif
+  {1} evaluate {0}/toy.pt --best --episodes 5
+  {1} play {0}/toy.pt --best --gif {0}/episode.gif
 """
 
 
@@ -57,7 +59,7 @@ def test_a_run_says_what_the_original_says_and_where_everything_lies(trained):
     assert re.findall(r"^(?:Steps: |Saved:)\t.*", out, re.MULTILINE) == [
         "Steps: \t100", f"Saved:\t{path}/toy.pt", "Steps: \t200", f"Saved:\t{path}/toy.pt",
     ]  # fmt: skip
-    assert out.endswith(WHERE.format(path))
+    assert out.endswith(WHERE.format(path, program()))
 
 
 def test_a_finished_run_says_so_and_changes_nothing(capsys, trained):
@@ -67,7 +69,7 @@ def test_a_finished_run_says_so_and_changes_nothing(capsys, trained):
     words = ["train", "--args", folder / "toy.json", "--out", folder / "out"]
     result = run(capsys, *words)
     assert (result.code, result.err) == (0, "")
-    assert result.out == f"{path} is finished: nothing to do.\n{WHERE.format(path)}"
+    assert result.out == f"{path} is finished: nothing to do.\n{WHERE.format(path, program())}"
     result = run(capsys, *words, "--quiet")
     assert (result.code, result.out, result.err) == (0, "", "")
     assert {p: (p.stat().st_mtime_ns, p.read_bytes()) for p in path.iterdir()} == before
@@ -242,8 +244,8 @@ def test_tensorboard_that_is_not_installed(capsys, monkeypatch, trained, tmp_pat
     result = run(capsys, *words)
     assert result.code == 1
     assert result.error == (
-        "--tensorboard: expected the package tensorboard, which is not installed; install the "
-        "extra: pip install 'dqn-port[tensorboard]'"
+        "--tensorboard: expected the package tensorboard, which is not installed; install it: "
+        f"{sys.executable} -m pip install tensorboard"
     )
     assert list(tmp_path.iterdir()) == []
 
@@ -276,7 +278,7 @@ def test_tensorboard_that_is_not_installed(capsys, monkeypatch, trained, tmp_pat
         (
             ["--network", "no.pt"],
             1,
-            "no.pt: cannot be read: No such file or directory",
+            "no.pt: cannot be read: No such file or directory; `dqn-port train` makes snapshots",
         ),
         (
             ["--network", "net_toymlp"],
@@ -441,3 +443,18 @@ def test_a_signal_stops_with_the_step_and_the_last_snapshot(tmp_path, number, co
     assert (tmp_path / "out" / "toy" / name).is_file()
     assert not list((tmp_path / "out").rglob("*.part"))
     assert not (tmp_path / "out" / "toy" / "run.json").exists()
+
+
+def test_best_without_a_snapshot_means_nothing_and_is_refused(capsys, tmp_path):
+    result = run(capsys, "train", "--args", write_toy(tmp_path), "--best", "--out", tmp_path)
+    assert result.code == 2
+    assert result.error == ("--best: expected --network FILE with it, the snapshot to take it from")
+
+
+def test_a_game_given_elsewhere_than_in_the_file_has_a_run_of_its_own(capsys, tmp_path):
+    path = write_toy(tmp_path)
+    words = ["train", "--args", path, "--quiet", "--out", tmp_path, "--set", "steps=50"]
+    assert run(capsys, *words).code == 0
+    assert run(capsys, *words, "--", "-env", "toyC").code == 0
+    assert (tmp_path / "toy" / "toy.pt").exists()
+    assert (tmp_path / "toy_toyC" / "toy_toyC.pt").exists()

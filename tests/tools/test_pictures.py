@@ -94,7 +94,7 @@ def test_a_png_that_cannot_be_written_is_one_line(tmp_path):
     with pytest.raises(RunFolderError) as error:
         write_png(path, noise(2, 1, 4, 4)[0])
     assert str(error.value) == (
-        f"{path}: cannot be written: No such file or directory; what stood there is unharmed"
+        f"{path}: cannot be written: its folder does not exist; make it first"
     )
 
 

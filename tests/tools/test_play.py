@@ -183,5 +183,5 @@ def test_a_folder_that_is_not_there_is_found_before_the_game(snapshots, tmp_path
     with pytest.raises(RunFolderError) as error:
         record_game(ready_to_play(snapshots["toyB"]), path, epsilon=0.05)
     assert str(error.value) == (
-        f"{path}: cannot be written: No such file or directory; what stood there is unharmed"
+        f"{path}: cannot be written: its folder does not exist; make it first"
     )
