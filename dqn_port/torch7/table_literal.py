@@ -426,7 +426,7 @@ def _describe(value: _Value | None) -> str:
             return "a string"
         case _Table():
             return "a table"
-    return f"the name '{value.name}', which is nil in Lua"
+    return f"the name {value.name!r}, which is nil in Lua"
 
 
 def _excerpt(text: str, at: int) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dqn_port.errors import TableSyntaxError
@@ -524,6 +524,7 @@ FRAGMENTS = (
 
 @settings(deadline=None, max_examples=500)
 @given(st.one_of(st.text(), st.lists(st.sampled_from(FRAGMENTS), max_size=12).map("".join)))
+@example("0/\x85")
 def test_any_text_is_read_or_refused_in_one_line(text: str) -> None:
     try:
         values = parse_table(text).values
