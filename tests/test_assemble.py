@@ -15,19 +15,15 @@ from dqn_port.assemble import (
     load_options,
     resolve,
     setup,
-    setup_to_play,
 )
 from dqn_port.checks import machine_memory
-from dqn_port.devices import pick_device
 from dqn_port.drafts import Draft, finish, read_args_table
 from dqn_port.errors import (
     ArgsError,
-    DeviceError,
     DqnPortError,
     MemoryNeedError,
     RegistryError,
     RomError,
-    SnapshotError,
     UsageError,
 )
 from dqn_port.frameworks.alewrap.roms import expected_md5s, rom_path
@@ -67,14 +63,6 @@ def refused(error_class, table):
         options_of(table)
     assert isinstance(caught.value, error_class)
     return str(caught.value)
-
-
-@pytest.fixture(scope="module")
-def toy_snapshot(tmp_path_factory):
-    out = tmp_path_factory.mktemp("toy")
-    for _ in Run(toy_options(name="t"), out).train(CPU):
-        pass
-    return out / "t" / "t.pt"
 
 
 # What must be named.
@@ -342,50 +330,6 @@ def test_a_rom_that_is_missing_empty_or_another(tmp_path):
     assert RomError.exit_code == 1
 
 
-# The device.
-
-
-def cuda(monkeypatch, n_devices):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: n_devices > 0)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: n_devices)
-    monkeypatch.delenv("GPU_ID", raising=False)
-
-
-@pytest.mark.parametrize(
-    ("gpu", "n_devices", "gpu_id", "device", "note"),
-    [
-        (-1, 0, None, "cpu", ""),
-        (-1, 2, None, "cpu", ""),
-        (0, 2, None, "cuda:0", ""),
-        (0, 2, "1", "cuda:1", ""),
-        (0, 2, "x", "cuda:0", ""),
-        (1, 2, "1", "cuda:0", ""),
-        (2, 2, None, "cuda:1", ""),
-        (0, 0, None, "cpu", "gpu 0: this machine has no CUDA device, so this runs on the CPU"),
-        (3, 2, None, "cpu", "gpu 3: this machine has 2 CUDA devices, so this runs on the CPU"),
-        (2, 1, None, "cpu", "gpu 2: this machine has 1 CUDA device, so this runs on the CPU"),
-    ],
-)
-def test_the_device_follows_option_gpu(monkeypatch, gpu, n_devices, gpu_id, device, note):
-    cuda(monkeypatch, n_devices)
-    if gpu_id is not None:
-        monkeypatch.setenv("GPU_ID", gpu_id)
-    picked = pick_device(toy_options(gpu=gpu))
-    assert (str(picked.device), picked.note) == (device, note)
-
-
-def test_only_a_device_asked_for_by_name_must_be_there(monkeypatch):
-    cuda(monkeypatch, 1)
-    with pytest.raises(DeviceError) as caught:
-        pick_device(toy_options(gpu=2), explicit=True)
-    assert str(caught.value) == (
-        "--device: expected CUDA device 1, but this machine has 1 CUDA device; use --device cpu "
-        "or auto"
-    )
-    assert caught.value.exit_code == 1
-    assert str(pick_device(toy_options(gpu=1), explicit=True).device) == "cuda:0"
-
-
 # The wiring.
 
 
@@ -413,119 +357,6 @@ def test_the_option_network_goes_before_the_agents():
     ready = setup(options_of(table))
     assert ready.opt.agent_params["network"] == "net_toy_mlp"
     assert not ready.agent.network.w.any()
-
-
-# Networks from snapshots.
-
-
-def saved_network(path, which):
-    table = torch.load(path, weights_only=True)[which]
-    flat = [row[name].reshape(-1) for row in table["modules"] for name in ("weight", "bias")
-            if name in row]  # fmt: skip
-    return torch.cat(flat)
-
-
-@pytest.mark.parametrize(("best", "which"), [(None, "model"), (True, "best_model")])
-def test_a_run_starts_from_a_snapshots_network_or_its_best(toy_snapshot, best, which):
-    table = toy() | {"network": str(toy_snapshot)}
-    table["agent_params"]["best"] = best
-    ready = setup(options_of(table))
-    assert torch.equal(ready.agent.network.w.detach(), saved_network(toy_snapshot, which))
-    assert ready.agent.generator.n_draws == 1
-    assert not torch.equal(
-        saved_network(toy_snapshot, "model"), saved_network(toy_snapshot, "best_model")
-    )
-
-
-def test_agent_params_network_may_be_a_snapshot_too(toy_snapshot):
-    ready = setup(toy_options(network=str(toy_snapshot)))
-    assert torch.equal(ready.agent.network.w.detach(), saved_network(toy_snapshot, "model"))
-
-
-def test_a_snapshot_of_another_game_or_input_is_refused(toy_snapshot):
-    with pytest.raises(SnapshotError) as caught:
-        setup(options_of(PONG | {"network": str(toy_snapshot)}))
-    assert str(caught.value).startswith(
-        f"{toy_snapshot}: expected a network for states of [4, 84, 84], got shape '[1, 300]' is "
-        "invalid for input of size 28224"
-    )
-    damaged = torch.load(toy_snapshot, weights_only=True)
-    rows = damaged["model"]["modules"]
-    rows[-1] |= {"output_size": 3, "weight": rows[-1]["weight"][:3], "bias": rows[-1]["bias"][:3]}
-    other = toy_snapshot.with_name("three.pt")
-    torch.save(damaged, other)
-    with pytest.raises(SnapshotError) as caught:
-        setup(options_of(toy() | {"network": str(other)}))
-    assert str(caught.value) == f"{other}: expected a network of 4 actions for toyB, got 3"
-
-
-@pytest.mark.parametrize(
-    "modules",
-    [
-        [],
-        [5],
-        [{"class": "nn.Reshape", "size": []}],
-        [{"class": "nn.Linear"}],
-        [{"class": "nn.Sigmoid"}],
-        [{"class": []}],
-        [{"class": "nn.Reshape", "size": "x"}],
-    ],
-)
-def test_a_snapshot_of_no_network_at_all(toy_snapshot, modules):
-    table = torch.load(toy_snapshot, weights_only=True)
-    table["model"]["modules"] = modules
-    other = toy_snapshot.with_name("modules.pt")
-    torch.save(table, other)
-    with pytest.raises(SnapshotError):
-        setup_to_play(other)
-
-
-@pytest.mark.parametrize("name", ["subprocess:run", "nn.Concat", ""])
-def test_a_snapshot_cannot_name_code_to_call(toy_snapshot, tmp_path, name):
-    mark = tmp_path / "called"
-    table = torch.load(toy_snapshot, weights_only=True)
-    table["model"] = {"class": name, "modules": ["touch", str(mark)]}
-    other = tmp_path / "hostile.pt"
-    torch.save(table, other)
-    with pytest.raises(SnapshotError) as caught:
-        setup_to_play(other)
-    assert str(caught.value) == (
-        f"{other}: expected a network of class nn.Sequential, got {name!r}"
-    )
-    assert not mark.exists()
-
-
-def test_a_network_file_that_is_not_there(tmp_path):
-    with pytest.raises(SnapshotError) as caught:
-        setup(options_of(toy() | {"network": f"{tmp_path}/no.pt"}))
-    assert str(caught.value) == (
-        f"{tmp_path}/no.pt: cannot be read: No such file or directory; "
-        "`dqn-port train` makes snapshots"
-    )
-    with pytest.raises(SnapshotError) as caught:
-        setup(options_of(toy() | {"network": "old.t7"}))
-    assert str(caught.value) == ("old.t7: expected a snapshot .pt; Torch7 files are not read yet")
-
-
-def test_to_play_a_snapshot_little_memory_is_needed(toy_snapshot):
-    ready, saved = setup_to_play(toy_snapshot, best=True, seed=9)
-    assert ready.agent.transitions.s.shape == (1, 100)
-    assert ready.opt.seed == 9
-    assert torch.equal(ready.agent.network.w.detach(), saved_network(toy_snapshot, "best_model"))
-    assert saved.table["step"] == 200
-
-
-def test_a_snapshot_whose_arguments_are_none(toy_snapshot):
-    table = torch.load(toy_snapshot, weights_only=True)
-    table["arguments"]["seeed"] = 1
-    other = toy_snapshot.with_name("arguments.pt")
-    torch.save(table, other)
-    with pytest.raises(SnapshotError) as caught:
-        setup_to_play(other)
-    assert str(caught.value) == (
-        f"{other}: arguments: {other}: seeed: no such key; did you mean 'seed'?; "
-        "`dqn-port args show` lists all"
-    )
 
 
 def test_load_options_reads_all_sources(tmp_path):

@@ -7,8 +7,6 @@ import math
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
 
 from dqn_port.assemble import declared_params, load_options, resolve
 from dqn_port.drafts import (
@@ -20,7 +18,7 @@ from dqn_port.drafts import (
     read_set,
     train_cmdline,
 )
-from dqn_port.errors import ArgsError, DqnPortError, LuaExit
+from dqn_port.errors import ArgsError
 from dqn_port.options import OPTIONS, checked, lua_truth, shown_value
 from tests.cli.running import TOY, TOY_AGENT, toy, write_toy
 
@@ -350,99 +348,6 @@ def test_keys_that_never_did_anything_are_quiet_from_everywhere(path):
     assert (opt.ignored, warnings) == ({path: 0}, [])
 
 
-# Argument files.
-
-
-def of_bytes(folder, content):
-    path = folder / "a.json"
-    path.write_bytes(content)
-    return message(read_args_file, Draft(), path).removeprefix(f"{path}: ")
-
-
-@pytest.mark.parametrize(
-    ("content", "fault"),
-    [
-        (
-            b'{\n  "seed": 1,\n  "steps" 5\n}',
-            "line 3, column 11: expected JSON, got a mistake: Expecting ':' delimiter",
-        ),
-        (b"", "line 1, column 1: expected JSON, got a mistake: Expecting value"),
-        (
-            b'{"a": 1,}',
-            "line 1, column 8: expected JSON, got a mistake: Illegal trailing comma before end "
-            "of object",
-        ),
-        (b'{"seed": 1, "seed": 2}', "the key 'seed' stands twice in one object"),
-        (
-            b'{"agent_params": {"lr": 1, "lr": 1}}',
-            "the key 'lr' stands twice in one object",
-        ),
-        (b'{"env": "p\xffng"}', "byte 10: expected JSON in UTF-8, got other bytes"),
-        (b"[1, 2]", "expected a JSON object of options, got a list"),
-        (b"null", "expected a JSON object of options, got null"),
-        (b'"seed"', "expected a JSON object of options, got a string"),
-        (b"5", "expected a JSON object of options, got 5"),
-        (b'{"x": ' + b"[" * 200 + b"]" * 200 + b"}", "nested deeper than 100 levels"),
-        (b"[" * 100_000, "nested deeper than 100 levels"),
-    ],
-    ids=lambda value: repr(value)[:30],
-)
-def test_a_file_that_is_no_json_object_says_where(tmp_path, content, fault):
-    got = of_bytes(tmp_path, content)
-    # The words for a trailing comma are those of the Python version.
-    if content == b'{"a": 1,}':
-        assert got.startswith("line 1, column ")
-        assert ": expected JSON, got a mistake: " in got
-    else:
-        assert got == fault
-
-
-def test_a_file_that_is_missing_or_a_folder(tmp_path):
-    assert message(read_args_file, Draft(), tmp_path / "no.json") == (
-        f"{tmp_path}/no.json: cannot be read: No such file or directory; legacy_args/ holds "
-        "examples"
-    )
-    assert message(read_args_file, Draft(), tmp_path) == (
-        f"{tmp_path}: cannot be read: Is a directory; legacy_args/ holds examples"
-    )
-
-
-# Lua words.
-
-
-@pytest.mark.parametrize(
-    ("words", "fault"),
-    [
-        (["--seed", "5"], "invalid argument: --seed"),
-        (["stray"], "invalid argument: stray"),
-        (["-seed"], "missing argument for option -seed"),
-        (["-seed", "x"], "invalid type for option -seed (should be number)"),
-    ],
-)
-def test_words_at_which_the_original_stops(words, fault):
-    with pytest.raises(LuaExit) as caught:
-        of_words(*words)
-    assert str(caught.value) == (f"Lua words: {fault}; `dqn-port train -- -help` lists the options")
-    assert caught.value.exit_code == 2
-
-
-def test_help_among_the_words_ends_with_0_and_the_list():
-    with pytest.raises(LuaExit) as caught:
-        of_words("-seed", "5", "-help")
-    assert caught.value.exit_code == 0
-    assert caught.value.help_text == train_cmdline().help_text()
-
-
-def test_a_wrong_table_among_the_words():
-    assert message(of_words, "-pool_frms", "size=(2") == (
-        "Lua words: pool_frms: 'size=(2' is not the inside of a Lua table: character 8: "
-        "expected ')', got the end of the text"
-    )
-    assert message(of_words, "-steps", "1.5") == (
-        "Lua words: steps: expected a whole number, got 1.5"
-    )
-
-
 # Values.
 
 
@@ -477,95 +382,3 @@ def test_every_argument_file_that_comes_along_is_taken(path):
     opt = finished(draft)
     assert (opt.framework, opt.agent) == ("alewrap", "NeuralQLearner")
     assert opt.ignored == {}
-
-
-# Anything at all.
-
-JSON = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.sampled_from([0, 1, -1, 10**400, 2**53, 1e300, math.nan, math.inf, -0.0, 0.5])
-    | st.floats()
-    | st.text(st.characters(codec=None), max_size=8)
-    | st.sampled_from(["", "x", "a,b", "{", "lr=1", "pong", "toyB", "a/b.pt", "\ud800", "linear"]),
-    lambda inner: (
-        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=4), inner, max_size=4)
-    ),
-    max_leaves=6,
-)
-TOP_KEYS = st.sampled_from([option.name for option in OPTIONS] + ["notes", "ignored", "zzz"])
-AGENT_KEYS = st.sampled_from(
-    [param.name for param in declared_params({})["agent_params"]] + ["gpu", "zzz"]
-)
-
-
-def same_when_read_again(opt):
-    again = Draft()
-    read_args_table(again, json.loads(json.dumps(opt.to_json())), "args.json")
-    read = resolve(finished(again))
-    assert json.dumps(read.to_json(), sort_keys=True) == json.dumps(opt.to_json(), sort_keys=True)
-
-
-@settings(deadline=None, max_examples=300)
-@given(TOP_KEYS, JSON)
-@example("seed", 10**400)
-@example("ignored", {"seed": 5})
-def test_any_value_of_any_option_is_taken_or_refused_by_one_error(name, value):
-    draft = Draft()
-    try:
-        read_args_table(draft, TOY | {name: value}, "a.json")
-        opt = resolve(finished(draft))
-    except DqnPortError:
-        return
-    same_when_read_again(opt)
-
-
-@settings(deadline=None, max_examples=300)
-@given(AGENT_KEYS, JSON)
-@example("input_dims", {"a": 1})
-@example("input_dims", {"1": 3, "2": 10, "3": 10})
-@example("rescale_r", [[[]]])
-@example("hist_len", 10**15)
-def test_any_value_of_any_agent_parameter_is_taken_or_refused_by_one_error(name, value):
-    draft = Draft()
-    try:
-        read_args_table(draft, TOY | {"agent_params": TOY_AGENT | {name: value}}, "a.json")
-        opt = resolve(finished(draft))
-    except DqnPortError:
-        return
-    same_when_read_again(opt)
-
-
-@settings(deadline=None, max_examples=200)
-@given(
-    st.sampled_from(["seed", "name", "agent_params", "agent_params.lr", "pool_frms", "zzz", ""]),
-    st.text(max_size=12) | st.sampled_from(["[" * 5000, "1" * 5000, "{a=1}", "a=1,b={2}"]),
-)
-def test_any_assignment_is_taken_or_refused_by_one_error(path, text):
-    draft = Draft()
-    read_args_table(draft, TOY, "a.json")
-    try:
-        read_set(draft, [f"{path}={text}"])
-        resolve(finished(draft))
-    except DqnPortError:
-        pass
-
-
-@settings(deadline=None, max_examples=200)
-@given(
-    st.lists(
-        st.sampled_from([f"-{option.name}" for option in OPTIONS])
-        | st.text(max_size=6)
-        | st.sampled_from(["1", "-1", "nan", "1e400", "lr=1", "type='max'", "-help"]),
-        max_size=6,
-    )
-)
-def test_any_words_are_taken_or_refused_by_one_error(words):
-    draft = Draft()
-    read_args_table(draft, TOY, "a.json")
-    try:
-        read_lua_words(draft, words)
-        resolve(finished(draft))
-    except DqnPortError:
-        pass
