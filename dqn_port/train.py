@@ -149,12 +149,11 @@ class Training:
         """
         state, opt = self.state, self.opt
         if state.in_evaluation():
-            events = self._evaluation_tick()
-        elif state.save_due:
+            return self._evaluation_tick()
+        if state.save_due:
             return [self._save_tick()]
-        else:
-            events = self._training_tick()
-            state.save_due = state.step % opt.save_freq == 0 or state.step == opt.steps
+        events = self._training_tick()
+        state.save_due = state.step % opt.save_freq == 0 or state.step == opt.steps
         return events
 
     def _save_tick(self) -> Event:
