@@ -12,6 +12,7 @@ from dqn_port.assemble import setup_to_play
 from dqn_port.cli.parameters import (
     best_option,
     epsilon_option,
+    max_frames_option,
     seed_option,
     set_option,
     snapshot_argument,
@@ -37,14 +38,7 @@ _DEFAULT_EPISODES = 10
 )
 @epsilon_option
 @seed_option
-@click.option(
-    "--max-frames",
-    type=click.IntRange(min=0),
-    default=MAX_FRAMES,
-    show_default=True,
-    help="End an episode after so many emulator frames; 0: only the game ends it. "
-    "The default is the paper's 5 minutes.",
-)
+@max_frames_option
 @click.option(
     "--threads", type=click.IntRange(min=1), default=1, show_default=True, help="CPU threads."
 )

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from dqn_port.exports.nature_scores import MAX_FRAMES
+
 args_option = click.option(
     "--args",
     "args_file",
@@ -36,4 +38,12 @@ epsilon_option = click.option(
     default=0.05,
     show_default=True,
     help="Probability of a random action.",
+)
+max_frames_option = click.option(
+    "--max-frames",
+    type=click.IntRange(min=0),
+    default=MAX_FRAMES,
+    show_default=True,
+    help="End a game after so many emulator frames; 0: only the game ends it. "
+    "The default is the paper's 5 minutes.",
 )

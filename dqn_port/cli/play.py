@@ -10,11 +10,11 @@ from dqn_port.assemble import setup_to_play
 from dqn_port.cli.parameters import (
     best_option,
     epsilon_option,
+    max_frames_option,
     seed_option,
     set_option,
     snapshot_argument,
 )
-from dqn_port.exports.nature_scores import MAX_FRAMES
 from dqn_port.tools.pictures import check_ending
 from dqn_port.tools.play import play_game, record_game
 
@@ -30,14 +30,7 @@ from dqn_port.tools.play import play_game, record_game
 @best_option
 @seed_option
 @epsilon_option
-@click.option(
-    "--max-frames",
-    type=click.IntRange(min=0),
-    default=MAX_FRAMES,
-    show_default=True,
-    help="End the game after so many emulator frames; 0: only the game ends it. "
-    "The default is the paper's 5 minutes.",
-)
+@max_frames_option
 @set_option
 def play(
     snapshot: Path,
