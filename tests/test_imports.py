@@ -11,7 +11,7 @@ import dqn_port
 
 PACKAGE = Path(dqn_port.__file__).parent
 SLOTS = ("frameworks", "preprocs", "networks", "replays", "agents")
-LEAVES = {"errors", "schedule", "torch7", "interfaces"}
+LEAVES = {"errors", "schedule", "torch7", "interfaces", "native"}
 OPENCV_ONLY_IN = {"tools"}
 
 
@@ -34,6 +34,8 @@ def allowed(top: str) -> set[str] | None:
     """Return the top-level names that ``top`` may import; None: anything but the cli."""
     if top in ("errors", "schedule"):
         return {"errors"}
+    if top == "native":
+        return {"native"}
     if top == "torch7":
         return {"errors", "torch7"}
     if top == "interfaces":

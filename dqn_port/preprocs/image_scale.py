@@ -4,6 +4,9 @@ Lua: image.scale(x, width, height, 'bilinear'). When an axis shrinks it is area 
 bilinear interpolation. First every row along x, then every column along y, all in float32; another
 order or double positions give up to some hundred other bytes of 7056
 (tests/preprocs/test_image_scale.py).
+
+An image is scaled by a kernel in C where there is one, else by NumPy: the same numbers
+(tests/native/test_kernels.py).
 """
 
 from __future__ import annotations
@@ -13,6 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dqn_port.native.library import kernels
+
 Floats = NDArray[np.float32]
 
 
@@ -20,10 +25,18 @@ Floats = NDArray[np.float32]
 class _Axis:
     """How one axis is resampled: out = (Σ weights[k] · x[taps[k]]) / total, in order of k."""
 
-    taps: tuple[NDArray[np.intp], ...]
-    weights: tuple[Floats, ...]
+    taps: NDArray[np.int32]
+    """int32 [n taps, dst]"""
+    weights: Floats
+    """float32 [n taps, dst]"""
     total: Floats | None
     """float32 [dst], the sum of the weights where the axis shrinks; None: no division."""
+
+    @property
+    def addresses(self) -> tuple[int, int, int, int | None]:
+        """Return (n taps, taps, weights, total) as the kernels take them."""
+        total = None if self.total is None else self.total.ctypes.data
+        return len(self.taps), self.taps.ctypes.data, self.weights.ctypes.data, total
 
 
 def _shrink(src: int, dst: int) -> _Axis:
@@ -47,13 +60,13 @@ def _shrink(src: int, dst: int) -> _Axis:
             total[d] += weight
         # A tap of weight 0 adds exactly nothing.
         row += [(row[-1][0], np.float32(0))] * (most - len(row))
-    taps = tuple(np.array([row[k][0] for row in rows], dtype=np.intp) for k in range(most))
-    weights = tuple(np.array([row[k][1] for row in rows], dtype=np.float32) for k in range(most))
+    taps = np.array([[row[k][0] for row in rows] for k in range(most)], dtype=np.int32)
+    weights = np.array([[row[k][1] for row in rows] for k in range(most)], dtype=np.float32)
     return _Axis(taps, weights, total)
 
 
 def _enlarge(src: int, dst: int) -> _Axis:
-    i0 = np.full(dst, src - 1, dtype=np.intp)
+    i0 = np.full(dst, src - 1, dtype=np.int32)
     i1 = i0.copy()
     f = np.zeros(dst, dtype=np.float32)
     if src > 1:
@@ -63,7 +76,7 @@ def _enlarge(src: int, dst: int) -> _Axis:
             i0[d] = int(p)
             i1[d] = min(int(p) + 1, src - 1)
             f[d] = p - np.float32(int(p))
-    return _Axis((i0, i1), (np.float32(1) - f, f), None)
+    return _Axis(np.stack((i0, i1)), np.stack((np.float32(1) - f, f)), None)
 
 
 def _axis(src: int, dst: int) -> _Axis | None:
@@ -79,9 +92,26 @@ class Scale:
         """Take (height, width) of source and destination, each at least 1."""
         self.src, self.dst = src, dst
         self._x, self._y = _axis(src[1], dst[1]), _axis(src[0], dst[0])
+        self._kernels = kernels()
+        self._wide = np.empty((src[0], dst[1]), dtype=np.float32)
+        if self._x is not None and self._y is not None:
+            self._rows = (src[0], src[1], dst[1], *self._x.addresses, self._wide.ctypes.data)
+            self._columns = (self._wide.ctypes.data, dst[1], dst[0], *self._y.addresses)
 
     def forward(self, image: Floats) -> Floats:
         """Return float32 [..., dst height, dst width] of float32 [..., src height, src width]."""
+        if (
+            self._kernels is not None
+            and self._x is not None
+            and self._y is not None
+            and image.shape == self.src
+            and image.dtype == np.float32
+            and image.flags.c_contiguous
+        ):
+            out = np.empty(self.dst, dtype=np.float32)
+            self._kernels.resample_rows(image.ctypes.data, *self._rows)
+            self._kernels.resample_columns(*self._columns, out.ctypes.data)
+            return out
         wide = image if self._x is None else _resample(image, self._x, -1)
         return wide if self._y is None else _resample(wide, self._y, -2)
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from dqn_port.errors import ArgsError
 from dqn_port.interfaces import Param
+from dqn_port.native.library import kernels
 
 POOL_TYPES: Final = ("max", "mean", "min")
 POOL_PARAMS: Final = (
@@ -64,6 +65,26 @@ def _luminance_of_pairs(palette: bytes, pool_type: str) -> NDArray[np.float32]:
     return _luminance(_pool(np.stack((first, second)), pool_type))
 
 
+def look_up_pairs(
+    table: NDArray[np.float32], first: NDArray[np.uint8], second: NDArray[np.uint8]
+) -> NDArray[np.float32]:
+    """Return table[256 · first + second]: float32 of the shape of first and second.
+
+    A kernel in C does it where there is one, else NumPy (tests/native/test_kernels.py).
+    """
+    library = kernels()
+    if library is not None and first.flags.c_contiguous and second.flags.c_contiguous:
+        out = np.empty(first.shape, dtype=np.float32)
+        library.look_up_pairs(
+            first.ctypes.data, second.ctypes.data, first.size, table.ctypes.data, out.ctypes.data
+        )
+        return out
+    pairs = np.left_shift(first, 8, dtype=np.uint16)
+    pairs |= second
+    # mode="clip" spares NumPy a buffered copy; no index is out of range.
+    return table.take(pairs, mode="clip")
+
+
 class PooledScreen:
     """A screen at one moment: a copy of the frames it is pooled from.
 
@@ -89,10 +110,11 @@ class PooledScreen:
         """Return Y of ``rgb``: float32 [height, width], 0..1."""
         if len(self.frames) > 2:
             return _luminance(self.rgb().transpose(1, 2, 0))
-        pairs = np.left_shift(self.frames[0], 8, dtype=np.uint16)
-        pairs |= self.frames[-1]
-        # mode="clip" spares NumPy a buffered copy; no index is out of range.
-        return _luminance_of_pairs(self.palette.tobytes(), self.pool_type).take(pairs, mode="clip")
+        return look_up_pairs(
+            _luminance_of_pairs(self.palette.tobytes(), self.pool_type),
+            self.frames[0],
+            self.frames[-1],
+        )
 
 
 class GameScreen:

@@ -1,0 +1,105 @@
+"""Compile kernels.c once a machine, and load it.
+
+The library is kept in the user's cache, under a name made of the source, the compiler's flags and
+the processor, so that another of any of them makes another one.
+"""
+
+from __future__ import annotations
+
+import atexit
+import ctypes
+import functools
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Final
+
+SOURCE: Final = Path(__file__).with_name("kernels.c")
+SWITCH: Final = "DQN_PORT_NATIVE"
+"""The environment variable that turns the kernels off when it is 0."""
+
+FLAGS: Final = ("-O3", "-march=native", "-ffp-contract=off", "-fno-math-errno", "-shared", "-fPIC")
+"""Nothing that lets the compiler change a number: no fast-math, no fused multiply-add."""
+
+_LIMIT_S: Final = 60
+
+_POINTER, _SIZE = ctypes.c_void_p, ctypes.c_ssize_t
+_SIGNATURES: Final = {
+    "look_up_pairs": (_POINTER, _POINTER, _SIZE, _POINTER, _POINTER),
+    "resample_rows": (_POINTER, *[_SIZE] * 4, *[_POINTER] * 4),
+    "resample_columns": (_POINTER, *[_SIZE] * 3, *[_POINTER] * 4),
+}
+
+
+@functools.cache
+def kernels() -> ctypes.CDLL | None:
+    """Return the compiled kernels; None where they are turned off or cannot be made."""
+    compiler = shutil.which(os.environ.get("CC") or "gcc") or shutil.which("cc")
+    if os.environ.get(SWITCH) == "0" or compiler is None:
+        return None
+    try:
+        return _load(_folder() / f"kernels-{_fingerprint(compiler)}.so", compiler)
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _load(path: Path, compiler: str) -> ctypes.CDLL:
+    try:
+        library = ctypes.CDLL(str(path))
+    except OSError:
+        # It is not there yet, or damaged.
+        _compile(path, compiler)
+        library = ctypes.CDLL(str(path))
+    for name, argtypes in _SIGNATURES.items():
+        function = getattr(library, name)
+        function.argtypes, function.restype = argtypes, None
+    return library
+
+
+def _folder() -> Path:
+    """Return the user's cache; where that cannot be written, a folder for this process alone."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    try:
+        folder = (Path(base) if base else Path.home() / ".cache") / "dqn-port"
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # What is loaded is run: another user must not be able to put it there.
+        if folder.stat().st_uid == os.getuid() and os.access(folder, os.W_OK):
+            return folder
+    except (OSError, RuntimeError):
+        pass
+    folder = Path(tempfile.mkdtemp(prefix="dqn-port-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def _fingerprint(compiler: str) -> str:
+    parts = [SOURCE.read_bytes(), " ".join((compiler, *FLAGS)).encode(), _processor()]
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
+
+
+def _processor() -> bytes:
+    """Return what -march=native depends on; a home may be shared by unlike machines."""
+    try:
+        lines = Path("/proc/cpuinfo").read_bytes().splitlines()
+    except OSError:
+        return " ".join(platform.uname()).encode()
+    keys = (b"model name", b"flags", b"Features", b"CPU part")
+    return b"\n".join(sorted({line for line in lines if line.startswith(keys)}))
+
+
+def _compile(path: Path, compiler: str) -> None:
+    """Compile beside ``path`` and rename, for another process may be doing the same."""
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".kernels-") as folder:
+        beside = Path(folder) / path.name
+        subprocess.run(
+            [compiler, *FLAGS, str(SOURCE), "-o", str(beside)],
+            check=True,
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            timeout=_LIMIT_S,
+        )
+        beside.replace(path)
