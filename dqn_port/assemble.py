@@ -20,16 +20,22 @@ from dqn_port.devices import pick_device, set_up_torch
 from dqn_port.drafts import (
     Draft,
     finish,
-    read_args_file,
-    read_args_table,
     read_lua_words,
     read_set,
     refuse_imports,
 )
 from dqn_port.errors import ArgsError, MemoryNeedError, RegistryError, SnapshotError
 from dqn_port.interfaces import Agent, EnvironmentArgs, GameEnvironment, Network, NetworkArgs, Param
+from dqn_port.old_arguments import read_old_arguments, read_options_file
 from dqn_port.options import Options, lua_truth
-from dqn_port.snapshot import Snapshot, is_snapshot, load_snapshot
+from dqn_port.snapshot import (
+    SavedNetwork,
+    Snapshot,
+    is_snapshot,
+    load_network,
+    load_snapshot,
+    network_in,
+)
 from dqn_port.torch7.generator import Generator
 
 _REPLAY: Final = "TransitionTable"
@@ -40,6 +46,9 @@ _READ_HERE: Final = frozenset(
     "minibatch_size valid_size".split()
 )
 """Parameters of an agent that are read here, so that every agent has to declare them."""
+
+_BARE_PARAMETERS_NETWORK: Final = "convnet_atari3"
+"""Which network a NAME.params.t7 is of where agent_params.network does not tell."""
 
 _SHOWN_INPUT: Final = 84
 _LONGEST_NAME: Final = 200
@@ -200,11 +209,11 @@ def game_record(opt: Options) -> dict[str, str]:
 
 
 def build_network(
-    opt: Options, n_actions: int, generator: Generator, saved: Snapshot | None = None
+    opt: Options, n_actions: int, generator: Generator, saved: SavedNetwork | None = None
 ) -> Network:
     """Return the network that the options name: built and drawn, or loaded without a draw.
 
-    ``saved``: the snapshot to load from, if it is at hand.
+    ``saved``: the network to take, if it is at hand.
 
     Raises:
         SnapshotError: the file cannot be read, or its network is for another game or input.
@@ -218,27 +227,46 @@ def build_network(
     )
     if saved is None and not names_snapshot(name):
         return _built(name, args, generator)
-    saved = saved or load_snapshot(Path(name))
-    table = saved.network_table(best=lua_truth(params.get("best")))
-    if table["class"] not in registry.PARTS["saved network"]:
-        # A file may not name a module:object of its own: it would be imported and called.
-        raise SnapshotError(
-            f"{name}: expected a network of class "
-            f"{' or '.join(registry.PARTS['saved network'])}, got {table['class']!r}"
-        )
+    saved = saved or load_network(Path(name), best=lua_truth(params.get("best")))
     try:
-        network = registry.find("saved network", table["class"])(table["modules"])
+        network = _loaded(saved, args, opt)
         with torch.no_grad():
             values = network.forward(torch.zeros(1, math.prod(args.input_dims)))
     except (RuntimeError, ValueError) as error:
         raise SnapshotError(
-            f"{name}: expected a network for states of {list(args.input_dims)}, got {error}"
+            f"{saved.where}: expected a network for states of {list(args.input_dims)}, got {error}"
         ) from error
     if values.shape != (1, n_actions):
         raise SnapshotError(
-            f"{name}: expected a network of {n_actions} actions for {opt.env}, "
+            f"{saved.where}: expected a network of {n_actions} actions for {opt.env}, "
             f"got {'x'.join(map(str, values.shape[1:]))}"
         )
+    return network
+
+
+def _loaded(saved: SavedNetwork, args: NetworkArgs, opt: Options) -> Network:
+    """Return the network of a file: its modules, or its parameters in the network named."""
+    if saved.module is not None:
+        kind = saved.module.class_name
+        if kind not in registry.PARTS["saved network"]:
+            # A file may not name a module:object of its own: it would be imported and called.
+            known = " or ".join(registry.PARTS["saved network"])
+            raise SnapshotError(f"{saved.where}: expected a network of class {known}, got {kind!r}")
+        network: Network = registry.find("saved network", kind)(saved.module, saved.where)
+        return network
+    assert saved.parameters is not None
+    name = opt.agent_params.get("network", "")
+    name = _BARE_PARAMETERS_NETWORK if not name or names_snapshot(name) else name
+    # The draws of its first weights are not the run's: a network that is loaded makes none.
+    network = _built(name, args, Generator(1))
+    if network.w.numel() != len(saved.parameters):
+        raise SnapshotError(
+            f"{saved.where}: expected the {network.w.numel()} parameters of {name} with "
+            f"{args.n_actions} actions, got {len(saved.parameters)}; name the network they are of "
+            "with --set agent_params.network=…"
+        )
+    with torch.no_grad():
+        network.w.copy_(torch.from_numpy(saved.parameters))
     return network
 
 
@@ -254,7 +282,7 @@ def _built(name: str, args: NetworkArgs, generator: Generator) -> Network:
 
 
 def setup(
-    opt: Options, *, device: torch.device | None = None, saved: Snapshot | None = None
+    opt: Options, *, device: torch.device | None = None, saved: SavedNetwork | None = None
 ) -> Setup:
     """Return (env, actions, agent, opt) ready to play. Lua: initenv.lua, setup.
 
@@ -312,13 +340,13 @@ def load_options(
     ``draft``, if given, is filled and keeps the sources and warnings.
 
     Raises:
-        ArgsError: see options.read_args_file, read_set, finish.
+        ArgsError: see old_arguments.read_options_file, drafts.read_set, drafts.finish.
         LuaExit: Lua words at which the original would stop.
         UsageError, RomError, MemoryNeedError: see resolve.
     """
     draft = Draft() if draft is None else draft
     if args_file is not None:
-        read_args_file(draft, args_file)
+        read_options_file(draft, args_file)
     read_lua_words(draft, lua_words)
     read_set(draft, assignments)
     return resolve(finish_draft(draft))
@@ -331,25 +359,32 @@ def options_of_snapshot(snapshot: Snapshot, assignments: Sequence[str] = ()) -> 
         SnapshotError: they are not valid options.
     """
     draft = Draft()
-    read_args_table(draft, snapshot.arguments, str(snapshot.path))
     try:
+        read_old_arguments(draft, snapshot.table, str(snapshot.path), keep_paths=True)
         read_set(draft, assignments)
         return resolve(finish_draft(draft))
     except ArgsError as error:
-        raise SnapshotError(f"{snapshot.path}: arguments: {error}") from error
+        raise SnapshotError(str(error)) from error
 
 
 def setup_to_play(
-    path: Path, *, best: bool = False, seed: int = 1, assignments: Sequence[str] = ()
-) -> tuple[Setup, Snapshot]:
-    """Return what is needed to play a snapshot's network, and the snapshot.
+    path: Path,
+    *,
+    args_file: Path | None = None,
+    best: bool = False,
+    seed: int = 1,
+    assignments: Sequence[str] = (),
+) -> tuple[Setup, SavedNetwork]:
+    """Return what is needed to play a saved network, and which one it is.
 
-    The replay memory is as small as it can be: nothing is stored while testing.
+    ``args_file``: whose options to play by, rather than the snapshot's own; needed where the file
+    holds a network alone. The replay memory is as small as it can be: nothing is stored while
+    testing.
 
     Raises:
-        SnapshotError: the file cannot be read or does not fit its own arguments.
+        T7Error, SnapshotError: the file cannot be read or does not fit the options.
+        ArgsError: see load_options.
     """
-    snapshot = load_snapshot(path)
     changes = [
         f"network={path.absolute()}",
         f"agent_params.best={'true' if best else 'false'}",
@@ -359,5 +394,11 @@ def setup_to_play(
         "agent_params.replay_memory=1",
         "save_freq=1",
     ]
-    opt = options_of_snapshot(snapshot, [*changes, *assignments])
-    return setup(opt, saved=snapshot), snapshot
+    if args_file is None:
+        snapshot = load_snapshot(path)
+        saved = network_in(snapshot.table, path, best=best)
+        opt = options_of_snapshot(snapshot, [*changes, *assignments])
+    else:
+        saved = load_network(path, best=best)
+        opt = load_options(args_file=args_file, assignments=[*changes, *assignments])
+    return setup(opt, saved=saved), saved

@@ -40,6 +40,8 @@ class Draft:
     """Paths from Lua words, whose unknown keys are ignored as Lua does."""
     files: set[str] = field(default_factory=set)
     """Sources that are files, which may come from strangers."""
+    old: set[str] = field(default_factory=set)
+    """Sources that are the original's own files, whose unknown keys are ignored as Lua does."""
     warnings: list[str] = field(default_factory=list)
     stem: str = ""
     """Name of the argument file, without its ending."""
@@ -114,8 +116,12 @@ def read_args_file(draft: Draft, path: Path) -> None:
     read_args_table(draft, table, str(path))
 
 
-def read_args_table(draft: Draft, table: Mapping[str, Any], source: str) -> None:
+def read_args_table(
+    draft: Draft, table: Mapping[str, Any], source: str, *, lenient: bool = False
+) -> None:
     """Add the object of an argument file, or the arguments of a snapshot.
+
+    ``lenient``: unknown keys are ignored as Lua does.
 
     Raises:
         ArgsError: a table option's Lua string is none.
@@ -128,11 +134,11 @@ def read_args_table(draft: Draft, table: Mapping[str, Any], source: str) -> None
             for key, ignored in value.items():
                 draft.put(key, ignored, source, lenient=True)
         elif name in TABLES and isinstance(value, str):
-            draft.put_table(name, _lua_table(draft, name, value, source), source)
+            draft.put_table(name, _lua_table(draft, name, value, source), source, lenient=lenient)
         elif name in TABLES and isinstance(value, dict):
-            draft.put_table(name, value, source)
+            draft.put_table(name, value, source, lenient=lenient)
         else:
-            draft.put(name, value, source)
+            draft.put(name, value, source, lenient=lenient)
 
 
 def _parse_json(text: str) -> Any:
@@ -163,8 +169,10 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return table
 
 
-def read_lua_words(draft: Draft, words: Sequence[str]) -> None:
+def read_lua_words(draft: Draft, words: Sequence[str], source: str = _LUA_WORDS) -> None:
     """Add the words after ``--``. An option given replaces all of it, a table whole.
+
+    ``source``: where the words come from, if not from the command line.
 
     Raises:
         LuaExit: words at which the original would stop, with its code and message.
@@ -173,17 +181,17 @@ def read_lua_words(draft: Draft, words: Sequence[str]) -> None:
     result = train_cmdline().parse(words)
     if result.exit_code is not None:
         raise LuaExit(
-            f"Lua words: {result.stderr}; `dqn-port train -- -help` lists the options",
+            f"{source}: {result.stderr}; `dqn-port train -- -help` lists the options",
             lua_exit_code=result.exit_code,
             help_text=result.stdout,
         )
     for name in result.given:
         value = result.values[name]
         if name in TABLES:
-            table = _lua_table(draft, name, str(value), _LUA_WORDS)
-            draft.put_table(name, table, _LUA_WORDS, lenient=True)
+            table = _lua_table(draft, name, str(value), source)
+            draft.put_table(name, table, source, lenient=True)
         else:
-            draft.put(name, value, _LUA_WORDS, lenient=True)
+            draft.put(name, value, source, lenient=True)
 
 
 def read_set(draft: Draft, assignments: Iterable[str]) -> None:
@@ -261,7 +269,7 @@ def finish(draft: Draft, declared: Mapping[str, Sequence[Param]]) -> Options:
         source = draft.sources[path]
         param = known.get(path)
         if path in KNOWN_AND_IGNORED or (param is None and path in draft.lenient):
-            if path not in KNOWN_AND_IGNORED and source == _LUA_WORDS:
+            if path not in KNOWN_AND_IGNORED and source in (_LUA_WORDS, *draft.old):
                 draft.warnings.append(
                     f"{source}: {path}: no such key{_near_key(path, known)}; ignored, as in Lua"
                 )

@@ -72,8 +72,21 @@ class SnapshotError(DqnPortError):
     """A snapshot cannot be read or written."""
 
 
+class T7Error(DqnPortError):
+    """A Torch7 file, or its JSON, cannot be read, searched or written."""
+
+    def __init__(self, message: str, *, offset: int | None = None, path: str | None = None) -> None:
+        """``offset``: of the byte, or of the JSON's character; ``path``: of the object in it."""
+        super().__init__(message)
+        self.offset, self.path = offset, path
+
+
 class RunFolderError(DqnPortError):
     """A run's folder cannot be used as it stands."""
+
+
+class TraceError(DqnPortError):
+    """A trace of the original's is missing, damaged or not of its kind."""
 
 
 class MissingLibraryError(DqnPortError):

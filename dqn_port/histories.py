@@ -41,5 +41,5 @@ class Histories:
         return not self.reward_history or reward > float(np.float32(max(self.reward_history)))
 
     def to_table(self) -> dict[str, Any]:
-        """Return all lists by name."""
-        return asdict(self)
+        """Return the lists that the original saves, by its names."""
+        return {name: values for name, values in asdict(self).items() if name != "steps"}

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dqn_port.torch7.generator import Generator
+from dqn_port.torch7.values import TorchObject
 
 if TYPE_CHECKING:
     # Only named here: what needs no network, such as listing the games, need not wait for it.
@@ -99,6 +100,9 @@ class Preproc(Protocol):
     def forward(self, rawstate: Screen | NDArray[Any]) -> NDArray[np.float32]:
         """Return float32 [D], 0..1."""
 
+    def to_lua(self) -> TorchObject:
+        """Return the object that Torch7 loads, for a snapshot."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class LayerReport:
@@ -145,8 +149,8 @@ class Network(Protocol):
     def report(self) -> list[LayerReport]:
         """Return the norms of every layer that has weights."""
 
-    def modules_table(self) -> list[dict[str, Any]]:
-        """Return the layers with their tensors, of plain types, for a snapshot."""
+    def to_lua(self) -> TorchObject:
+        """Return the object that Torch7 loads, for a snapshot; its tensors may be our memory."""
 
     def description(self) -> str:
         """Return the layers as Torch7 prints them."""
@@ -203,6 +207,9 @@ class Replay(Protocol):
     def size(self) -> int:
         """Return the number of transitions. Lua: TransitionTable:size."""
 
+    def to_lua(self, *, n_actions: int) -> TorchObject:
+        """Return the object that Torch7 loads, for a snapshot: without the transitions."""
+
 
 class Agent(Protocol):
     """What plays and learns. Lua: NeuralQLearner's face to train_agent."""
@@ -234,6 +241,9 @@ class Agent(Protocol):
 
     def fields(self) -> dict[str, Any]:
         """Return the fields that describe the agent, of plain types."""
+
+    def to_lua(self) -> TorchObject:
+        """Return the object that Torch7 loads, for a snapshot; field ``network`` is its network."""
 
     def slimmed(self) -> Any:
         """Return a context in which the big scratch fields are taken out, for saving."""

@@ -25,6 +25,7 @@ PARTS: Final[dict[str, dict[str, str]]] = {
     "network": {
         "convnet_atari3": "dqn_port.networks.convnet_atari3:convnet_atari3",
         "net_small": "dqn_port.networks.toy:net_small",
+        "net_toy_conv": "dqn_port.networks.toy:net_toy_conv",
         "net_toy_mlp": "dqn_port.networks.toy:net_toy_mlp",
         "net_tie": "dqn_port.networks.toy:net_tie",
     },
@@ -35,7 +36,7 @@ PARTS: Final[dict[str, dict[str, str]]] = {
         "NeuralQLearner": "dqn_port.agents.neural_q_learner:NeuralQLearner",
     },
     "saved network": {
-        "nn.Sequential": "dqn_port.networks.sequential:from_modules_table",
+        "nn.Sequential": "dqn_port.networks.sequential:from_lua",
     },
 }
 """Slot → name → module:object."""

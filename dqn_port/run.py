@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import datetime
+import hashlib
 import io
 import json
 import platform
@@ -23,8 +24,10 @@ import torch
 
 from dqn_port.assemble import Setup, game_record, network_name, setup
 from dqn_port.errors import DeviceError, RunFolderError
+from dqn_port.files import write_whole
+from dqn_port.old_arguments import to_options_table
 from dqn_port.options import Options
-from dqn_port.snapshot import SUFFIX, network_to_table, save_snapshot, save_tensors, write_whole
+from dqn_port.snapshot import SUFFIX, save_parameters, save_snapshot, snapshot_table
 from dqn_port.train import Evaluated, Event, Training, TrainState
 
 ARGS: Final = "args.json"
@@ -93,6 +96,7 @@ class Run:
         self.opt, self.folder = opt, out / opt.name
         self.last_snapshot: Path | None = None
         """The last snapshot that this run has saved."""
+        self._saved: list[Path] = []
         self._rows: list[dict[str, Any]] = []
         self._rom = game_record(opt)
 
@@ -204,22 +208,20 @@ class Run:
         """Write the snapshot of now and return where."""
         path = self.path_of_snapshot(state.step)
         agent, best = ready.agent, state.best_network
-        table = {
-            "model": network_to_table(agent.network),
-            "best_model": None if best is None else network_to_table(best),
-            "agent": agent.fields(),
-            "histories": state.histories.to_table(),
-            "arguments": self.opt.to_json(),
-            "step": state.step,
-            "seed": self.opt.seed,
-            "versions": versions(),
-            **self._rom,
-        }
+        table = snapshot_table(
+            agent,
+            best,
+            state.histories,
+            arguments=to_options_table(self.opt),
+            actions=ready.actions,
+        )
         save_snapshot(path, table)
         self.last_snapshot = path
+        written = [path]
         if self.opt.saveNetworkParams:
-            params = path.with_name(f"{path.stem}.params{SUFFIX}")
-            save_tensors(params, {"network": agent.network.w.detach().cpu()})
+            written.append(path.with_name(f"{path.stem}.params{SUFFIX}"))
+            save_parameters(written[-1], agent.network)
+        self._saved += [path for path in written if path not in self._saved]
         return path
 
     def _add_row(self, event: Evaluated) -> None:
@@ -263,6 +265,7 @@ class Run:
                     state.histories.time_history[-1] + state.interval_seconds, 3
                 ),
                 "snapshot": self.path_of_snapshot(state.step).name,
+                "sha256": {path.name: _sha256(path) for path in self._saved},
                 "seed": self.opt.seed,
                 "device": str(device),
                 "threads": self.opt.threads,
@@ -278,6 +281,29 @@ class Run:
         # A lone surrogate, of an old argument's stray byte, is written as JSON's escape.
         content = text.encode("utf-8", "backslashreplace")
         write_whole(self.folder / name, lambda file: file.write(content))
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def snapshot_in(folder: Path) -> Path:
+    """Return the newest snapshot of a run's folder.
+
+    Raises:
+        RunFolderError: there is none.
+    """
+    try:
+        args = json.loads((folder / ARGS).read_text(encoding="utf-8"))
+        stem = re.escape(str(args["name"]))
+        paths = [path for path in folder.iterdir()
+                 if re.fullmatch(rf"{stem}(_\d+)?{re.escape(SUFFIX)}", path.name)]  # fmt: skip
+        return max(paths, key=lambda path: path.stat().st_mtime_ns)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunFolderError(
+            f"{folder}: expected a run's folder with a snapshot, got none; name the snapshot's file"
+        ) from error
 
 
 def _is_stale(name: str, stem: str) -> bool:

@@ -1,173 +1,197 @@
-"""What a run saves of itself: the networks, the histories, the arguments. Slim, as the original's.
+"""What a run saves of itself, in the original's own format: a .t7 that Torch7 loads.
 
-The file is read with ``torch.load(weights_only=True)``: it holds tensors and plain types only.
+Lua: the torch.save of train_agent.lua.
 """
 
 from __future__ import annotations
 
-import errno
-import io
 import os
-import tempfile
-import zipfile
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 
-import torch
+import numpy as np
+from numpy.typing import NDArray
 
-from dqn_port.errors import RunFolderError, SnapshotError
-from dqn_port.interfaces import Network
+from dqn_port.errors import SnapshotError
+from dqn_port.histories import Histories
+from dqn_port.interfaces import Agent, Network
+from dqn_port.torch7.t7 import load, save
+from dqn_port.torch7.tensors import Tensor
+from dqn_port.torch7.values import LuaTable, TorchObject
 
-SUFFIX: Final = ".pt"
-FORMAT: Final = "dqn-port snapshot 1"
+SUFFIX: Final = ".t7"
 
 
 def is_snapshot(name: str) -> bool:
     """Tell whether ``name`` is that of a file rather than of a part."""
     try:
-        return name.endswith((SUFFIX, ".t7")) or os.sep in name or Path(name).is_file()
+        return name.endswith(SUFFIX) or os.sep in name or Path(name).is_file()
     except OSError:
         # Longer than any file's name.
         return False
 
 
-def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Write a file beside ``path`` and rename it: a reader finds the old or the new one, whole.
-
-    Raises:
-        RunFolderError: the disk is full, the folder cannot be written.
-    """
-    beside = None
-    if not path.absolute().parent.is_dir():
-        raise RunFolderError(f"{path}: cannot be written: its folder does not exist; make it first")
-    try:
-        # What a link points to is written; a device or a folder is never replaced.
-        target = path.resolve()
-        if target.exists() and not target.is_file():
-            raise OSError(errno.EINVAL, "it is no file")
-        handle, name = tempfile.mkstemp(
-            dir=target.parent, prefix=f".{target.name}.", suffix=".part"
-        )
-        beside = Path(name)
-        with os.fdopen(handle, "wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.chmod(0o644)
-        beside.replace(target)
-    except OSError as error:
-        raise RunFolderError(
-            f"{path}: cannot be written: {error.strerror or error}; what stood there is unharmed"
-        ) from error
-    finally:
-        if beside is not None:
-            beside.unlink(missing_ok=True)
-
-
-def network_to_table(network: Network) -> dict[str, Any]:
-    """Return a network's class and modules, of plain types."""
-    return {"class": network.lua_class, "modules": network.modules_table()}
-
-
 @dataclass(frozen=True)
 class Snapshot:
-    """What a snapshot's file holds."""
+    """What a snapshot's file holds; also one that the original saved."""
 
     path: Path
-    table: dict[str, Any]
+    table: LuaTable
 
     @property
-    def arguments(self) -> dict[str, Any]:
-        """The options of the run, as args.json holds them."""
-        arguments: dict[str, Any] = self.table["arguments"]
+    def arguments(self) -> LuaTable:
+        """The options of the run."""
+        arguments: LuaTable = self.table["arguments"]
         return arguments
 
     @property
-    def has_best(self) -> bool:
-        """Whether an evaluation has been made, so that there is a best network."""
-        return self.table["best_model"] is not None
+    def num_steps(self) -> int | None:
+        """Agent steps played so far, if the agent is there and tells."""
+        agent = self.table.get("agent")
+        steps = agent.get("numSteps") if isinstance(agent, TorchObject) else None
+        return int(steps) if isinstance(steps, float) and steps == steps // 1 else None
 
-    def network_table(self, *, best: bool = False) -> dict[str, Any]:
-        """Return the last network's table, or the best one's where there is one."""
-        table: dict[str, Any] = self.table["model"]
-        return self.table["best_model"] if best and self.has_best else table
+    def history(self, name: str) -> list[float]:
+        """Return one of the histories, such as reward_history; empty if it is not there.
+
+        Raises:
+            SnapshotError: it is no list of numbers.
+        """
+        history = self.table.get(name, LuaTable())
+        values = history.to_list() if isinstance(history, LuaTable) and history.is_list else [None]
+        if not all(type(value) is float for value in values):
+            raise SnapshotError(f"{self.path}: {name}: expected a list of numbers, got {history!r}")
+        return values
 
 
-def save_snapshot(path: Path, table: dict[str, Any]) -> None:
+def snapshot_table(
+    agent: Agent,
+    best_network: Network | None,
+    histories: Histories,
+    *,
+    arguments: LuaTable,
+    actions: Sequence[int],
+) -> LuaTable:
+    """Return what a snapshot's file holds; its tensors are the networks' own memory.
+
+    ``actions``: the emulator's numbers of them.
+    """
+    saved = agent.to_lua()
+    best = None if best_network is None else best_network.to_lua()
+    # What train_agent and its setup put into the agent, beside what the agent knows itself.
+    of_setup = {
+        "actions": list(actions),
+        "best_network": best,
+        "gpu": arguments["gpu"],
+        "verbose": arguments["verbose"],
+        "tensor_type": {},
+        "transition_params": {},
+    }
+    for name, value in of_setup.items():
+        saved.fields[name] = value
+    return LuaTable(
+        [
+            ("agent", saved),
+            ("model", saved["network"]),
+            ("best_model", best),
+            *histories.to_table().items(),
+            ("arguments", arguments),
+        ]
+    )
+
+
+def save_snapshot(path: Path, table: LuaTable) -> None:
     """Write a snapshot whole.
 
     Raises:
-        RunFolderError: see write_whole.
+        RunFolderError: see files.write_whole.
     """
-    save_tensors(path, {"format": FORMAT} | table)
+    save(path, table)
 
 
-def save_tensors(path: Path, table: dict[str, Any]) -> None:
-    """Write a file of torch whole.
+def save_parameters(path: Path, network: Network) -> None:
+    """Write a network's flat parameters, in ASCII as the original's saveNetworkParams does.
 
     Raises:
-        RunFolderError: see write_whole.
+        RunFolderError: see files.write_whole.
     """
-    # torch.save turns the fault of a full disk into one of its own, so it writes to memory.
-    buffer = io.BytesIO()
-    torch.save(table, buffer)
-    write_whole(path, lambda file: file.write(buffer.getbuffer()))
-
-
-_KEYS: Final = {
-    "model": dict,
-    "best_model": (dict, type(None)),
-    "arguments": dict,
-    "histories": dict,
-    "step": int,
-}
+    save(path, {"network": network.w.detach().cpu().numpy()}, ascii=True)
 
 
 def load_snapshot(path: Path) -> Snapshot:
-    """Read a snapshot; nothing in it is executed.
+    """Read a snapshot of ours or the original's; nothing in it is executed.
 
     Raises:
-        SnapshotError: the file is missing, damaged, or something else.
+        T7Error: the file cannot be read or is damaged.
+        SnapshotError: it is something else than a snapshot.
     """
-    if path.suffix == ".t7":
-        raise SnapshotError(f"{path}: expected a snapshot {SUFFIX}; Torch7 files are not read yet")
-    try:
-        _check_zip(path)
-        table = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise SnapshotError(
-            f"{path}: cannot be read: {error.strerror or error}; `dqn-port train` makes snapshots"
-        ) from error
-    except Exception as error:
-        # Damaged bytes make zipfile, pickle and torch raise whatever they come across.
-        raise SnapshotError(
-            f"{path}: expected a whole snapshot, got a damaged or other file: "
-            f"{(str(error).splitlines() or [type(error).__name__])[0]}"
-        ) from error
-    if not isinstance(table, dict) or table.get("format") != FORMAT:
-        raise SnapshotError(f"{path}: expected the format '{FORMAT}', got another file of torch")
-    for key, types in _KEYS.items():
-        if not isinstance(table.get(key), types):  # type: ignore[arg-type]
-            raise SnapshotError(f"{path}: {key}: expected it in a snapshot, got nothing like it")
-    for key in ("model", "best_model"):
-        network = table[key]
-        if network is not None and not isinstance(network.get("class"), str):
-            raise SnapshotError(f"{path}: {key}.class: expected a name, got nothing like it")
-        if network is not None and not isinstance(network.get("modules"), list):
-            raise SnapshotError(f"{path}: {key}.modules: expected a list, got nothing like it")
-    if not all(isinstance(name, str) for name in table["arguments"]):
-        raise SnapshotError(f"{path}: arguments: expected options by name, got other keys")
+    table = load(path)
+    expected = {"model": TorchObject, "arguments": LuaTable}
+    if not isinstance(table, LuaTable) or not expected.keys() & table.keys():
+        raise SnapshotError(f"{path}: expected the snapshot of a training, got {table!r}")
+    for name, kind in expected.items():
+        if not isinstance(table.get(name), kind):
+            raise SnapshotError(
+                f"{path}: {name}: expected it in a snapshot, got {table.get(name)!r}"
+            )
+    if not isinstance(table.get("best_model"), TorchObject | None):
+        raise SnapshotError(f"{path}: best_model: expected a network, got {table['best_model']!r}")
     return Snapshot(path, table)
 
 
-def _check_zip(path: Path) -> None:
-    """Check every member's checksum, and that none is packed: nothing grows when it is read."""
-    with zipfile.ZipFile(path) as archive:
-        for member in archive.infolist():
-            if member.compress_type != zipfile.ZIP_STORED:
-                raise zipfile.BadZipFile(f"{member.filename} is packed")
-        damaged = archive.testzip()
-        if damaged is not None:
-            raise zipfile.BadZipFile(f"{damaged} has a wrong checksum")
+@dataclass(frozen=True)
+class SavedNetwork:
+    """A network as a file holds it: its module, or its parameters alone."""
+
+    path: Path
+    name: str
+    """Which of the file's: model, best_model, network."""
+    module: TorchObject | None
+    parameters: NDArray[np.float32] | None
+    """float32 [n], flat, of a NAME.params.t7."""
+
+    @property
+    def where(self) -> str:
+        """Where it was found, for errors."""
+        return f"{self.path}: {self.name}"
+
+    @property
+    def which(self) -> str:
+        """Which of a training's networks it is: the best or the last."""
+        return "best" if self.name == "best_model" else "last"
+
+
+def load_network(path: Path, *, best: bool = False) -> SavedNetwork:
+    """Read the network of a snapshot, of a file that holds one alone, or a NAME.params.t7.
+
+    ``best``: of a snapshot the best network, where it has one.
+
+    Raises:
+        T7Error: the file cannot be read or is damaged.
+        SnapshotError: there is no network in it.
+    """
+    return network_in(load(path), path, best=best)
+
+
+def network_in(value: Any, path: Path, *, best: bool = False) -> SavedNetwork:
+    """Return the network that a file's value holds; see load_network."""
+    if isinstance(value, TorchObject) and value.class_name.startswith("nn."):
+        return SavedNetwork(path, "network", value, None)
+    if isinstance(value, LuaTable):
+        for name in ("best_model", "model", "network")[0 if best else 1 :]:
+            found = value.get(name)
+            if isinstance(found, TorchObject):
+                return SavedNetwork(path, name, found, None)
+            if isinstance(found, Tensor) and name == "network":
+                parameters = _parameters(found, f"{path}: {name}")
+                return SavedNetwork(path, name, None, parameters)
+    raise SnapshotError(f"{path}: expected a snapshot, a network or its parameters, got {value!r}")
+
+
+def _parameters(tensor: Tensor, where: str) -> NDArray[np.float32]:
+    held = 0 if tensor.storage is None else len(tensor.storage.array)
+    if tensor.kind not in ("Float", "Double") or not 0 < tensor.element_count <= held:
+        raise SnapshotError(f"{where}: expected a vector of floats, got {tensor!r}")
+    return np.array(tensor.numpy(), dtype=np.float32).reshape(-1)

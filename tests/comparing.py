@@ -7,12 +7,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from dqn_port.run import FINISHED, HISTORY, MEASURED_COLUMNS
-from dqn_port.snapshot import load_snapshot
+from dqn_port.torch7.t7 import load
+from dqn_port.torch7.tensors import Storage, Tensor
+from dqn_port.torch7.values import LuaTable, TorchObject
 
-MEASURED = frozenset({"created", "training_seconds", "time_history"})
+MEASURED = frozenset({"created", "training_seconds", "time_history", "sha256"})
 """Of run.json and of snapshots."""
 
 
@@ -32,21 +32,21 @@ def _content(path: Path) -> Any:
         return [{k: v for k, v in row.items() if k not in MEASURED_COLUMNS} for row in rows]
     if path.name == FINISHED:
         return {k: v for k, v in json.loads(path.read_text()).items() if k not in MEASURED}
-    if path.name.endswith(".params.pt"):
-        return plain(torch.load(path, weights_only=True))
-    if path.suffix == ".pt":
-        return plain(load_snapshot(path).table)
+    if path.suffix == ".t7":
+        return plain(load(path))
     return path.read_bytes()
 
 
 def plain(value: Any) -> Any:
-    """Return tables with every tensor as its type, shape and bytes, without measured times."""
-    if isinstance(value, torch.Tensor):
-        return str(value.dtype), tuple(value.shape), value.numpy().tobytes()
-    if isinstance(value, dict):
+    """Return Lua's values as Python's, tensors as class, size and bytes, without measured times."""
+    if isinstance(value, Tensor):
+        return value.class_name, value.size, value.numpy().tobytes()
+    if isinstance(value, Storage):
+        return value.class_name, value.array.tobytes()
+    if isinstance(value, TorchObject):
+        return value.class_name, plain(value.fields)
+    if isinstance(value, LuaTable):
         return {k: plain(v) for k, v in value.items() if k not in MEASURED}
-    if isinstance(value, list | tuple):
-        return [plain(entry) for entry in value]
     return value
 
 

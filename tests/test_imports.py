@@ -36,16 +36,20 @@ def allowed(top: str) -> set[str] | None:
         return {"errors"}
     if top == "native":
         return {"native"}
+    if top == "files":
+        return {"errors"}
     if top == "torch7":
-        return {"errors", "torch7"}
+        return {"errors", "files", "torch7"}
     if top == "interfaces":
         return {"torch7"}
     if top in SLOTS:
         return LEAVES | {top}
     if top == "registry":
         return {"errors"}
-    if top in ("histories", "snapshot"):
+    if top == "histories":
         return {"errors", "interfaces"}
+    if top == "snapshot":
+        return {"errors", "files", "interfaces"}
     if top == "options":
         return {"errors", "interfaces", "torch7"}
     if top in ("checks", "devices"):

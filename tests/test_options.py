@@ -182,13 +182,13 @@ def test_set_takes_json_and_what_is_no_json_is_a_string():
         "name=5",
         'env="pong"',
         "game_path=a=b",
-        "network=5.pt",
+        "network=5.t7",
         "saveNetworkParams=true",
         "agent_params.preproc=preproc_toy",
         "agent_params.input_dims=[1,2]",
     )
     assert (opt.seed, opt.name, opt.env, opt.game_path) == (100, "5", "pong", "a=b")
-    assert (opt.network, opt.saveNetworkParams) == ("5.pt", True)
+    assert (opt.network, opt.saveNetworkParams) == ("5.t7", True)
     assert opt.agent_params["preproc"] == "preproc_toy"
     assert opt.agent_params["input_dims"] == [1, 2]
 

@@ -29,7 +29,7 @@ JSON = st.recursive(
     | st.sampled_from([0, 1, -1, 10**400, 2**53, 1e300, math.nan, math.inf, -0.0, 0.5])
     | st.floats()
     | st.text(st.characters(codec=None), max_size=8)
-    | st.sampled_from(["", "x", "a,b", "{", "lr=1", "pong", "toyB", "a/b.pt", "\ud800", "linear"]),
+    | st.sampled_from(["", "x", "a,b", "{", "lr=1", "pong", "toyB", "a/b.t7", "\ud800", "linear"]),
     lambda inner: (
         st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=4), inner, max_size=4)
     ),

@@ -22,7 +22,7 @@ def test_the_python_example_runs_and_saves_a_slim_agent(tmp_path, monkeypatch, c
     (tmp_path / "artifacts").mkdir()
     exec(compile(code, "README.md", "exec"), {})
     assert "nn.Linear(3136 -> 512)" in capsys.readouterr().out
-    agent = torch.load(tmp_path / "artifacts" / "agent.pt", weights_only=False)
+    agent = torch.load(tmp_path / "artifacts" / "agent.t7", weights_only=False)
     assert agent.num_steps == 100
 
 

@@ -5,18 +5,31 @@ from __future__ import annotations
 import csv
 import dataclasses
 import errno
+import hashlib
 import json
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from dqn_port import run as run_module
-from dqn_port.assemble import load_options
-from dqn_port.errors import DivergedError, RunFolderError
-from dqn_port.run import ARGS, FINISHED, HISTORY, HISTORY_COLUMNS, Finished, Run, Started
+from dqn_port.assemble import load_options, options_of_snapshot
+from dqn_port.errors import DivergedError, RunFolderError, T7Error
+from dqn_port.networks.sequential import from_lua
+from dqn_port.run import (
+    ARGS,
+    FINISHED,
+    HISTORY,
+    HISTORY_COLUMNS,
+    Finished,
+    Run,
+    Started,
+    snapshot_in,
+)
 from dqn_port.snapshot import load_snapshot
+from dqn_port.torch7.t7 import load, save
 from dqn_port.train import Evaluated, Saved
 from tests.cli.running import toy, write_toy
 from tests.comparing import assert_same_runs, contents
@@ -41,7 +54,7 @@ def files(folder):
 
 
 def refused(call, *arguments, **more):
-    with pytest.raises(RunFolderError) as caught:
+    with pytest.raises((RunFolderError, T7Error)) as caught:
         call(*arguments, **more)
     assert caught.value.exit_code == 1
     return str(caught.value)
@@ -52,12 +65,12 @@ def refused(call, *arguments, **more):
 
 def test_a_run_leaves_four_files_and_nothing_beside_them(finished):
     out, run, events = finished
-    assert files(out) == ["t/args.json", "t/history.csv", "t/run.json", "t/t.pt"]
+    assert files(out) == ["t/args.json", "t/history.csv", "t/run.json", "t/t.t7"]
     assert isinstance(events[0], Started)
     assert events[-1] == Finished(200, out / "t")
     saved = [event for event in events if isinstance(event, Saved)]
-    assert saved == [Saved(100, out / "t" / "t.pt"), Saved(200, out / "t" / "t.pt")]
-    assert run.last_snapshot == run.snapshot_path == out / "t" / "t.pt"
+    assert saved == [Saved(100, out / "t" / "t.t7"), Saved(200, out / "t" / "t.t7")]
+    assert run.last_snapshot == run.snapshot_path == out / "t" / "t.t7"
 
 
 def test_args_json_gives_the_same_options(finished):
@@ -87,21 +100,23 @@ def test_history_csv_has_a_row_an_evaluation(finished):
 
 def test_the_snapshot_holds_networks_histories_and_arguments_but_no_scratch(finished):
     out, run, events = finished
-    table = load_snapshot(out / "t" / "t.pt").table
-    assert table["arguments"] == run.opt.to_json()
-    assert (table["step"], table["seed"]) == (200, 1)
-    histories = table["histories"]
-    assert histories["reward_history"] == [e.reward for e in events if isinstance(e, Evaluated)]
-    assert histories["steps"] == [100, 200]
-    assert len(histories["time_history"]) == 3
-    assert histories["time_history"][0] == 0
-    assert table["agent"]["numSteps"] == 200
+    snapshot = load_snapshot(out / "t" / "t.t7")
+    opt = options_of_snapshot(snapshot)
+    assert dataclasses.replace(opt, ignored={}) == run.opt
+    assert snapshot.num_steps == 200
+    rewards = [e.reward for e in events if isinstance(e, Evaluated)]
+    assert snapshot.history("reward_history") == rewards
+    times = snapshot.history("time_history")
+    assert len(times) == 3
+    assert times[0] == 0
     network = events[0].setup.agent.network
-    flat = [row[name].reshape(-1) for row in table["model"]["modules"]
-            for name in ("weight", "bias") if name in row]  # fmt: skip
-    assert torch.equal(torch.cat(flat), network.w.detach())
-    # Two networks of 7324 floats and little more: no gradients, no validation sample.
-    assert (out / "t" / "t.pt").stat().st_size < 2 * 7324 * 4 + 16_000
+    assert torch.equal(from_lua(snapshot.table["model"], "model").w, network.w)
+    # Two networks and their gradients, 7324 floats each, and little more: no target network in
+    # this run, no validation sample, no optimiser.
+    n_networks = 2 + ("target_network" in snapshot.table["agent"])
+    assert (out / "t" / "t.t7").stat().st_size < n_networks * 2 * 7324 * 4 + 16_000
+    digest = hashlib.sha256((out / "t" / "t.t7").read_bytes()).hexdigest()
+    assert json.loads((out / "t" / FINISHED).read_text())["sha256"] == {"t.t7": digest}
 
 
 def test_run_json_says_what_was_measured_and_with_what(finished):
@@ -109,7 +124,7 @@ def test_run_json_says_what_was_measured_and_with_what(finished):
     table = json.loads((out / "t" / FINISHED).read_text())
     assert table["steps"] == 200
     assert table["evaluations"] == 2
-    assert table["snapshot"] == "t.pt"
+    assert table["snapshot"] == "t.t7"
     assert (table["seed"], table["device"], table["threads"]) == (1, "cpu", 1)
     assert set(table["versions"]) == {"python", "dqn-port", "torch", "numpy", "ale-py"}
     assert "unknown" not in table["versions"].values()
@@ -125,7 +140,6 @@ def test_a_run_of_an_atari_game_records_its_rom(tmp_path):
     for _ in Run(opt, tmp_path).train(CPU):
         pass
     md5 = "60e0ea3cbe0913d39803477945e9e5ec"
-    assert load_snapshot(tmp_path / "p" / "p.pt").table["rom_md5"] == md5
     assert json.loads((tmp_path / "p" / FINISHED).read_text())["rom_md5"] == md5
 
 
@@ -133,19 +147,21 @@ def test_versions_are_named_as_the_original_does(tmp_path):
     run, events = train(tmp_path, save_versions=80, saveNetworkParams=True)
     assert files(tmp_path / "t") == [
         "args.json", "history.csv", "run.json",
-        "t_1.params.pt", "t_1.pt", "t_2.params.pt", "t_2.pt",
+        "t_1.params.t7", "t_1.t7", "t_2.params.t7", "t_2.t7",
     ]  # fmt: skip
-    assert run.snapshot_path == run.last_snapshot == tmp_path / "t" / "t_2.pt"
-    params = torch.load(tmp_path / "t" / "t_2.params.pt", weights_only=True)
+    assert run.snapshot_path == run.last_snapshot == tmp_path / "t" / "t_2.t7"
+    params = load(tmp_path / "t" / "t_2.params.t7")
     assert list(params) == ["network"]
-    assert torch.equal(params["network"], events[0].setup.agent.network.w.detach())
-    assert load_snapshot(tmp_path / "t" / "t_1.pt").table["step"] == 100
+    w = events[0].setup.agent.network.w.detach().numpy()
+    np.testing.assert_array_equal(params["network"].numpy(), w)
+    assert load_snapshot(tmp_path / "t" / "t_1.t7").num_steps == 100
+    assert snapshot_in(tmp_path / "t") == run.snapshot_path
 
 
 def test_the_network_params_are_written_beside_the_snapshot(tmp_path):
     train(tmp_path, saveNetworkParams=True, name="a.b")
     assert files(tmp_path) == [
-        "a.b/a.b.params.pt", "a.b/a.b.pt", "a.b/args.json", "a.b/history.csv", "a.b/run.json",
+        "a.b/a.b.params.t7", "a.b/a.b.t7", "a.b/args.json", "a.b/history.csv", "a.b/run.json",
     ]  # fmt: skip
 
 
@@ -176,17 +192,17 @@ def test_another_seed_gives_other_weights(finished, tmp_path):
     out, _, _ = finished
     train(tmp_path, seed=2)
     one, other = contents(out / "t"), contents(tmp_path / "t")
-    assert one["t.pt"]["model"] != other["t.pt"]["model"]
+    assert one["t.t7"]["model"] != other["t.t7"]["model"]
     assert one["history.csv"] != other["history.csv"]
 
 
 def test_the_comparison_sees_a_single_bit(finished, tmp_path):
     out, _, _ = finished
     train(tmp_path)
-    path = tmp_path / "t" / "t.pt"
-    table = torch.load(path, weights_only=True)
-    table["model"]["modules"][1]["weight"][0, 0] *= 1.0000001
-    torch.save(table, path)
+    path = tmp_path / "t" / "t.t7"
+    table = load(path)
+    table["model"]["modules"][2]["weight"].numpy()[0, 0] *= 1.0000001
+    save(path, table)
     with pytest.raises(AssertionError):
         assert_same_runs(out / "t", tmp_path / "t")
 
@@ -210,7 +226,7 @@ def test_an_unfinished_run_begins_anew_and_gives_the_same(finished, tmp_path):
     for event in run.train(CPU):
         if isinstance(event, Saved):
             break
-    (tmp_path / "t" / ".t.pt.abcd1234.part").write_bytes(b"half")
+    (tmp_path / "t" / ".t.t7.abcd1234.part").write_bytes(b"half")
     (tmp_path / "t" / ".args.json.abcd_123.part").write_bytes(b"half")
     assert run.standing() == "unfinished"
     train(tmp_path)
@@ -300,8 +316,8 @@ def test_what_is_not_the_runs_survives_its_replacement(tmp_path):
     train(tmp_path, save_versions=80, saveNetworkParams=True)
     folder = tmp_path / "t"
     foreign = {
-        "notes.txt", "t_best_so_far.pt", "t-backup.pt", "toy.pt", "t.pt.bak", "t", "t_x.params.pt",
-        "download.part", ".t.part", "plots/t.pt",
+        "notes.txt", "t_best_so_far.t7", "t-backup.t7", "toy.t7", "t.t7.bak", "t", "t_x.params.t7",
+        "download.part", ".t.part", "plots/t.t7",
     }  # fmt: skip
     (folder / "plots").mkdir()
     for name in foreign:
@@ -321,10 +337,10 @@ def test_what_is_not_the_runs_survives_its_replacement(tmp_path):
 def test_a_name_with_signs_of_patterns_removes_only_its_own(tmp_path):
     folder = tmp_path / "a+[b]"
     Run(toy_options(name="a+[b]"), tmp_path).begin()
-    for name in ("a+[b].pt", "aab.pt", "ab.pt"):
+    for name in ("a+[b].t7", "aab.t7", "ab.t7"):
         (folder / name).touch()
     Run(toy_options(name="a+[b]"), tmp_path).begin()
-    assert files(folder) == ["aab.pt", "ab.pt", ARGS, HISTORY]
+    assert files(folder) == ["aab.t7", "ab.t7", ARGS, HISTORY]
 
 
 # Faults.
@@ -344,14 +360,14 @@ def test_a_folder_that_cannot_be_written(tmp_path):
 
 
 def test_no_folder_is_made_for_a_fault_of_the_input(tmp_path):
-    opt = options_of(toy(name="t", steps=10) | {"network": f"{tmp_path}/no.pt"})
+    opt = options_of(toy(name="t", steps=10) | {"network": f"{tmp_path}/no.t7"})
     with pytest.raises(Exception, match="cannot be read"):
         list(Run(opt, tmp_path / "out").train(CPU))
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
-    "fails_at", ["args.json", "history.csv", "t.pt", "t.params.pt", "run.json"]
+    "fails_at", ["args.json", "history.csv", "t.t7", "t.params.t7", "run.json"]
 )
 def test_a_full_disk_ends_with_one_line_and_nothing_half_written(tmp_path, monkeypatch, fails_at):
     replace = Path.replace
@@ -388,9 +404,9 @@ def test_nan_in_the_network_stops_and_keeps_the_last_good_snapshot(tmp_path):
         "again from the last snapshot"
     )
     assert caught.value.exit_code == 1
-    assert (tmp_path / "t" / "t.pt").read_bytes() == good
-    assert load_snapshot(tmp_path / "t" / "t.pt").table["step"] == 100
-    assert files(tmp_path / "t") == ["args.json", "history.csv", "t.pt"]
+    assert (tmp_path / "t" / "t.t7").read_bytes() == good
+    assert load_snapshot(tmp_path / "t" / "t.t7").num_steps == 100
+    assert files(tmp_path / "t") == ["args.json", "history.csv", "t.t7"]
     assert run.standing() == "unfinished"
 
 

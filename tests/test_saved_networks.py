@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
-from dqn_port.assemble import (
-    setup,
-    setup_to_play,
-)
-from dqn_port.errors import (
-    SnapshotError,
-)
+from dqn_port.assemble import options_of_snapshot, setup, setup_to_play
+from dqn_port.errors import SnapshotError, T7Error
+from dqn_port.networks.sequential import from_lua
 from dqn_port.run import Run
+from dqn_port.snapshot import load_snapshot
+from dqn_port.torch7.nn_modules import rows_of, sequential_of
+from dqn_port.torch7.t7 import load, save
 from tests.cli.running import toy
 from tests.test_assemble import CPU, PONG, options_of, toy_options
 
@@ -22,17 +22,15 @@ def toy_snapshot(tmp_path_factory):
     out = tmp_path_factory.mktemp("toy")
     for _ in Run(toy_options(name="t"), out).train(CPU):
         pass
-    return out / "t" / "t.pt"
+    return out / "t" / "t.t7"
 
 
 # Networks from snapshots.
 
 
 def saved_network(path, which):
-    table = torch.load(path, weights_only=True)[which]
-    flat = [row[name].reshape(-1) for row in table["modules"] for name in ("weight", "bias")
-            if name in row]  # fmt: skip
-    return torch.cat(flat)
+    found = load(path)[which]
+    return from_lua(found, which).w.detach()
 
 
 @pytest.mark.parametrize(("best", "which"), [(None, "model"), (True, "best_model")])
@@ -56,65 +54,59 @@ def test_a_snapshot_of_another_game_or_input_is_refused(toy_snapshot):
     with pytest.raises(SnapshotError) as caught:
         setup(options_of(PONG | {"network": str(toy_snapshot)}))
     assert str(caught.value).startswith(
-        f"{toy_snapshot}: expected a network for states of [4, 84, 84], got shape '[1, 300]' is "
-        "invalid for input of size 28224"
+        f"{toy_snapshot}: model: expected a network for states of [4, 84, 84], got shape "
+        "'[1, 300]' is invalid for input of size 28224"
     )
-    damaged = torch.load(toy_snapshot, weights_only=True)
-    rows = damaged["model"]["modules"]
-    rows[-1] |= {"output_size": 3, "weight": rows[-1]["weight"][:3], "bias": rows[-1]["bias"][:3]}
-    other = toy_snapshot.with_name("three.pt")
-    torch.save(damaged, other)
+    table = load(toy_snapshot)
+    rows = rows_of(table["model"])
+    rows[-1] |= {"weight": rows[-1]["weight"][:3], "bias": rows[-1]["bias"][:3]}
+    other = toy_snapshot.with_name("three.t7")
+    save(other, {"network": bare(rows)})
     with pytest.raises(SnapshotError) as caught:
         setup(options_of(toy() | {"network": str(other)}))
-    assert str(caught.value) == f"{other}: expected a network of 4 actions for toyB, got 3"
+    assert str(caught.value) == f"{other}: network: expected a network of 4 actions for toyB, got 3"
 
 
-@pytest.mark.parametrize(
-    "modules",
-    [
-        [],
-        [5],
-        [{"class": "nn.Reshape", "size": []}],
-        [{"class": "nn.Linear"}],
-        [{"class": "nn.Sigmoid"}],
-        [{"class": []}],
-        [{"class": "nn.Reshape", "size": "x"}],
-    ],
-)
-def test_a_snapshot_of_no_network_at_all(toy_snapshot, modules):
-    table = torch.load(toy_snapshot, weights_only=True)
-    table["model"]["modules"] = modules
-    other = toy_snapshot.with_name("modules.pt")
-    torch.save(table, other)
-    with pytest.raises(SnapshotError):
-        setup_to_play(other)
+def bare(rows):
+    flat = np.concatenate([row[k].reshape(-1) for row in rows for k in ("weight", "bias")
+                           if k in row])  # fmt: skip
+    return sequential_of(rows, flat, np.zeros_like(flat))
 
 
-@pytest.mark.parametrize("name", ["subprocess:run", "nn.Concat", ""])
+@pytest.mark.parametrize("name", ["subprocess:run", "nn.Concat"])
 def test_a_snapshot_cannot_name_code_to_call(toy_snapshot, tmp_path, name):
-    mark = tmp_path / "called"
-    table = torch.load(toy_snapshot, weights_only=True)
-    table["model"] = {"class": name, "modules": ["touch", str(mark)]}
-    other = tmp_path / "hostile.pt"
-    torch.save(table, other)
+    table = load(toy_snapshot)
+    table["model"].class_name = name
+    other = tmp_path / "hostile.t7"
+    save(other, table)
     with pytest.raises(SnapshotError) as caught:
         setup_to_play(other)
     assert str(caught.value) == (
-        f"{other}: expected a network of class nn.Sequential, got {name!r}"
+        f"{other}: model: expected a network of class nn.Sequential, got {name!r}"
     )
-    assert not mark.exists()
 
 
 def test_a_network_file_that_is_not_there(tmp_path):
+    with pytest.raises(T7Error) as caught:
+        setup(options_of(toy() | {"network": f"{tmp_path}/no.t7"}))
+    assert str(caught.value) == (f"{tmp_path}/no.t7: cannot be read: No such file or directory")
+
+
+def test_parameters_alone_go_into_the_network_that_is_named(toy_snapshot, tmp_path):
+    flat = saved_network(toy_snapshot, "model")
+    path = tmp_path / "a.params.t7"
+    save(path, {"network": flat.numpy()}, ascii=True)
+    table = toy() | {"network": str(path)}
+    ready = setup(options_of(table))
+    assert torch.equal(ready.agent.network.w.detach(), flat)
+    assert ready.agent.generator.n_draws == 1
+    table["agent_params"]["network"] = "net_tie"
     with pytest.raises(SnapshotError) as caught:
-        setup(options_of(toy() | {"network": f"{tmp_path}/no.pt"}))
+        setup(options_of(table))
     assert str(caught.value) == (
-        f"{tmp_path}/no.pt: cannot be read: No such file or directory; "
-        "`dqn-port train` makes snapshots"
+        f"{path}: network: expected the 1204 parameters of net_tie with 4 actions, got 7324; "
+        "name the network they are of with --set agent_params.network=…"
     )
-    with pytest.raises(SnapshotError) as caught:
-        setup(options_of(toy() | {"network": "old.t7"}))
-    assert str(caught.value) == ("old.t7: expected a snapshot .pt; Torch7 files are not read yet")
 
 
 def test_to_play_a_snapshot_little_memory_is_needed(toy_snapshot):
@@ -122,17 +114,14 @@ def test_to_play_a_snapshot_little_memory_is_needed(toy_snapshot):
     assert ready.agent.transitions.s.shape == (1, 100)
     assert ready.opt.seed == 9
     assert torch.equal(ready.agent.network.w.detach(), saved_network(toy_snapshot, "best_model"))
-    assert saved.table["step"] == 200
+    assert saved.which == "best"
 
 
 def test_a_snapshot_whose_arguments_are_none(toy_snapshot):
-    table = torch.load(toy_snapshot, weights_only=True)
-    table["arguments"]["seeed"] = 1
-    other = toy_snapshot.with_name("arguments.pt")
-    torch.save(table, other)
+    table = load(toy_snapshot)
+    table["arguments"]["seed"] = -0.5
+    other = toy_snapshot.with_name("arguments.t7")
+    save(other, table)
     with pytest.raises(SnapshotError) as caught:
-        setup_to_play(other)
-    assert str(caught.value) == (
-        f"{other}: arguments: {other}: seeed: no such key; did you mean 'seed'?; "
-        "`dqn-port args show` lists all"
-    )
+        options_of_snapshot(load_snapshot(other))
+    assert str(caught.value) == (f"{other}: arguments: seed: expected a whole number, got -0.5")

@@ -27,6 +27,7 @@ from dqn_port.interfaces import (
 )
 from dqn_port.schedule import anneal_epsilon, anneal_lr
 from dqn_port.torch7.generator import Generator
+from dqn_port.torch7.values import LuaTable, TorchObject
 
 Q_MAX: Final = 1.0
 """Lua quirk: the Qmax printed after an evaluation is this constant (tests/test_loop_traces.py)."""
@@ -322,6 +323,24 @@ class NeuralQLearner:
             "lastTerminal": self.last_terminal,
         }
         return self.params | {name: value for name, value in state.items() if value is not None}
+
+    def to_lua(self) -> TorchObject:
+        """Return the dqn.NeuralQLearner that Torch7 loads, slim as train_agent saves it.
+
+        Lua quirk: of the last state Torch7 keeps the floats, of which the bytes are stored; here
+        they are the bytes over 255 (tests/test_snapshot.py).
+        """
+        parts = {
+            "network": self.network.to_lua(),
+            "preproc": self.preproc.to_lua(),
+            "transitions": self.transitions.to_lua(n_actions=self.n_actions),
+        }
+        if self.target_network is not None:
+            parts["target_network"] = self.target_network.to_lua()
+        fields: dict[str, Any] = self.fields() | getattr(self.network, "settings", {}) | parts
+        if self.last_state is not None:
+            fields["lastState"] = np.divide(self.last_state, 255, dtype=np.float32)
+        return TorchObject("dqn.NeuralQLearner", LuaTable(fields.items()))
 
     @contextlib.contextmanager
     def slimmed(self) -> Iterator[NeuralQLearner]:

@@ -1,8 +1,9 @@
-"""``dqn-port args``: look at argument files."""
+"""``dqn-port args``: look at argument files, convert old ones."""
 
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,15 +12,24 @@ import click
 
 from dqn_port.assemble import declared_params, finish_draft, resolve
 from dqn_port.cli.parameters import lua_words_argument, set_option
-from dqn_port.drafts import Draft, read_args_file, read_lua_words, read_set
-from dqn_port.errors import DqnPortError
+from dqn_port.drafts import Draft, read_lua_words, read_set
+from dqn_port.errors import DqnPortError, MemoryNeedError, RomError, UsageError
+from dqn_port.files import write_whole
 from dqn_port.interfaces import Param
-from dqn_port.options import OPTIONS, TABLES, Options, shown_value
+from dqn_port.old_arguments import (
+    given_options,
+    read_old_words,
+    read_options_file,
+    to_arg_table,
+    to_options_table,
+)
+from dqn_port.options import KNOWN_AND_IGNORED, OPTIONS, TABLES, Options, shown_value
+from dqn_port.torch7.t7 import save
 
 
 @click.group()
 def args() -> None:
-    """Look at argument files."""
+    """Look at argument files, and convert old ones."""
 
 
 @args.command()
@@ -42,7 +52,7 @@ def show(
         file, lua_words = None, (str(file), *lua_words)
     draft = Draft()
     if file is not None:
-        read_args_file(draft, file)
+        read_options_file(draft, file)
     read_lua_words(draft, lua_words)
     read_set(draft, assignments)
     opt = finish_draft(draft)
@@ -63,6 +73,80 @@ def show(
         click.echo(f"dqn-port: {warning}", err=True)
     if fault is not None:
         raise fault
+
+
+@args.command()
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path), metavar="[OLD] NEW")
+@click.option(
+    "--words",
+    metavar="'-env pong …'",
+    help="The words of a script, instead of OLD: what stands behind train_agent.lua.",
+)
+@click.option(
+    "--shape",
+    type=click.Choice(["arg", "options"]),
+    default="arg",
+    show_default=True,
+    help="What a NEW.t7 holds: the arg table of a process, or the table of options.",
+)
+@click.option("--ascii", "as_ascii", is_flag=True, help="Write a NEW.t7 as text.")
+@click.option("--overwrite", is_flag=True, help="Replace NEW where it stands.")
+def convert(
+    files: tuple[Path, ...], words: str | None, shape: str, as_ascii: bool, overwrite: bool
+) -> None:
+    """Turn old arguments into an argument file, or back.
+
+    OLD is a .t7 with the arg table of a process, its options or a whole snapshot, or an argument
+    file; NEW ends in .json or .t7. What is left out is said, and why.
+
+    \b
+    dqn-port args convert pong_arguments.t7 legacy_args/my_pong.json
+    dqn-port args convert --words '-framework alewrap -env pong …' legacy_args/my_pong.json
+    dqn-port args convert legacy_args/pong.json pong.t7
+    """
+    if len(files) != (2 if words is None else 1):
+        expected = "OLD and NEW" if words is None else "NEW alone"
+        raise UsageError(f"args convert: expected {expected}, got {len(files)} files")
+    new = files[-1]
+    if new.suffix not in (".json", ".t7"):
+        raise UsageError(f"{new}: expected a name that ends in .json or .t7")
+    if new.exists() and not overwrite:
+        raise UsageError(f"{new}: stands there already; give another name or --overwrite")
+    draft = Draft(stem=new.stem)
+    origin = "words"
+    if words is None:
+        origin = files[0].name
+        read_options_file(draft, files[0])
+    else:
+        try:
+            split = shlex.split(words)
+        except ValueError as error:
+            raise UsageError(
+                f"--words: expected a shell's words, got a mistake: {error}"
+            ) from error
+        read_old_words(draft, split, "--words")
+    opt = finish_draft(draft)
+    try:
+        resolve(opt)
+    except (RomError, MemoryNeedError) as error:
+        click.echo(f"dqn-port: on this machine it cannot be run yet: {error}", err=True)
+    given = given_options(draft, opt)
+    left_out = [text.partition(": ")[2] for text in draft.warnings]
+    left_out += [
+        f"{path} = {shown_value(value)} did nothing in the original"
+        for path, value in opt.ignored.items()
+        if path in KNOWN_AND_IGNORED
+    ]
+    if new.suffix == ".json":
+        notes = " ".join([f"Converted from {origin}.", *(f"{text}." for text in left_out)])
+        text = json.dumps({"notes": notes} | given, indent=2, ensure_ascii=False) + "\n"
+        content = text.encode("utf-8", "backslashreplace")
+        write_whole(new, lambda file: file.write(content))
+    else:
+        save(new, to_arg_table(given) if shape == "arg" else to_options_table(opt), ascii=as_ascii)
+    for text in left_out:
+        click.echo(text)
+    click.echo(f"{len(given)} options: {new}")
 
 
 def _rows(

@@ -10,9 +10,12 @@ import click
 
 from dqn_port.assemble import setup_to_play
 from dqn_port.cli.parameters import (
+    args_option,
     best_option,
     epsilon_option,
     max_frames_option,
+    network_file,
+    network_option,
     seed_option,
     set_option,
     snapshot_argument,
@@ -20,13 +23,15 @@ from dqn_port.cli.parameters import (
 from dqn_port.errors import RunFolderError, UsageError
 from dqn_port.evaluate import Episode, Evaluation, Summary
 from dqn_port.exports.nature_scores import MAX_FRAMES, nature_scores
-from dqn_port.snapshot import write_whole
+from dqn_port.files import write_whole
 
 _DEFAULT_EPISODES = 10
 
 
 @click.command()
 @snapshot_argument
+@network_option
+@args_option
 @best_option
 @click.option(
     "--episodes",
@@ -51,7 +56,9 @@ _DEFAULT_EPISODES = 10
 )
 @set_option
 def evaluate(
-    snapshot: Path,
+    snapshot: Path | None,
+    network: Path | None,
+    args_file: Path | None,
     best: bool,
     episodes: int | None,
     steps: int | None,
@@ -65,14 +72,19 @@ def evaluate(
     """Play a snapshot's network without learning, and show its scores.
 
     \b
-    dqn-port evaluate artifacts/pong_quick/pong_quick.pt --best --episodes 5
+    dqn-port evaluate artifacts/pong_quick/pong_quick.t7 --best --episodes 5
     """
     if episodes is not None and steps is not None:
         raise UsageError("--episodes, --steps: expected one of them, got both")
     if json_file is not None and not json_file.absolute().parent.is_dir():
         raise RunFolderError(f"--json {json_file}: its folder does not exist; make it first")
+    path = network_file(snapshot, network)
     ready, saved = setup_to_play(
-        snapshot, best=best, seed=seed, assignments=[f"threads={threads}", "gpu=-1", *assignments]
+        path,
+        args_file=args_file,
+        best=best,
+        seed=seed,
+        assignments=[f"threads={threads}", "gpu=-1", *assignments],
     )
     actrep, game = ready.opt.actrep, ready.opt.env
     evaluation = Evaluation(
@@ -81,9 +93,8 @@ def evaluate(
         epsilon=epsilon,
         max_episode_steps=max(1, max_frames // actrep) if max_frames else None,
     )
-    which = "best" if best and saved.has_best else "last"
-    click.echo(f"{game}: the {which} network of {snapshot}, ε {epsilon:g}, seed {seed}")
-    if best and not saved.has_best:
+    click.echo(f"{game}: the {saved.which} network of {path}, ε {epsilon:g}, seed {seed}")
+    if best and saved.which != "best":
         click.echo("No evaluation was made in training, so there is no best network.")
     click.echo("")
     click.echo("episode      score    steps    frames")
@@ -121,8 +132,8 @@ def evaluate(
             click.echo(f"human-normalised: {share:.1%} (0% random, 100% human)")
     if json_file is not None:
         table = {
-            "snapshot": str(snapshot),
-            "network": which,
+            "snapshot": str(path),
+            "network": saved.which,
             "game": game,
             "epsilon": epsilon,
             "seed": seed,

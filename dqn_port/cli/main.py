@@ -25,10 +25,18 @@ COMMANDS: Final = {
         "dqn_port.cli.evaluate:evaluate",
         "Play a snapshot's network without learning, and show its scores.",
     ),
-    "args": ("dqn_port.cli.args:args", "Look at argument files."),
+    "args": ("dqn_port.cli.args:args", "Look at argument files, and convert old ones."),
     "roms": ("dqn_port.cli.roms:roms", "List the games that can be played."),
     "screens": ("dqn_port.cli.screens:screens", "Draw a game's first screens as a contact sheet."),
     "play": ("dqn_port.cli.play:play", "Play one game with a snapshot's network, as a GIF, too."),
+    "export-weights": (
+        "dqn_port.cli.export_weights:export_weights",
+        "Write a network's weights for PyTorch, as a plain state dict.",
+    ),
+    "verify": (
+        "dqn_port.cli.verify:verify_command",
+        "Replay the original's traces with this program, and compare.",
+    ),
 }
 """Command → (module:object, what it does): imported when it is asked for, --help being quick."""
 

@@ -6,14 +6,15 @@ from pathlib import Path
 
 import click
 
+from dqn_port.errors import UsageError
 from dqn_port.exports.nature_scores import MAX_FRAMES
 
 args_option = click.option(
     "--args",
     "args_file",
     type=click.Path(path_type=Path),
-    metavar="FILE.json",
-    help="Argument file; its keys are the Lua program's options.",
+    metavar="FILE",
+    help="Argument file, JSON or an old .t7; its keys are the Lua program's options.",
 )
 set_option = click.option(
     "--set",
@@ -25,7 +26,14 @@ set_option = click.option(
 lua_words_argument = click.argument(
     "lua_words", nargs=-1, type=click.UNPROCESSED, metavar="[-- LUA WORDS]"
 )
-snapshot_argument = click.argument("snapshot", type=click.Path(path_type=Path))
+snapshot_argument = click.argument("snapshot", type=click.Path(path_type=Path), required=False)
+network_option = click.option(
+    "--network",
+    type=click.Path(path_type=Path),
+    metavar="FILE.t7",
+    help="The network's file, instead of SNAPSHOT: also one that holds a network alone, or a "
+    "NAME.params.t7, with --args.",
+)
 best_option = click.option(
     "--best/--last", default=False, help="The network of the best evaluation, or the last one."
 )
@@ -47,3 +55,15 @@ max_frames_option = click.option(
     help="End a game after so many emulator frames; 0: only the game ends it. "
     "The default is the paper's 5 minutes.",
 )
+
+
+def network_file(snapshot: Path | None, network: Path | None) -> Path:
+    """Return the file that SNAPSHOT or ``--network`` names.
+
+    Raises:
+        UsageError: neither is given, or both.
+    """
+    if (snapshot is None) == (network is None):
+        got = "neither" if snapshot is None else "both"
+        raise UsageError(f"SNAPSHOT, --network: expected one of them, got {got}")
+    return snapshot or network  # type: ignore[return-value]

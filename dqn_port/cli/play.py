@@ -8,9 +8,12 @@ import click
 
 from dqn_port.assemble import setup_to_play
 from dqn_port.cli.parameters import (
+    args_option,
     best_option,
     epsilon_option,
     max_frames_option,
+    network_file,
+    network_option,
     seed_option,
     set_option,
     snapshot_argument,
@@ -21,6 +24,8 @@ from dqn_port.tools.play import play_game, record_game
 
 @click.command()
 @snapshot_argument
+@network_option
+@args_option
 @click.option(
     "--gif",
     type=click.Path(path_type=Path),
@@ -33,7 +38,9 @@ from dqn_port.tools.play import play_game, record_game
 @max_frames_option
 @set_option
 def play(
-    snapshot: Path,
+    snapshot: Path | None,
+    network: Path | None,
+    args_file: Path | None,
     gif: Path | None,
     best: bool,
     seed: int,
@@ -44,16 +51,20 @@ def play(
     """Play one game with a snapshot's network, as the original's test_agent did.
 
     \b
-    dqn-port play artifacts/pong_quick/pong_quick.pt --best --gif episode.gif
+    dqn-port play artifacts/pong_quick/pong_quick.t7 --best --gif episode.gif
     """
     if gif is not None:
         check_ending(gif, ".gif", "--gif")
+    path = network_file(snapshot, network)
     ready, saved = setup_to_play(
-        snapshot, best=best, seed=seed, assignments=["threads=1", "gpu=-1", *assignments]
+        path,
+        args_file=args_file,
+        best=best,
+        seed=seed,
+        assignments=["threads=1", "gpu=-1", *assignments],
     )
-    which = "best" if best and saved.has_best else "last"
-    click.echo(f"{ready.opt.env}: the {which} network of {snapshot}, ε {epsilon:g}, seed {seed}")
-    if best and not saved.has_best:
+    click.echo(f"{ready.opt.env}: the {saved.which} network of {path}, ε {epsilon:g}, seed {seed}")
+    if best and saved.which != "best":
         click.echo("No evaluation was made in training, so there is no best network.")
     if gif is None:
         played = play_game(ready, epsilon=epsilon, max_frames=max_frames)

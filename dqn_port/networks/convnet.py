@@ -54,6 +54,14 @@ def create_network(
         layers += [Linear(n_inputs, hidden), Rectifier()]
         n_inputs = hidden
     layers.append(Linear(n_inputs, args.n_actions))
-    network = Sequential(layers)
+    # Lua: convnet.lua; nl is a class, which Torch7 saves as an empty table.
+    settings = {
+        "n_units": list(n_units),
+        "filter_size": list(filter_size),
+        "filter_stride": list(filter_stride),
+        "n_hid": list(n_hid),
+        "nl": {},
+    }
+    network = Sequential(layers, settings=settings)
     network.reset(generator)
     return network

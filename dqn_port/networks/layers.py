@@ -6,9 +6,9 @@ Every layer knows its parameters' shapes, how nn initialises them and how nn pri
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -28,6 +28,9 @@ class Layer(Protocol):
     def forward(self, x: torch.Tensor, parameters: Sequence[torch.Tensor]) -> torch.Tensor:
         """Return the output for x, whose first dimension is the batch."""
 
+    def fields(self) -> dict[str, Any]:
+        """Return what nn keeps of the layer beside its parameters, by nn's names."""
+
     def __str__(self) -> str: ...
 
 
@@ -42,6 +45,10 @@ class _WithoutParameters:
         """Return 0: there are no parameters."""
         return 0
 
+    def fields(self) -> dict[str, Any]:
+        """Return nothing."""
+        return {}
+
 
 @dataclass(frozen=True)
 class Reshape(_WithoutParameters):
@@ -54,6 +61,10 @@ class Reshape(_WithoutParameters):
         """Return x as [B, *size]."""
         del parameters
         return x.reshape(x.shape[0], *self.size)
+
+    def fields(self) -> dict[str, Any]:
+        """Return the sizes."""
+        return {"size": list(self.size)}
 
     def __str__(self) -> str:
         return f"{self.lua_class}({'x'.join(map(str, self.size))})"
@@ -86,6 +97,10 @@ class SpatialConvolution:
         """Return the convolution; the layout in memory of x is kept."""
         weight, bias = parameters
         return F.conv2d(x, weight, bias, (self.dh, self.dw), (self.pad_h, self.pad_w))
+
+    def fields(self) -> dict[str, Any]:
+        """Return planes, kernel, stride and padding."""
+        return {lua: getattr(self, ours) for lua, ours in _CONVOLUTION_FIELDS.items()}
 
     def output_size(self, height: int, width: int) -> tuple[int, int]:
         """Return (H', W') of (H, W)."""
@@ -144,40 +159,36 @@ class Linear:
         """Return [B, out]."""
         return F.linear(x, *parameters)
 
+    def fields(self) -> dict[str, Any]:
+        """Return nothing: the weight tells the sizes."""
+        return {}
+
     def __str__(self) -> str:
         return f"{self.lua_class}({self.input_size} -> {self.output_size})"
 
 
-_CLASSES: dict[str, Any] = {
-    layer.lua_class: layer for layer in (Reshape, SpatialConvolution, Rectifier, Linear)
+_CONVOLUTION_FIELDS: Final = {
+    "nInputPlane": "n_input_plane",
+    "nOutputPlane": "n_output_plane",
+    "kW": "kw",
+    "kH": "kh",
+    "dW": "dw",
+    "dH": "dh",
+    "padW": "pad_w",
+    "padH": "pad_h",
 }
 
 
-def layer_to_table(layer: Layer) -> dict[str, Any]:
-    """Return a layer's class and fields, of plain types."""
-    fields = asdict(layer)  # type: ignore[call-overload]
-    return {"class": layer.lua_class} | {
-        name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()
-    }
-
-
-def layer_from_table(table: dict[str, Any]) -> Layer:
-    """Return the layer that ``layer_to_table`` has written.
-
-    Raises:
-        KeyError, TypeError: it is no such table.
-    """
-    fields = {k: v for k, v in table.items() if k not in ("class", "weight", "bias")}
-    if any(
-        not (isinstance(n, int) and 0 <= n < 2**31)
-        for v in fields.values()
-        for n in (v if isinstance(v, list) else [v])
-    ):
-        raise TypeError("a field is no small whole number")
-    if "size" in fields:
-        fields["size"] = tuple(fields["size"])
-    layer: Layer = _CLASSES[table["class"]](**fields)
-    return layer
+def layer_of_row(row: Mapping[str, Any]) -> Layer:
+    """Return the layer of a row of torch7.nn_modules."""
+    if row["class"] == Reshape.lua_class:
+        return Reshape(tuple(row["size"]))
+    if row["class"] == SpatialConvolution.lua_class:
+        return SpatialConvolution(**{ours: row[lua] for lua, ours in _CONVOLUTION_FIELDS.items()})
+    if row["class"] == Linear.lua_class:
+        output_size, input_size = row["weight"].shape
+        return Linear(input_size, output_size)
+    return Rectifier()
 
 
 def n_elements(shape: Sequence[int]) -> int:

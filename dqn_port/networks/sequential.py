@@ -6,22 +6,23 @@ Lua: nn.Sequential, and module:getParameters().
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 
-from dqn_port.errors import SnapshotError
 from dqn_port.interfaces import LayerReport
 from dqn_port.networks.layers import (
     Layer,
     Reshape,
     SpatialConvolution,
-    layer_from_table,
-    layer_to_table,
+    layer_of_row,
     n_elements,
 )
 from dqn_port.torch7.generator import Generator
+from dqn_port.torch7.nn_modules import rows_of, sequential_of
+from dqn_port.torch7.values import TorchObject
 
 
 class Sequential:
@@ -29,9 +30,18 @@ class Sequential:
 
     lua_class = "nn.Sequential"
 
-    def __init__(self, layers: Sequence[Layer], *, device: torch.device | str = "cpu") -> None:
-        """Lay out the parameters, all zero."""
-        self.layers = tuple(layers)
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        *,
+        settings: Mapping[str, Any] | None = None,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        """Lay out the parameters, all zero.
+
+        ``settings``: what the Lua file of the network sets on the agent (n_units and the like).
+        """
+        self.layers, self.settings = tuple(layers), dict(settings or {})
         shapes = [shape for layer in self.layers for shape in layer.shapes()]
         self.w = torch.zeros(sum(map(n_elements, shapes)), device=device)
         self.dw = torch.zeros_like(self.w)
@@ -96,19 +106,19 @@ class Sequential:
 
     def clone(self) -> Sequential:
         """Return an independent copy, gradients too."""
-        other = Sequential(self.layers, device=self.device)
+        other = Sequential(self.layers, settings=self.settings, device=self.device)
         other.copy_from(self)
-        other.dw.copy_(self.dw)
         return other
 
     def copy_from(self, other: Any) -> None:
-        """Take over the parameters of a network of the same layers."""
+        """Take over parameters and gradients of a network of the same layers."""
         with torch.no_grad():
             self.w.copy_(other.w)
+            self.dw.copy_(other.dw)
 
     def to(self, device: torch.device) -> Sequential:
         """Return a copy on ``device``."""
-        other = Sequential(self.layers, device=device)
+        other = Sequential(self.layers, settings=self.settings, device=device)
         other.copy_from(self)
         return other
 
@@ -139,15 +149,18 @@ class Sequential:
             )
         return rows
 
-    def modules_table(self) -> list[dict[str, Any]]:
-        """Return every layer's class, fields and tensors, of plain types, for a snapshot."""
-        table = []
-        for layer, parameters in zip(self.layers, self._parameters, strict=True):
-            row = layer_to_table(layer)
-            for name, parameter in zip(("weight", "bias"), parameters, strict=False):
-                row[name] = parameter.detach().cpu().clone()
-            table.append(row)
-        return table
+    def to_lua(self) -> TorchObject:
+        """Return the nn.Sequential that Torch7 loads; its tensors are this network's own memory.
+
+        It is to be saved before the network learns on.
+        """
+        rows = [
+            {"class": layer.lua_class}
+            | layer.fields()
+            | dict(zip(("weight", "bias"), parameters, strict=False))
+            for layer, parameters in zip(self.layers, self._parameters, strict=True)
+        ]
+        return sequential_of(rows, *(v.detach().cpu().numpy() for v in (self.w, self.dw)))
 
     def description(self) -> str:
         """Return the layers as Torch7 prints them."""
@@ -164,42 +177,28 @@ class Sequential:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The views of w would be saved as so many copies; the gradient is scratch.
-        return _from_flat, (self.layers, self.w)
+        return _from_flat, (self.layers, self.settings, self.w)
 
     def __repr__(self) -> str:
         return self.description()
 
 
-def _from_flat(layers: tuple[Layer, ...], w: torch.Tensor) -> Sequential:
-    network = Sequential(layers, device=w.device)
+def _from_flat(layers: tuple[Layer, ...], settings: dict[str, Any], w: torch.Tensor) -> Sequential:
+    network = Sequential(layers, settings=settings, device=w.device)
     with torch.no_grad():
         network.w.copy_(w)
     return network
 
 
-def from_modules_table(table: Any) -> Sequential:
-    """Return the network that ``modules_table`` has described.
+def from_lua(network: TorchObject, where: str) -> Sequential:
+    """Return the network of an nn.Sequential; ``where`` it was found is named in errors.
 
     Raises:
-        SnapshotError: the table is no such description, or a tensor does not fit its layer.
+        T7Error: see torch7.nn_modules.rows_of.
     """
-    try:
-        layers = [layer_from_table(row) for row in table]
-        for i, (row, layer) in enumerate(zip(table, layers, strict=True)):
-            for name, shape in zip(("weight", "bias"), layer.shapes(), strict=False):
-                _check_tensor(row[name], shape, f"modules[{i}].{name}")
-        network = Sequential(layers)
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise SnapshotError(f"network: expected a list of nn modules, got {error!r}") from error
-    tensors = [row[name].reshape(-1) for row in table for name in ("weight", "bias") if name in row]
+    rows = rows_of(network, where)
+    built = Sequential([layer_of_row(row) for row in rows])
+    vectors = [row[name].reshape(-1) for row in rows for name in ("weight", "bias") if name in row]
     with torch.no_grad():
-        network.w.copy_(torch.cat(tensors))
-    return network
-
-
-def _check_tensor(tensor: torch.Tensor, shape: tuple[int, ...], where: str) -> None:
-    if tuple(tensor.shape) != shape or tensor.dtype != torch.float32:
-        raise SnapshotError(
-            f"network.{where}: expected float32 {list(shape)}, "
-            f"got {str(tensor.dtype).removeprefix('torch.')} {list(tensor.shape)}"
-        )
+        built.w.copy_(torch.from_numpy(np.concatenate(vectors)))
+    return built

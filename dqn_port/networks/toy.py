@@ -21,6 +21,13 @@ def net_small(args: NetworkArgs, generator: Generator) -> Sequential:
     )
 
 
+def net_toy_conv(args: NetworkArgs, generator: Generator) -> Sequential:
+    """Return convolutions of 4 and 4 filters and 8 hidden units, for 10 × 10 screens."""
+    return create_network(
+        args, generator, n_units=(4, 4), filter_size=(3, 3), filter_stride=(2, 1), n_hid=(8,)
+    )
+
+
 def _n_inputs(args: NetworkArgs) -> int:
     n_inputs = 1
     for dim in args.input_dims:

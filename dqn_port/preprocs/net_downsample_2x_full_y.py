@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from dqn_port.errors import ArgsError
 from dqn_port.interfaces import Param, Screen
 from dqn_port.preprocs.image_scale import Scale
+from dqn_port.torch7.values import LuaTable, TorchObject
 
 HEIGHT: Final = 84
 WIDTH: Final = 84
@@ -35,6 +36,12 @@ class NetDownsample2xFullY:
 
     def __init__(self) -> None:
         self._scale: Scale | None = None
+
+    def to_lua(self) -> TorchObject:
+        """Return the module that Torch7 loads. Lua: Scale.lua."""
+        return TorchObject(
+            "nn.Scale", LuaTable([("height", float(HEIGHT)), ("width", float(WIDTH))])
+        )
 
     def forward(self, rawstate: Screen | NDArray[Any]) -> NDArray[np.float32]:
         """Return float32 [7056], 0..1, of a screen or of float RGB [3, H, W] or [n, 3, H, W].

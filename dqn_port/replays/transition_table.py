@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from dqn_port.errors import ArgsError, ReplayError, near_match
 from dqn_port.interfaces import Minibatch, Param
 from dqn_port.torch7.generator import Generator
+from dqn_port.torch7.values import LuaTable, TorchObject
 
 HIST_TYPES: Final = ("linear", "exp1.25")
 """Without exp2, whose frames lie outside the recent ones: the original always fails with it."""
@@ -187,6 +188,23 @@ class TransitionTable:
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Come back empty. Lua: TransitionTable:read, which forgets histType and more."""
         self.__init__(**state)  # type: ignore[misc]
+
+    def to_lua(self, *, n_actions: int) -> TorchObject:
+        """Return the list of nine that Torch7 keeps of it. Lua: TransitionTable:write."""
+        newest = (self.insert_index - 1) % self.max_size + 1 if self._num_entries else 0
+        numbers = [
+            self.state_dim,
+            n_actions,
+            self.hist_len,
+            self.max_size,
+            self.buffer_size,
+            self._num_entries,
+            newest,
+            self.recent_mem_size,
+        ]
+        indices = LuaTable.from_list(float(i + 1) for i in self.hist_indices)
+        fields = LuaTable.from_list([*map(float, numbers), indices])
+        return TorchObject("dqn.TransitionTable", fields)
 
     # The frames seen last.
 

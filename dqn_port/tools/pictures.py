@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dqn_port.errors import ArgsError, MissingLibraryError
+from dqn_port.files import write_whole
 from dqn_port.interfaces import Screen
-from dqn_port.snapshot import write_whole
 
 Picture = NDArray[np.uint8]
 """uint8 [height, width, 3], RGB 0..255; of gray ones uint8 [height, width]."""
@@ -81,7 +81,7 @@ def write_png(path: Path, picture: Picture) -> None:
 
     Raises:
         MissingLibraryError: see opencv.
-        RunFolderError: see snapshot.write_whole.
+        RunFolderError: see files.write_whole.
     """
     encoded = opencv().imencode(".png", picture[..., ::-1])[1].tobytes()
     write_whole(path, lambda file: file.write(encoded))

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from dqn_port.assemble import Setup
+from dqn_port.files import write_whole
 from dqn_port.interfaces import Screen
-from dqn_port.snapshot import write_whole
 from dqn_port.tools.pictures import Picture, enlarge, gif_of, opencv, picture_of
 
 FRAMES_PER_SECOND: Final = 60
@@ -76,7 +76,7 @@ def record_game(ready: Setup, path: Path, *, epsilon: float, max_frames: int = 0
     The pictures are held until the game ends, 0.1 MB each.
 
     Raises:
-        MissingLibraryError, RunFolderError: see pictures.opencv, snapshot.write_whole; before it
+        MissingLibraryError, RunFolderError: see pictures.opencv, files.write_whole; before it
             plays, where the file could not be written anyway.
     """
     opencv()

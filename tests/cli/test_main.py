@@ -36,16 +36,12 @@ from tests.tools.running import TOY_B, make_snapshot
             "see `dqn-port train --help`",
         ),
         (
-            ["evaluate"],
-            "missing argument 'SNAPSHOT'; see `dqn-port evaluate --help`",
-        ),
-        (
-            ["evaluate", "a.pt", "--epsilon", "1.5"],
+            ["evaluate", "a.t7", "--epsilon", "1.5"],
             "invalid value for '--epsilon': 1.5 is not in the range 0<=x<=1; "
             "see `dqn-port evaluate --help`",
         ),
         (
-            ["evaluate", "a.pt", "--seed", "x"],
+            ["evaluate", "a.t7", "--seed", "x"],
             "invalid value for '--seed': 'x' is not a valid integer; "
             "see `dqn-port evaluate --help`",
         ),
@@ -177,9 +173,9 @@ def test_sigterm_ends_any_command_in_one_line_and_leaves_no_part_of_a_file(tmp_p
     code = (
         "import signal, sys; from dqn_port.cli import main; from dqn_port.tools import play\n"
         "play.play_game = lambda *a, **k: signal.raise_signal(signal.SIGTERM)\n"
-        f"main.main(['play', {str(tmp_path / 'toy.pt')!r}, '--gif', {str(tmp_path / 'a.gif')!r}])"
+        f"main.main(['play', {str(tmp_path / 'toy.t7')!r}, '--gif', {str(tmp_path / 'a.gif')!r}])"
     )
-    make_snapshot(tmp_path / "toy.pt", TOY_B)
+    make_snapshot(tmp_path / "toy.t7", TOY_B)
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (result.returncode, result.stderr) == (143, "dqn-port: terminated\n")
-    assert [p.name for p in tmp_path.iterdir()] == ["toy.pt"]
+    assert [p.name for p in tmp_path.iterdir()] == ["toy.t7"]

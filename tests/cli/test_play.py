@@ -14,7 +14,7 @@ from tests.tools.running import TOY_A, TOY_B, make_snapshot, run
 
 @pytest.fixture(scope="module")
 def snapshot(tmp_path_factory):
-    return make_snapshot(tmp_path_factory.mktemp("play") / "toy.pt", TOY_B, best_seed=7)
+    return make_snapshot(tmp_path_factory.mktemp("play") / "toy.t7", TOY_B, best_seed=7)
 
 
 def test_the_score_is_printed(snapshot, capsys):
@@ -71,7 +71,7 @@ def test_max_frames_cuts_the_game_and_the_first_line_says_what_plays(snapshot, c
 
 
 def test_without_an_evaluation_there_is_no_best_network(capsys, tmp_path):
-    path = make_snapshot(tmp_path / "toy.pt", TOY_A)
+    path = make_snapshot(tmp_path / "toy.t7", TOY_A)
     code, out, err = run(capsys, "play", path, "--best", "--max-frames", 8)
     assert (code, err) == (0, "")
     assert out.splitlines()[:2] == [
@@ -81,7 +81,7 @@ def test_without_an_evaluation_there_is_no_best_network(capsys, tmp_path):
 
 
 def test_the_picture_is_a_gif(capsys):
-    assert run(capsys, "play", "none.pt", "--gif", "a.png") == (
+    assert run(capsys, "play", "none.t7", "--gif", "a.png") == (
         2,
         "",
         "dqn-port: error: --gif: expected the name of a file ending in .gif, got 'a.png'\n",
@@ -89,11 +89,10 @@ def test_the_picture_is_a_gif(capsys):
 
 
 def test_a_snapshot_that_is_not_there(capsys):
-    assert run(capsys, "play", "none.pt") == (
+    assert run(capsys, "play", "none.t7") == (
         1,
         "",
-        "dqn-port: error: none.pt: cannot be read: No such file or directory; "
-        "`dqn-port train` makes snapshots\n",
+        "dqn-port: error: none.t7: cannot be read: No such file or directory\n",
     )
 
 

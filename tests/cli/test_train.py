@@ -15,19 +15,21 @@ from dqn_port import checks
 from dqn_port.cli.main import program
 from dqn_port.cli.train import device_assignment
 from dqn_port.errors import ArgsError
+from dqn_port.networks.sequential import from_lua
 from dqn_port.run import Run
+from dqn_port.snapshot import load_network
 from dqn_port.train import EpisodeEnded
 from tests.cli.running import TOY_AGENT, run, start, write_toy
 from tests.comparing import assert_same_runs, contents
 
 WHERE = """
-Snapshot:    {0}/toy.pt
+Snapshot:    {0}/toy.t7
 History:     {0}/history.csv
 Arguments:   {0}/args.json
 About it:    {0}/run.json
 Try next:
-  {1} evaluate {0}/toy.pt --best --episodes 5
-  {1} play {0}/toy.pt --best --gif {0}/episode.gif
+  {1} evaluate {0}/toy.t7 --best --episodes 5
+  {1} play {0}/toy.t7 --best --gif {0}/episode.gif
 """
 
 
@@ -57,7 +59,7 @@ def test_a_run_says_what_the_original_says_and_where_everything_lies(trained):
     path = folder / "out" / "toy"
     assert out.startswith("Torch Threads:\t1\nUsing CPU code only. GPU device id:\t-1\n")
     assert re.findall(r"^(?:Steps: |Saved:)\t.*", out, re.MULTILINE) == [
-        "Steps: \t100", f"Saved:\t{path}/toy.pt", "Steps: \t200", f"Saved:\t{path}/toy.pt",
+        "Steps: \t100", f"Saved:\t{path}/toy.t7", "Steps: \t200", f"Saved:\t{path}/toy.t7",
     ]  # fmt: skip
     assert out.endswith(WHERE.format(path, program()))
 
@@ -134,7 +136,7 @@ def test_other_arguments_are_refused_and_overwrite_replaces(capsys, trained, tmp
     assert_same_runs(folder / "out" / "toy", tmp_path / "toy")
     assert run(capsys, *words, "--overwrite").code == 0
     assert effective(tmp_path)["seed"] == 2
-    assert contents(tmp_path / "toy")["toy.pt"] != contents(folder / "out" / "toy")["toy.pt"]
+    assert contents(tmp_path / "toy")["toy.t7"] != contents(folder / "out" / "toy")["toy.t7"]
 
 
 def test_a_foreign_folder_is_refused_even_with_overwrite(capsys, trained, tmp_path):
@@ -157,7 +159,7 @@ def test_a_foreign_folder_is_refused_even_with_overwrite(capsys, trained, tmp_pa
 def test_the_other_flags_go_before_set_and_the_lua_words(capsys, monkeypatch, trained, tmp_path):
     folder, _ = trained
     no_cuda(monkeypatch)
-    network = folder / "out" / "toy" / "toy.pt"
+    network = folder / "out" / "toy" / "toy.t7"
     result = run(
         capsys, "train", "--args", folder / "toy.json", "--out", tmp_path, "--quiet",
         "--set", "threads=3", "--set", "gpu=2", "--set", "network=net_tie", "--set", "steps=20",
@@ -170,9 +172,14 @@ def test_the_other_flags_go_before_set_and_the_lua_words(capsys, monkeypatch, tr
     assert (opt["steps"], opt["seed"]) == (20, 9)
     assert (opt["agent_params"]["best"], opt["agent_params"]["lr"]) == (True, 0.5)
     # 20 steps are before learning: the network is still the one it started from.
-    saved = contents(tmp_path / "toy")["toy.pt"]["model"]
-    assert saved == contents(folder / "out" / "toy")["toy.pt"]["best_model"]
-    assert saved != contents(folder / "out" / "toy")["toy.pt"]["model"]
+    saved = weights(tmp_path / "toy" / "toy.t7")
+    assert torch.equal(saved, weights(network, best=True))
+    assert not torch.equal(saved, weights(network))
+
+
+def weights(path, *, best=False):
+    found = load_network(path, best=best)
+    return from_lua(found.module, found.where).w
 
 
 @pytest.mark.parametrize(
@@ -276,15 +283,15 @@ def test_tensorboard_that_is_not_installed(capsys, monkeypatch, trained, tmp_pat
         (["--set", "seed=x"], 2, "--set: seed: expected a whole number, got 'x'"),
         (["--device", "tpu"], 2, "--device: expected auto, cpu, cuda or cuda:N, got 'tpu'"),
         (
-            ["--network", "no.pt"],
+            ["--network", "no.t7"],
             1,
-            "no.pt: cannot be read: No such file or directory; `dqn-port train` makes snapshots",
+            "no.t7: cannot be read: No such file or directory",
         ),
         (
             ["--network", "net_toymlp"],
             2,
-            "network: expected one of convnet_atari3, net_small, net_toy_mlp, net_tie or "
-            "module:object, got 'net_toymlp'; did you mean 'net_toy_mlp'?",
+            "network: expected one of convnet_atari3, net_small, net_toy_conv, net_toy_mlp, "
+            "net_tie or module:object, got 'net_toymlp'; did you mean 'net_toy_mlp'?",
         ),
         (
             ["--", "--seed", "5"],
@@ -438,7 +445,7 @@ def test_a_signal_stops_with_the_step_and_the_last_snapshot(tmp_path, number, co
     assert match, err
     step = int(match[1].replace(",", ""))
     assert step >= 100
-    name = "toy.pt" if versions == 0 else f"toy_{step // 100}.pt"
+    name = "toy.t7" if versions == 0 else f"toy_{step // 100}.t7"
     assert match[2] == str(tmp_path / "out" / "toy" / name)
     assert (tmp_path / "out" / "toy" / name).is_file()
     assert not list((tmp_path / "out").rglob("*.part"))

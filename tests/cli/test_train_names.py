@@ -16,5 +16,5 @@ def test_a_game_given_elsewhere_than_in_the_file_has_a_run_of_its_own(capsys, tm
     words = ["train", "--args", path, "--quiet", "--out", tmp_path, "--set", "steps=50"]
     assert run(capsys, *words).code == 0
     assert run(capsys, *words, "--", "-env", "toyC").code == 0
-    assert (tmp_path / "toy" / "toy.pt").exists()
-    assert (tmp_path / "toy_toyC" / "toy_toyC.pt").exists()
+    assert (tmp_path / "toy" / "toy.t7").exists()
+    assert (tmp_path / "toy_toyC" / "toy_toyC.t7").exists()

@@ -10,9 +10,10 @@ import torch
 
 from dqn_port.interfaces import NetworkArgs
 from dqn_port.networks.convnet_atari3 import convnet_atari3
-from dqn_port.networks.sequential import from_modules_table
+from dqn_port.networks.sequential import from_lua
 from dqn_port.networks.toy import net_small
 from dqn_port.torch7.generator import Generator
+from dqn_port.torch7.t7 import dumps, loads
 from tests.golden_files import arrays, meta
 
 BUILDERS = {"convnet_atari3": convnet_atari3, "net_small": net_small}
@@ -32,6 +33,6 @@ def test_the_weights_are_the_originals_bit_for_bit_and_so_are_the_draws(net):
     stem = f"{net['network']}_n{net['n_actions']}_seed{net['seed']}"
     j = np.arange(28224)
     s = np.stack([((b * 7919 + j * 104729) % 256) / np.float32(255) for b in (0, 1)])
-    for candidate in (network, from_modules_table(network.modules_table()), network.clone()):
+    for candidate in (network, from_lua(loads(dumps(network.to_lua())), "network"), network.clone()):
         q = candidate.forward(torch.from_numpy(s.astype(np.float32)))
         np.testing.assert_allclose(q.numpy(), arrays("init")[f"{stem}_forward2"], atol=1e-6, rtol=0)

@@ -9,7 +9,8 @@ import pytest
 from dqn_port.assemble import load_options, setup
 from dqn_port.cli.main import main
 from dqn_port.histories import Histories
-from dqn_port.snapshot import network_to_table, save_snapshot
+from dqn_port.old_arguments import to_options_table
+from dqn_port.snapshot import save_snapshot, snapshot_table
 
 TOY_A = (
     "framework=toyfw",
@@ -51,13 +52,10 @@ def make_snapshot(path: Path, assignments, *, best_seed: int | None = None) -> P
     best = None
     if best_seed is not None:
         other = setup(load_options(assignments=[*assignments, f"seed={best_seed}"]))
-        best = network_to_table(other.agent.network)
-    table = {
-        "model": network_to_table(ready.agent.network),
-        "best_model": best,
-        "arguments": ready.opt.to_json(),
-        "histories": Histories().to_table(),
-        "step": 0,
-    }
+        best = other.agent.network
+    arguments = to_options_table(ready.opt)
+    table = snapshot_table(
+        ready.agent, best, Histories(), arguments=arguments, actions=ready.actions
+    )
     save_snapshot(path, table)
     return path

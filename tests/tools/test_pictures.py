@@ -155,7 +155,7 @@ def test_without_opencv_one_line_says_what_to_install(error, message, tmp_path):
 
 
 def test_without_opencv_a_gif_is_refused_before_the_game_is_played(tmp_path):
-    snapshot = make_snapshot(tmp_path / "toy.pt", TOY_B)
+    snapshot = make_snapshot(tmp_path / "toy.t7", TOY_B)
     out = tmp_path / "a.gif"
     error = LIBRARY.format("libGL.so.1")
     result = without_opencv(error, "play", snapshot, "--gif", out)

@@ -23,7 +23,7 @@ def snapshots(tmp_path_factory):
     folder = tmp_path_factory.mktemp("snapshots")
     games = {"toyA": TOY_A, "toyB": TOY_B, "toyC": TOY_C}
     return {
-        env: make_snapshot(folder / f"{env}.pt", assignments, best_seed=7)
+        env: make_snapshot(folder / f"{env}.t7", assignments, best_seed=7)
         for env, assignments in games.items()
     }
 
@@ -121,7 +121,7 @@ def test_an_atari_game_keeps_its_size_and_colours(tmp_path):
         "agent_params.preproc=net_downsample_2x_full_y",
         "agent_params.network=net_small",
     )
-    snapshot = make_snapshot(tmp_path / "breakout.pt", assignments)
+    snapshot = make_snapshot(tmp_path / "breakout.t7", assignments)
     shown = []
     play_game(
         ready_to_play(snapshot),

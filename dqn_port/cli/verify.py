@@ -1,0 +1,139 @@
+"""``dqn-port verify``."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from dqn_port.devices import device_named
+from dqn_port.errors import RunFolderError
+from dqn_port.files import write_whole
+from dqn_port.verify.groups import GroupResult, Progress, verify
+from dqn_port.verify.tolerances import tolerances_of
+from dqn_port.verify.traces import SHIPPED, find_groups
+
+_CLEAR_LINE: Final = "\r\033[K"
+_TOLD_EVERY: Final = 0.2
+"""Seconds."""
+
+
+class _Note:
+    """The line on a terminal that says how far the replay of a group is."""
+
+    def __init__(self) -> None:
+        self._on = sys.stderr.isatty()
+        self._last = -math.inf
+
+    def tell(self, progress: Progress) -> None:
+        """Show it, now and then."""
+        now = time.monotonic()
+        if self._on and now - self._last >= _TOLD_EVERY:
+            self._last = now
+            of = f" of {progress.total:,}" if progress.total else ""
+            done = f" {progress.done:,}{of}" if progress.done else ""
+            click.echo(f"{_CLEAR_LINE}{progress.group}{done} …", err=True, nl=False)
+
+    def clear(self) -> None:
+        """Take it away."""
+        if self._on:
+            click.echo(_CLEAR_LINE, err=True, nl=False)
+
+
+@click.command(name="verify")
+@click.argument("groups", nargs=-1, metavar="[GROUP]...")
+@click.option(
+    "--golden",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Replay the traces in DIR instead of those that come with the program.",
+)
+@click.option(
+    "--device",
+    default="cpu",
+    show_default=True,
+    metavar="cpu|cuda|cuda:N",
+    help="Where networks are computed. On a GPU numbers may be off by more, which is said; what is "
+    "discrete must be equal there, too, up to a choice between two actions that the original "
+    "itself valued the same within that.",
+)
+@click.option(
+    "--json",
+    "json_file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Also write the results to FILE.",
+)
+def verify_command(
+    groups: tuple[str, ...], golden: Path | None, device: str, json_file: Path | None
+) -> int:
+    """Replay the traces that the Lua original left with this program, and compare.
+
+    A row each for all GROUPs, or those named: what was compared, how many values, how many differ,
+    the largest difference of numbers, and where an array first differs. Ends with 1 if anything
+    differs or could not be replayed.
+
+    \b
+    dqn-port verify
+    dqn-port verify loop_A_s1 init
+    """
+    folder, where = golden or SHIPPED, device_named(device)
+    if json_file is not None and not json_file.absolute().parent.is_dir():
+        raise RunFolderError(f"--json {json_file}: its folder does not exist; make it first")
+    names = [group.name for group in find_groups(folder, groups)]
+    width = max(map(len, ("group", *names)))
+    click.echo(f"{len(names)} groups of traces in {folder}, networks on {where}")
+    click.echo("Discrete values must be equal; numbers may be off by:")
+    click.echo(f"{tolerances_of(where)}")
+    click.echo("")
+    click.echo(f"{'group':{width}}  result     values  differ  largest      s  compared")
+    note, results = _Note(), []
+    for result in verify(folder, only=groups, device=where, tell=note.tell):
+        note.clear()
+        results.append(result)
+        for line in _lines(result, width):
+            click.echo(line)
+    wrong = [result.group for result in results if not result.same]
+    if json_file is not None:
+        table = {
+            "folder": str(folder),
+            "device": str(where),
+            "tolerances": asdict(tolerances_of(where)),
+            "same": not wrong,
+            "groups": [_plain(result) for result in results],
+        }
+        text = json.dumps(table, indent=2) + "\n"
+        write_whole(json_file, lambda file: file.write(text.encode()))
+    click.echo("")
+    n_values = sum(result.n_values for result in results)
+    if wrong:
+        click.echo(f"{len(wrong)} of {len(results)} groups are not the same: {', '.join(wrong)}")
+        return 1
+    click.echo(f"All {len(results)} groups are the same, in {n_values:,} values.")
+    return 0
+
+
+def _lines(result: GroupResult, width: int) -> list[str]:
+    """Return a group's row, and below it what differs and what was left out."""
+    verdict = "same" if result.same else "DIFFERS" if result.n_differ else "FAILED"
+    largest = f"{result.largest:.1e}" if result.largest else "0"
+    row = (
+        f"{result.group:{width}}  {verdict:7} {result.n_values:9,d} {result.n_differ:7,d}  "
+        f"{largest:7} {result.seconds:6.1f}  {result.what}"
+    ).rstrip()
+    below = [*map(str, result.differences), *result.notes]
+    if result.error:
+        below.insert(0, result.error)
+    return [row, *(f"{'':{width}}  {line}" for line in below)]
+
+
+def _plain(result: GroupResult) -> dict[str, Any]:
+    """Return a result as JSON holds it, which has no infinity."""
+    largest = result.largest if math.isfinite(result.largest) else str(result.largest)
+    return asdict(result) | {"same": result.same, "largest": largest}

@@ -1,0 +1,260 @@
+"""What two values differ in: tables without their order, tensors by value, sharing as well."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from dqn_port.errors import T7Error
+from dqn_port.torch7 import paths
+from dqn_port.torch7.graph import Census
+from dqn_port.torch7.plain import Plain
+from dqn_port.torch7.tensors import Storage, Tensor
+from dqn_port.torch7.tree import Link, summary
+from dqn_port.torch7.values import (
+    LuaFunction,
+    LuaObject,
+    LuaTable,
+    Opaque,
+    TorchObject,
+    TorchVector,
+)
+from dqn_port.torch7.views import distinct, pieces, repeated
+
+# Pairs and elements that tell one object among a table's keys from another.
+_TELLING: Final = 8
+_ABSENT: Final = "nothing"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One difference.
+
+    ``kind``: ``value``, ``type``, ``class``, ``version``, ``size``, ``layout`` (stride or
+    offset in the storage), ``sharing`` (the same object in one, two in the other), or
+    ``only left`` and ``only right`` for a key that the other has not.
+    """
+
+    path: str
+    kind: str
+    left: str
+    right: str
+
+    def __str__(self) -> str:
+        return f"{self.path or 'the top'}: {self.kind}: {self.left} | {self.right}"
+
+
+_Part = tuple[Link, Any, Any]
+
+
+def differences(left: Any, right: Any) -> Iterator[Difference]:
+    """Yield what two values differ in, in the order of the left one.
+
+    NaN equals NaN and 0 equals -0. Objects that are compared once are not compared again;
+    objects as keys are told apart by a part of what they hold.
+
+    Raises:
+        T7Error: a value is none of Lua's; views overlap so much that they cannot be compared.
+    """
+    yield from _Comparison(left, right).differences()
+
+
+class _Comparison:
+    def __init__(self, left: Any, right: Any) -> None:
+        self._plain = Plain()
+        self._values = left, right
+        counts = [Census([value], self._plain) for value in self._values]
+        self._budget = max(count.budget for count in counts)
+        # Which object of the other side an object was first compared to, and where.
+        self._of_left: dict[int, tuple[LuaObject, Link]] = {}
+        self._of_right: dict[int, tuple[LuaObject, Link]] = {}
+        # Storages seen below tensors are the same or not, but not compared yet.
+        self._compared: set[int] = set()
+
+    def differences(self) -> Iterator[Difference]:
+        waiting: list[_Part] = [(Link(None, ""), *self._values)]
+        while waiting:
+            link, left, right = waiting.pop()
+            left, right = self._plain.lua(left), self._plain.lua(right)
+            if type(left) is not type(right):
+                yield Difference(link.path, "type", summary(left), summary(right))
+            elif not isinstance(left, LuaObject):
+                if left != right and not (left != left and right != right):
+                    yield Difference(link.path, "value", summary(left), summary(right))
+            else:
+                difference = self._meet(left, right, link)
+                if difference is not None:
+                    yield difference
+                elif id(left) not in self._compared:
+                    self._compared.add(id(left))
+                    more: list[_Part] = []
+                    yield from self._objects(link, left, right, more)
+                    waiting.extend(reversed(more))
+
+    def _meet(self, left: LuaObject, right: LuaObject, link: Link) -> Difference | None:
+        """Note that two objects are each other's; tell if one was another's already."""
+        of_left, of_right = self._of_left.get(id(left)), self._of_right.get(id(right))
+        if of_left is None and of_right is None:
+            self._of_left[id(left)] = right, link
+            self._of_right[id(right)] = left, link
+            return None
+        if of_left is not None and of_left[0] is right:
+            return None
+        texts = [
+            "new here" if of is None else f"the same as {of[1].path or 'the top'}"
+            for of in (of_left, of_right)
+        ]
+        return Difference(link.path, "sharing", *texts)
+
+    def _objects(
+        self, link: Link, left: Any, right: Any, more: list[_Part]
+    ) -> Iterator[Difference]:
+        if not isinstance(left, LuaTable | LuaFunction):
+            for kind, ours, theirs in (
+                ("class", left.class_name, right.class_name),
+                ("version", left.version, right.version),
+            ):
+                if ours != theirs:
+                    yield Difference(link.path, kind, str(ours), str(theirs))
+        if isinstance(left, LuaTable):
+            yield from self._tables(link, left, right, more)
+        elif isinstance(left, TorchObject):
+            difference = self._meet(left.fields, right.fields, link)
+            if difference is not None:
+                yield difference
+            elif id(left.fields) not in self._compared:
+                self._compared.add(id(left.fields))
+                yield from self._tables(link, left.fields, right.fields, more)
+        elif isinstance(left, TorchVector):
+            if len(left.items) != len(right.items):
+                yield _sizes(link, len(left.items), len(right.items))
+            pairs = zip(left.items, right.items, strict=False)
+            more += [(Link(link, f"[{k}]"), *pair) for k, pair in enumerate(pairs, 1)]
+        elif isinstance(left, LuaFunction):
+            if (left.tag, left.bytecode) != (right.tag, right.bytecode):
+                texts = [f"tag {one.tag}, {summary(one)}" for one in (left, right)]
+                yield Difference(link.path, "value", *texts)
+            more.append((Link(link, ".upvalues"), left.upvalues, right.upvalues))
+        elif isinstance(left, Opaque):
+            if left.data != right.data:
+                yield Difference(link.path, "value", summary(left), summary(right))
+        elif isinstance(left, Storage):
+            yield from self._storages(link, left, right)
+        else:
+            yield from self._tensors(link, left, right)
+
+    def _tables(
+        self, link: Link, left: LuaTable, right: LuaTable, more: list[_Part]
+    ) -> Iterator[Difference]:
+        ours, theirs = _by_key(left), _by_key(right)
+        for inner, (key, value) in ours.items():
+            there = Link(link, paths.step(key))
+            if inner not in theirs:
+                yield Difference(there.path, "only left", summary(self._plain.lua(value)), _ABSENT)
+                continue
+            other_key, other = theirs[inner]
+            if isinstance(key, LuaObject):
+                more.append((Link(link, ".(key)"), key, other_key))
+            more.append((there, value, other))
+        for inner, (key, value) in theirs.items():
+            if inner not in ours:
+                path = Link(link, paths.step(key)).path
+                yield Difference(path, "only right", _ABSENT, summary(self._plain.lua(value)))
+
+    def _storages(self, link: Link, left: Storage, right: Storage) -> Iterator[Difference]:
+        count = len(left.array), len(right.array)
+        if count[0] != count[1]:
+            yield _sizes(link, *count)
+            return
+        yield from _values(link, left.array, right.array)
+
+    def _tensors(self, link: Link, left: Tensor, right: Tensor) -> Iterator[Difference]:
+        if left.size != right.size:
+            yield Difference(link.path, "size", left.shape_text, right.shape_text)
+            return
+        layouts = [_layout(one) for one in (left, right)]
+        if layouts[0] != layouts[1]:
+            yield Difference(link.path, "layout", *layouts)
+        if left.storage is not None and right.storage is not None:
+            difference = self._meet(left.storage, right.storage, link)
+            if difference is not None:
+                yield difference
+        if left.element_count == 0:
+            return
+        both = repeated(left) & repeated(right)
+        ours, theirs = distinct(left, both), distinct(right, both)
+        self._budget -= ours.element_count
+        if self._budget < 0:
+            raise T7Error(
+                f"{paths.place(link.path)}: {summary(left)}: expected views whose values are few "
+                "times what is stored, got ones that overlap too much to be compared"
+            )
+        yield from _values(link, ours.numpy(), theirs.numpy())
+
+
+def _sizes(link: Link, left: int, right: int) -> Difference:
+    return Difference(link.path, "size", str(left), str(right))
+
+
+def _layout(tensor: Tensor) -> str:
+    stride = "x".join(map(str, tensor.stride)) or "none"
+    return f"stride {stride}, offset {tensor.offset}{'' if tensor.storage else ', no storage'}"
+
+
+def _values(link: Link, left: Any, right: Any) -> Iterator[Difference]:
+    count, first, largest = 0, -1, 0.0
+    done = 0
+    with np.errstate(all="ignore"):
+        for ours, theirs in pieces(left, right):
+            other = (ours != theirs) & ~((ours != ours) & (theirs != theirs))
+            if other.any():
+                at = int(np.argmax(other))
+                if not count:
+                    first = done + at
+                    texts = [f"{one[at].item():.9g}" for one in (ours, theirs)]
+                count += int(other.sum())
+                gap = np.abs(ours[other].astype(np.float64) - theirs[other].astype(np.float64))
+                largest = max(largest, float(np.nan_to_num(gap, nan=np.inf).max()))
+            done += len(ours)
+    if count:
+        where = [int(k) + 1 for k in np.unravel_index(first, left.shape)]
+        note = f"{count} of {done} elements, by {largest:.3g} at most; at {where} {texts[0]}"
+        yield Difference(link.path, "value", note, texts[1])
+
+
+def _by_key(table: LuaTable) -> dict[Any, tuple[Any, Any]]:
+    """Return the pairs by what the other table's equal keys will have as well."""
+    pairs: dict[Any, tuple[Any, Any]] = {}
+    times: dict[Any, int] = defaultdict(int)
+    for key, value in table.pairs():
+        inner: Any = (type(key) is bool, key)
+        if isinstance(key, LuaObject):
+            telling = _telling(key)
+            times[telling] += 1
+            inner = (telling, times[telling])
+        pairs[inner] = key, value
+    return pairs
+
+
+def _telling(key: Any) -> Any:
+    """Return something about an object that is equal for equal objects, and soon found."""
+    if isinstance(key, LuaTable | TorchObject):
+        table = key.fields if isinstance(key, TorchObject) else key
+        few = [pair for pair, _ in zip(table.pairs(), range(_TELLING + 1), strict=False)]
+        if len(few) > _TELLING:
+            few = []
+        scalars = {
+            (repr(k), repr(v)) for k, v in few
+            if isinstance(k, str | int | float) and isinstance(v, str | int | float)
+        }  # fmt: skip
+        return summary(key), frozenset(scalars)
+    if isinstance(key, Tensor | Storage):
+        array = key.array if isinstance(key, Storage) else (
+            np.empty(0) if key.element_count == 0 else key.numpy()
+        )  # fmt: skip
+        return summary(key), tuple(repr(number) for number in array.flat[:_TELLING].tolist())
+    return summary(key)
