@@ -55,6 +55,10 @@ format-check: install ## check that the code is formatted
 typecheck: install ## check the types (mypy)
 	@.venv/bin/python -m mypy
 
+.PHONY: docs-games
+docs-games: install ## play all games and write docs/games.md anew
+	@.venv/bin/python -m dqn_port.tools.exactness -o docs/games.md
+
 .PHONY: clean
 clean: ## remove .venv and the caches, but not artifacts/
 	@rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -27,6 +27,12 @@ _FRAME_CAPS: Final = {"pong": 65_000}
 _FRAME_CAP: Final = 1_728_000
 """Frames after which xitari ends an episode: 8 hours at 60 a second (golden README)."""
 
+_FIRST_RESETS: Final = {"beam_rider": 2}
+"""Resets before the first game where ale-py's first one is unlike all later ones, as xitari's were.
+
+After beam_rider's second reset ale-py's own RAM is xitari's, in all 128 bytes (docs/games.md).
+"""
+
 _NTSC: Final = (
     "0000004a4a4a6f6f6f8e8e8eaaaaaac0c0c0d6d6d6ececec48480069690f86861da2a22abbbb35d2d240e8e84afcfc54"
     "7c2c00904811a26221b47a30c3903dd2a44adfb755ecc860901c00a33915b55328c66c3ad5824ae39759f0aa67fcbc74"
@@ -105,7 +111,8 @@ class AleEmulator:
         self.game_over = self.ale.game_over
         self._reset = xitari_reset(env) if reset == "xitari" else None
         self._is_reset = False
-        self.reset_game()
+        for _ in range(_FIRST_RESETS.get(env, 1) if reset == "xitari" else 1):
+            self.reset_game()
 
     def reset_game(self) -> None:
         """Start a new game."""
