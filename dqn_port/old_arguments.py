@@ -184,12 +184,19 @@ def given_options(draft: Draft, opt: Options) -> dict[str, Any]:
             inner = getattr(opt, name)
             paths = [path for path in draft.values if path.startswith(f"{name}.")]
             keys = [path.removeprefix(f"{name}.") for path in paths]
-            values = {key: inner[key] for key in keys if key in inner}
+            values = {key: _as_list(inner[key]) for key in keys if key in inner}
             if values:
                 table[name] = values
         elif name == "name" or draft.values.get(name) not in (None, ""):
             table[name] = getattr(opt, name)
     return table
+
+
+def _as_list(value: Any) -> Any:
+    """Return a Lua array, as table strings give it, as the list that JSON has for it."""
+    if isinstance(value, dict) and value and set(value) == set(range(1, len(value) + 1)):
+        return [_as_list(value[i]) for i in range(1, len(value) + 1)]
+    return value
 
 
 def to_options_table(opt: Options) -> LuaTable:

@@ -122,7 +122,7 @@ def convert(
             split = shlex.split(words)
         except ValueError as error:
             raise UsageError(
-                f"--words: expected a shell's words, got a mistake: {error}"
+                f"--words: expected a shell's words, got: {error}"
             ) from error
         read_old_words(draft, split, "--words")
     opt = finish_draft(draft)

@@ -26,6 +26,7 @@ COMMANDS: Final = {
         "Play a snapshot's network without learning, and show its scores.",
     ),
     "args": ("dqn_port.cli.args:args", "Look at argument files, and convert old ones."),
+    "t7": ("dqn_port.cli.t7:t7", "Look into Torch7 files, convert and compare them."),
     "roms": ("dqn_port.cli.roms:roms", "List the games that can be played."),
     "screens": ("dqn_port.cli.screens:screens", "Draw a game's first screens as a contact sheet."),
     "play": ("dqn_port.cli.play:play", "Play one game with a snapshot's network, as a GIF, too."),

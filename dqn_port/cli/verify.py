@@ -15,6 +15,7 @@ import click
 from dqn_port.devices import device_named
 from dqn_port.errors import RunFolderError
 from dqn_port.files import write_whole
+from dqn_port.verify.comparing import plural
 from dqn_port.verify.groups import GroupResult, Progress, verify
 from dqn_port.verify.tolerances import tolerances_of
 from dqn_port.verify.traces import SHIPPED, find_groups
@@ -88,7 +89,7 @@ def verify_command(
         raise RunFolderError(f"--json {json_file}: its folder does not exist; make it first")
     names = [group.name for group in find_groups(folder, groups)]
     width = max(map(len, ("group", *names)))
-    click.echo(f"{len(names)} groups of traces in {folder}, networks on {where}")
+    click.echo(f"{plural(len(names), 'group')} of traces in {folder}, networks on {where}")
     click.echo("Discrete values must be equal; numbers may be off by:")
     click.echo(f"{tolerances_of(where)}")
     click.echo("")
@@ -113,9 +114,10 @@ def verify_command(
     click.echo("")
     n_values = sum(result.n_values for result in results)
     if wrong:
-        click.echo(f"{len(wrong)} of {len(results)} groups are not the same: {', '.join(wrong)}")
+        many = plural(len(results), "group")
+        click.echo(f"Not the same, {len(wrong)} of {many}: {', '.join(wrong)}")
         return 1
-    click.echo(f"All {len(results)} groups are the same, in {n_values:,} values.")
+    click.echo(f"All the same: {plural(len(results), 'group')}, {n_values:,} values.")
     return 0
 
 
