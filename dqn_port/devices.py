@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from dqn_port.errors import DeviceError
+from dqn_port.errors import ArgsError, DeviceError
 from dqn_port.options import Options
 from dqn_port.torch7.generator import Generator
 
@@ -31,15 +31,44 @@ def pick_device(opt: Options, *, explicit: bool = False) -> Device:
     if opt.gpu < 0:
         return Device(torch.device("cpu"))
     index = opt.gpu - 1 if opt.gpu > 0 else _gpu_id()
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    count = _count()
     if index < count:
         return Device(torch.device("cuda", index))
-    there = f"this machine has {count or 'no'} CUDA device{'s' if count > 1 else ''}"
+    there = _there(count)
     if explicit:
         raise DeviceError(
             f"--device: expected CUDA device {index}, but {there}; use --device cpu or auto"
         )
     return Device(torch.device("cpu"), f"gpu {opt.gpu}: {there}, so this runs on the CPU")
+
+
+def device_named(name: str) -> torch.device:
+    """Return the device that cpu, cuda or cuda:N names; cuda is the first, or GPU_ID's.
+
+    Raises:
+        ArgsError: another name.
+        DeviceError: it is not there.
+    """
+    kind, _, number = name.partition(":")
+    if name == "cpu":
+        return torch.device("cpu")
+    if kind != "cuda" or (name != "cuda" and not number.isdecimal()):
+        raise ArgsError(f"--device: expected cpu, cuda or cuda:N, got '{name}'")
+    index = int(number) if number else _gpu_id()
+    count = _count()
+    if index >= count:
+        raise DeviceError(
+            f"--device: expected CUDA device {index}, but {_there(count)}; use --device cpu"
+        )
+    return torch.device("cuda", index)
+
+
+def _count() -> int:
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0
+
+
+def _there(count: int) -> str:
+    return f"this machine has {count or 'no'} CUDA device{'s' if count > 1 else ''}"
 
 
 def _gpu_id() -> int:

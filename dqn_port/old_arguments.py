@@ -87,6 +87,7 @@ def read_old_words(draft: Draft, words: Sequence[str], source: str) -> None:
     Raises:
         LuaExit, TableSyntaxError: see drafts.read_lua_words.
     """
+    draft.files.add(source)
     draft.old.add(source)
     read_lua_words(draft, words, source)
     _leave_out_paths(draft, source, keep=False)

@@ -53,7 +53,7 @@ def test_rows_of_groups_that_differ_or_fail(capsys, tmp_path):
         "broken  FAILED          0       0  0 S\n"
         "        broken.npz: expected a whole trace, got a damaged or other file: File is not a "
         "zip file\n"
-        "loop    DIFFERS    10,017       2  1.0e+00 S  280 perceive calls of toyC, 200 steps\n"
+        "loop    DIFFERS     9,737       2  1.0e+00 S  280 perceive calls of toyC, 200 steps\n"
         "        p_reward: 1 of 280 differ; first at call 41, step 40: expected 1, got 0\n"
         "        p_terminal: 1 of 280 differ; first at call 8, step 7: expected 1, got 0\n"
         "        not compared, being unknown: p_mood\n"

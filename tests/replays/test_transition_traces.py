@@ -10,90 +10,16 @@ import pytest
 from dqn_port.errors import ArgsError, ReplayError
 from dqn_port.replays.transition_table import TransitionTable, hist_indices
 from dqn_port.torch7.generator import Generator
-from tests.golden_files import arrays, meta
+from tests.verify.shipped import REPLAY, assert_same
 
-CONFIGS = meta("transitions")["configs"]
-VALID = [c for c in CONFIGS if c.get("at120_ndraws", 0) > 10]
-INVALID = {"exp2", "exp2_zf0", "bogus"}
+
+def test_every_state_sample_and_draw_is_the_originals():
+    assert_same(REPLAY)
 
 
 def frame(i):
     """The frame of stream position i: its byte is floor(float32(b / 255) · 255) = b."""
     return ((i * 37 + np.arange(6) * 11) % 256).astype(np.uint8)
-
-
-def action(i):
-    return (i * 7) % 4
-
-
-def reward(i):
-    return ((i * 5) % 7 - 3) * 0.5
-
-
-def terminal(i):
-    return i % 23 == 22 or i % 61 == 0
-
-
-def table_of(config, generator):
-    return TransitionTable(
-        state_dim=6,
-        hist_len=config.get("histLen", 4),
-        max_size=200,
-        buffer_size=64,
-        generator=generator,
-        hist_type=config["histType"],
-        hist_spacing=config.get("histSpacing", 1),
-        non_term_prob=config.get("nonTermProb", 1),
-        non_event_prob=config.get("nonEventProb", 1),
-        zero_frames=config.get("zeroFrames", 1) != 0,
-    )
-
-
-def test_every_configuration_of_the_trace_is_tested():
-    assert {c["config"]["n"] for c in CONFIGS} - {c["config"]["n"] for c in VALID} == INVALID
-
-
-@pytest.mark.parametrize("trace", VALID, ids=lambda t: t["config"]["n"])
-def test_the_stream_of_the_trace_gives_the_same_states_and_samples(trace):
-    name, data = trace["config"]["n"], arrays("transitions")
-    generator = Generator(1)
-    table = table_of(trace["config"], generator)
-    assert [i + 1 for i in table.hist_indices] == trace["histIndices"]
-    assert table.recent_mem_size == trace["recentMemSize"]
-    for i in range(401):
-        table.add_recent_state(frame(i), term=terminal(i))
-        expected = np.rint(data[f"{name}_recent"][i] * 255).astype(np.uint8)
-        np.testing.assert_array_equal(table.get_recent().reshape(-1), expected, f"recent {i}")
-        if i > 0:
-            table.add(frame(i - 1), action(i - 1), reward(i), term=terminal(i - 1))
-        if i in (120, 400):
-            at = f"at{i}"
-            assert table.num_entries == trace[f"{at}_numEntries"]
-            assert (table.insert_index - 1) % 200 + 1 == trace[f"{at}_insertIndex"]
-            generator.manual_seed(5)
-            table._buf_ind = None
-            indices = []
-            for b in range(1, 10):
-                fills = table.fills
-                batch = table.sample(16)
-                if table.fills != fills:
-                    indices += list(table.last_indices + 1)
-                stem = f"{name}_{at}_b{b}"
-                np.testing.assert_array_equal(batch.s, data[f"{stem}_s"], stem)
-                np.testing.assert_array_equal(batch.s2, data[f"{stem}_s2"], stem)
-                np.testing.assert_array_equal(batch.a + 1, data[f"{stem}_a"], stem)
-                np.testing.assert_array_equal(batch.r, data[f"{stem}_r"], stem)
-                np.testing.assert_array_equal(batch.term, data[f"{stem}_term"], stem)
-            np.testing.assert_array_equal(indices, data[f"{name}_{at}_get_index"])
-            assert generator.n_draws == trace[f"{at}_ndraws"]
-            assert generator.random() == int(trace[f"{at}_next_random"])
-
-    expected = data[f"{name}_concatFrames"]
-    possible = np.flatnonzero((expected != -1).all(axis=1))
-    assert len(possible) >= 200 - table.recent_mem_size
-    out = np.empty((len(possible), table.hist_len, 6), dtype=np.uint8)
-    table.concat_frames(possible.astype(np.int64), out)
-    np.testing.assert_array_equal(out.reshape(len(possible), -1), expected[possible])
 
 
 def test_the_seam_of_a_full_ring_is_not_guarded():

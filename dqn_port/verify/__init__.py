@@ -1,0 +1,1 @@
+"""Replay the traces of the Lua original with the installed code, and compare."""
