@@ -36,6 +36,7 @@ def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
             os.fsync(file.fileno())
         beside.chmod(0o644)
         beside.replace(target)
+        sync_folder(target.parent)
     except OSError as error:
         raise RunFolderError(
             f"{path}: cannot be written: {error.strerror or error}; what stood there is unharmed"
@@ -43,3 +44,12 @@ def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
     finally:
         if beside is not None:
             beside.unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make sure that a rename in ``folder`` outlives a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

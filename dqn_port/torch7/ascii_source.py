@@ -40,7 +40,7 @@ class AsciiSource:
 
     def __init__(self, data: Data) -> None:
         self.data, self.end, self.position = data, len(data), 0
-        self.long_size = 8
+        self.long_size, self.guessed = 8, False
 
     @property
     def left(self) -> int:

@@ -23,6 +23,7 @@ class BinarySource:
     """Reads forward from ``position``; every length is checked before anything is taken.
 
     ``mapped``: arrays are views of the data where its layout allows, not copies.
+    ``guessed``: the size of a long is tried, not told nor the usual one.
     Methods raise Fault where the file does not hold what is asked for.
     """
 
@@ -30,9 +31,15 @@ class BinarySource:
     least_object, least_pair = 4, 12
 
     def __init__(
-        self, data: Data, *, long_size: int, byte_order: ByteOrder, mapped: bool = False
+        self,
+        data: Data,
+        *,
+        long_size: int,
+        byte_order: ByteOrder,
+        mapped: bool = False,
+        guessed: bool = False,
     ) -> None:
-        self.data, self.long_size, self.mapped = data, long_size, mapped
+        self.data, self.long_size, self.mapped, self.guessed = data, long_size, mapped, guessed
         self.end = len(data)
         self.position = 0
         self._order = order = _ORDER[byte_order]

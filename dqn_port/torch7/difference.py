@@ -22,6 +22,7 @@ from dqn_port.torch7.values import (
     Opaque,
     TorchObject,
     TorchVector,
+    class_text,
 )
 from dqn_port.torch7.views import distinct, pieces, repeated
 
@@ -119,7 +120,9 @@ class _Comparison:
                 ("version", left.version, right.version),
             ):
                 if ours != theirs:
-                    yield Difference(link.path, kind, str(ours), str(theirs))
+                    yield Difference(
+                        link.path, kind, class_text(str(ours)), class_text(str(theirs))
+                    )
         if isinstance(left, LuaTable):
             yield from self._tables(link, left, right, more)
         elif isinstance(left, TorchObject):
@@ -150,7 +153,7 @@ class _Comparison:
     def _tables(
         self, link: Link, left: LuaTable, right: LuaTable, more: list[_Part]
     ) -> Iterator[Difference]:
-        ours, theirs = _by_key(left), _by_key(right)
+        ours, theirs = self._by_key(left), self._by_key(right)
         for inner, (key, value) in ours.items():
             there = Link(link, paths.step(key))
             if inner not in theirs:
@@ -164,6 +167,39 @@ class _Comparison:
             if inner not in ours:
                 path = Link(link, paths.step(key)).path
                 yield Difference(path, "only right", _ABSENT, summary(self._plain.lua(value)))
+
+    def _by_key(self, table: LuaTable) -> dict[Any, tuple[Any, Any]]:
+        """Return the pairs by what the other table's equal keys will have as well."""
+        pairs: dict[Any, tuple[Any, Any]] = {}
+        times: dict[Any, int] = defaultdict(int)
+        for key, value in table.pairs():
+            inner: Any = (type(key) is bool, key)
+            if isinstance(key, LuaObject):
+                telling = self._telling(key)
+                times[telling] += 1
+                inner = (telling, times[telling])
+            pairs[inner] = key, value
+        return pairs
+
+    def _telling(self, key: Any) -> Any:
+        """Return something about an object that is equal for equal objects, and soon found."""
+        if isinstance(key, LuaTable | TorchObject):
+            table = key.fields if isinstance(key, TorchObject) else key
+            few = table.pairs() if len(table) <= _TELLING else ()
+            scalars = [
+                tuple(summary(self._plain.lua(part)) for part in pair)
+                for pair in few
+                if not any(isinstance(self._plain.lua(part), LuaObject) for part in pair)
+            ]
+            return summary(key), frozenset(scalars)
+        if isinstance(key, Tensor | Storage):
+            array: Any = np.empty(0)
+            if isinstance(key, Storage):
+                array = key.array
+            elif key.element_count:
+                array = distinct(key, repeated(key)).numpy()
+            return summary(key), tuple(f"{number:.9g}" for number in array.flat[:_TELLING])
+        return summary(key)
 
     def _storages(self, link: Link, left: Storage, right: Storage) -> Iterator[Difference]:
         count = len(left.array), len(right.array)
@@ -224,37 +260,3 @@ def _values(link: Link, left: Any, right: Any) -> Iterator[Difference]:
         where = [int(k) + 1 for k in np.unravel_index(first, left.shape)]
         note = f"{count} of {done} elements, by {largest:.3g} at most; at {where} {texts[0]}"
         yield Difference(link.path, "value", note, texts[1])
-
-
-def _by_key(table: LuaTable) -> dict[Any, tuple[Any, Any]]:
-    """Return the pairs by what the other table's equal keys will have as well."""
-    pairs: dict[Any, tuple[Any, Any]] = {}
-    times: dict[Any, int] = defaultdict(int)
-    for key, value in table.pairs():
-        inner: Any = (type(key) is bool, key)
-        if isinstance(key, LuaObject):
-            telling = _telling(key)
-            times[telling] += 1
-            inner = (telling, times[telling])
-        pairs[inner] = key, value
-    return pairs
-
-
-def _telling(key: Any) -> Any:
-    """Return something about an object that is equal for equal objects, and soon found."""
-    if isinstance(key, LuaTable | TorchObject):
-        table = key.fields if isinstance(key, TorchObject) else key
-        few = [pair for pair, _ in zip(table.pairs(), range(_TELLING + 1), strict=False)]
-        if len(few) > _TELLING:
-            few = []
-        scalars = {
-            (repr(k), repr(v)) for k, v in few
-            if isinstance(k, str | int | float) and isinstance(v, str | int | float)
-        }  # fmt: skip
-        return summary(key), frozenset(scalars)
-    if isinstance(key, Tensor | Storage):
-        array = key.array if isinstance(key, Storage) else (
-            np.empty(0) if key.element_count == 0 else key.numpy()
-        )  # fmt: skip
-        return summary(key), tuple(repr(number) for number in array.flat[:_TELLING].tolist())
-    return summary(key)

@@ -150,7 +150,7 @@ class _NodeReader:
             return self._pairs(node, table, table)
         if kind == "function":
             return self._function(node)
-        if kind in _PAYLOADS:
+        if isinstance(kind, str) and kind in _PAYLOADS:
             return self._torch_object(node, kind)
         got = shown(kind) if isinstance(kind, str) else members.kind(kind)
         raise Wrong("t", f"one of {', '.join(_TYPES)}", got)

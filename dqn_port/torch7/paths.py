@@ -38,6 +38,8 @@ def step(key: object) -> str:
         return f"[{str(key).lower()}]"
     if isinstance(key, LuaObject):
         return f"[{key!r}]"
+    if isinstance(key, float):
+        return f"[{int(key) if key.is_integer() and abs(key) <= 2**53 else key!r}]"
     if not isinstance(key, str):
         return f"[{key!r}]"
     if len(key) > _LONGEST_KEY:
@@ -68,7 +70,7 @@ def select(value: Any, path: str) -> Any:
     at = 0
     while at < len(path):
         match = _STEP.match(path, at)
-        if match is None or (at == 0) == (match[0].startswith(".")) == bool(match["name"]):
+        if match is None or (match["name"] and match[0].startswith(".") == (at == 0)):
             raise T7Error(
                 f"path {json.dumps(path[:_LONGEST_KEY])}: character {at + 1}: expected a step such "
                 'as .name, [2] or ["a-b"]', path=path,

@@ -31,6 +31,7 @@ from dqn_port.torch7.values import (
     Opaque,
     TorchObject,
     TorchVector,
+    class_text,
     to_text,
 )
 
@@ -250,7 +251,7 @@ class Reader:
         if class_name in ("tds.Hash", "tds.Vec"):
             return self._tds(index, class_name, version)
         self.objects[index] = made = TorchObject(class_name, version=version)
-        return self._part_table(made, f"the table of fields of a {shown(class_name)[1:-1]}")
+        return self._part_table(made, f"the table of fields of a {class_text(class_name)}")
 
     def _class(self) -> tuple[str, int]:
         """Read the name of a class and its version, 0 where there is none."""
@@ -275,6 +276,9 @@ class Reader:
         stride = source.longs(ndim, "a tensor's strides")
         offset = source.longs(1, "a tensor's storageOffset")[0] - 1
         wrong = layout_fault(size, stride, offset)
+        if wrong is None and source.guessed and 0 in size:
+            # Torch7 writes none; the upper half of a longer long is one.
+            wrong = "sizes of 1 or more", "0"
         storage = None
         if wrong is None:
             storage = self._tensor_storage(storage_class(class_name))

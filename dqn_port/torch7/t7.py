@@ -20,6 +20,8 @@ from dqn_port.torch7.writer import Writer
 
 # bytes: from here on a file is mapped, not read; its storages are then views of the mapping.
 MAPPED_FROM: Final = 16 << 20
+# Tensors and storages; a tensor of the right layout and its storage are two.
+_CLEARLY: Final = 2
 _ORDERS: Final[tuple[ByteOrder, ...]] = ("little", "big")
 
 
@@ -184,18 +186,27 @@ def _first_that_fits(
 ) -> Any:
     """Read a binary file in the first layout in which the whole of it makes sense.
 
-    Where none does, the error is that of the layout in which most tensors and storages did.
+    Where none does, the error is that of the first, or of one in which clearly more tensors
+    and storages did: one may make sense by chance, as zeros do.
     """
-    failed: list[tuple[int, T7Error]] = []
+    failed: tuple[int, T7Error] | None = None
     mapped = isinstance(data, mmap.mmap)
     for order, long_size in layouts:
-        source = BinarySource(data, long_size=long_size, byte_order=order, mapped=mapped)
+        source = BinarySource(
+            data,
+            long_size=long_size,
+            byte_order=order,
+            mapped=mapped,
+            guessed=long_size == 4 and (order, 8) in layouts,
+        )
         reader = Reader(source, name)
         try:
             return _objects(reader, all_objects)
         except T7Error as error:
-            failed.append((reader.wholes, error))
-    raise max(failed, key=lambda pair: pair[0])[1]
+            if failed is None or reader.wholes >= failed[0] + _CLEARLY:
+                failed = reader.wholes, error
+    assert failed is not None
+    raise failed[1]
 
 
 def _objects(reader: Reader, all_objects: bool) -> Any:

@@ -21,6 +21,7 @@ from dqn_port.torch7.values import (
     Opaque,
     TorchObject,
     TorchVector,
+    class_text,
     to_bytes,
 )
 from dqn_port.torch7.views import distinct, pieces, repeated
@@ -105,15 +106,15 @@ def summary(value: Any) -> str:
     if isinstance(value, LuaTable):
         return f"table of {len(value)}"
     if isinstance(value, TorchObject):
-        return f"{value.class_name} of {len(value.fields)} fields"
+        return f"{class_text(value.class_name)} of {len(value.fields)} fields"
     if isinstance(value, TorchVector):
-        return f"{value.class_name} of {len(value.items)}"
+        return f"{class_text(value.class_name)} of {len(value.items)}"
     if isinstance(value, LuaFunction):
         return f"function of {len(value.bytecode)} bytes"
     if isinstance(value, Opaque):
-        return f"{value.class_name} of {len(value.data)} bytes"
+        return f"{class_text(value.class_name)} of {len(value.data)} bytes"
     if isinstance(value, Storage):
-        return f"{value.class_name} of {len(value.array)}"
+        return f"{class_text(value.class_name)} of {len(value.array)}"
     return f"{value.class_name} {value.shape_text}"
 
 

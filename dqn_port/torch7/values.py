@@ -30,6 +30,7 @@ class _BooleanKey:
         self.value = value
 
 
+_LONGEST_CLASS: Final = 100
 _KEY_OF_BOOLEAN: Final = {False: _BooleanKey(False), True: _BooleanKey(True)}
 
 
@@ -50,6 +51,13 @@ def to_bytes(text: str) -> bytes:
         raise T7Error(
             f"a string: expected text or bytes, got the lone surrogate in {ascii(text)[:60]}"
         ) from None
+
+
+def class_text(class_name: str) -> str:
+    """Return the name of a class, or of a part of a file taken for one, as a line shows it."""
+    if class_name.isascii() and class_name.isprintable() and len(class_name) <= _LONGEST_CLASS:
+        return class_name
+    return ascii(class_name[:_LONGEST_CLASS])
 
 
 def to_number(value: float | np.generic) -> float:
@@ -200,7 +208,7 @@ class TorchObject(LuaObject):
         return self.fields.get(field, default)
 
     def __repr__(self) -> str:
-        return f"<{self.class_name} of {len(self.fields)} fields>"
+        return f"<{class_text(self.class_name)} of {len(self.fields)} fields>"
 
 
 class TorchVector(LuaObject):
@@ -214,7 +222,7 @@ class TorchVector(LuaObject):
         self.version = version
 
     def __repr__(self) -> str:
-        return f"<{self.class_name} of {len(self.items)} elements>"
+        return f"<{class_text(self.class_name)} of {len(self.items)} elements>"
 
 
 class LuaFunction(LuaObject):
@@ -246,7 +254,7 @@ class Opaque(LuaObject):
         self.version = version
 
     def __repr__(self) -> str:
-        return f"<{self.class_name} of {len(self.data)} bytes>"
+        return f"<{class_text(self.class_name)} of {len(self.data)} bytes>"
 
 
 # bytes: THGenerator on 64-bit Linux, the only layout known; a timer writes nothing.

@@ -187,7 +187,8 @@ class Writer:
 
 
 def _check_class(value: Any) -> None:
-    if payload_type(value.class_name) is not type(value):
+    written_as: Any = payload_type(value.class_name)
+    if written_as is not type(value):
         raise T7Error(
             f"expected the name of a class that is written as a {type(value).__name__}, "
             f"got {shown(value.class_name)}"
