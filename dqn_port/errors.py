@@ -81,8 +81,28 @@ class T7Error(DqnPortError):
         self.offset, self.path = offset, path
 
 
+class CheckpointError(DqnPortError):
+    """A checkpoint cannot be read, written or does not fit."""
+
+
 class RunFolderError(DqnPortError):
     """A run's folder cannot be used as it stands."""
+
+
+class LockedError(RunFolderError):
+    """Another process has the run's folder, or has taken it over."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        host: str | None = None,
+        pid: int | None = None,
+        since: str | None = None,
+    ) -> None:
+        """``host``, ``pid``, ``since``: of the process that has it, None if unknown."""
+        super().__init__(message)
+        self.host, self.pid, self.since = host, pid, since
 
 
 class TraceError(DqnPortError):

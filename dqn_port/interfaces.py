@@ -89,6 +89,20 @@ class GameEnvironment(Protocol):
     def next_random_game(self) -> State:
         """Start a new game after a random number of null frames."""
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return the exact state, all but the generator's.
+
+        It is made of dicts with str keys, None, bool, int below 2^53, float, str and NumPy
+        arrays, all of them copies.
+        """
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on exactly from what ``state_dict`` gave of an environment of the same arguments.
+
+        All of ``state`` is taken over or, with a CheckpointError, nothing. A stranger may have
+        written it.
+        """
+
 
 class Preproc(Protocol):
     """From a screen to the state that is stored."""
@@ -210,13 +224,29 @@ class Replay(Protocol):
     def to_lua(self, *, n_actions: int) -> TorchObject:
         """Return the object that Torch7 loads, for a snapshot: without the transitions."""
 
+    added: int
+    """How many transitions were ever stored; the n-th lies at n modulo the ring's length."""
+
+    @property
+    def ring(self) -> Mapping[str, NDArray[Any]]:
+        """The transitions' own memory, arrays of one length, for saving and restoring."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all else that going on needs."""
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over what ``state_dict`` gave."""
+
 
 class Agent(Protocol):
     """What plays and learns. Lua: NeuralQLearner's face to train_agent."""
 
     num_steps: int
     learn_start: int
+    learn_from: int
     network: Network
+    transitions: Replay
+    generator: Generator
     v_avg: float | None
     tderr_avg: float | None
     q_max: float
@@ -244,6 +274,12 @@ class Agent(Protocol):
 
     def to_lua(self) -> TorchObject:
         """Return the object that Torch7 loads, for a snapshot; field ``network`` is its network."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all that learning on needs, but the transitions and the generator."""
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over what ``state_dict`` gave."""
 
     def slimmed(self) -> Any:
         """Return a context in which the big scratch fields are taken out, for saving."""

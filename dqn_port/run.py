@@ -1,63 +1,30 @@
-"""A run's folder and what is written there while a training goes on.
-
-``artifacts/NAME/`` holds args.json (the options as they took effect), history.csv (one row an
-evaluation), the snapshot NAME.pt, and run.json, written last: with it the run is finished.
-"""
+"""One training and its folder, from its begin or a checkpoint to its end."""
 
 from __future__ import annotations
 
-import csv
 import datetime
-import hashlib
-import io
-import json
 import platform
-import re
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import torch
 
-from dqn_port.assemble import Setup, game_record, network_name, setup
-from dqn_port.errors import DeviceError, RunFolderError
-from dqn_port.files import write_whole
+from dqn_port.assemble import Setup, game_record, setup
+from dqn_port.checkpoint import Checkpoint, Checkpoints
+from dqn_port.errors import CheckpointError, DeviceError, DivergedError
+from dqn_port.lock import RunLock
 from dqn_port.old_arguments import to_options_table
 from dqn_port.options import Options
+from dqn_port.resume import Restored, gather, put_back
+from dqn_port.run_folder import ARGS, FINISHED, RunFolder, sha256_of
 from dqn_port.snapshot import SUFFIX, save_parameters, save_snapshot, snapshot_table
-from dqn_port.train import Evaluated, Event, Training, TrainState
+from dqn_port.train import Evaluated, Event, Resumed, Saved, Training, TrainState
 
-ARGS: Final = "args.json"
-HISTORY: Final = "history.csv"
-FINISHED: Final = "run.json"
-TENSORBOARD: Final = "tensorboard"
-
-HISTORY_COLUMNS: Final = (
-    "step",
-    "frames",
-    "reward",
-    "episodes",
-    "rewards",
-    "v",
-    "td",
-    "qmax",
-    "epsilon",
-    "lr",
-    "training_seconds",
-    "training_rate",
-    "testing_seconds",
-    "testing_rate",
-    "best",
-)
-"""Of history.csv. Rates are in frames per second; times are those of the interval."""
-
-MEASURED_COLUMNS: Final = frozenset(
-    {"training_seconds", "training_rate", "testing_seconds", "testing_rate"}
-)
-"""What differs between two equal runs."""
+MODES: Final = ("full", "weights", "none")
+"""What a checkpoint holds: all; all but replay memory, game and random numbers; nothing."""
 
 PACKAGES: Final = ("dqn-port", "torch", "numpy", "ale-py")
 
@@ -75,10 +42,14 @@ def versions() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Started(Event):
-    """The training begins."""
+    """The training begins, or goes on."""
 
     setup: Setup
     device: torch.device
+    resumed: bool = False
+    """Whether it goes on from a checkpoint rather than from the beginning."""
+    notes: tuple[str, ...] = ()
+    """What is to be said about that."""
 
 
 @dataclass(frozen=True)
@@ -88,124 +59,155 @@ class Finished(Event):
     folder: Path
 
 
-class Run:
+class Run(RunFolder):
     """One training and its folder."""
 
-    def __init__(self, opt: Options, out: Path) -> None:
-        """Look at the folder ``out``/NAME; nothing is written yet. ``opt`` is resolved."""
-        self.opt, self.folder = opt, out / opt.name
+    def __init__(self, opt: Options, out: Path, *, checkpoint: str = "full") -> None:
+        """Look at the folder ``out``/NAME; nothing is written yet. ``opt`` is resolved.
+
+        ``checkpoint``: one of MODES.
+        """
+        super().__init__(opt, out)
+        self.checkpoints = Checkpoints(self.folder)
+        self._mode = checkpoint
         self.last_snapshot: Path | None = None
         """The last snapshot that this run has saved."""
-        self._saved: list[Path] = []
-        self._rows: list[dict[str, Any]] = []
         self._rom = game_record(opt)
+        self._lock = RunLock(self.folder)
+        self._ready: Setup | None = None
+        self._training: Training | None = None
+        self._saved_at: tuple[int, int] | None = None
 
-    @property
-    def snapshot_path(self) -> Path:
-        """Where the snapshot of a finished run is, the last one with save_versions."""
-        return self.path_of_snapshot(self.opt.steps)
+    def train(self, device: torch.device, *, anew: bool = False) -> Iterator[Event]:
+        """Set up, go on from the newest checkpoint or begin, and yield the events to the end.
 
-    def path_of_snapshot(self, step: int) -> Path:
-        """Return where the snapshot of ``step`` goes. Lua: NAME.t7 or NAME_floor(step/v).t7."""
-        version = f"_{step // self.opt.save_versions}" if self.opt.save_versions > 0 else ""
-        return self.folder / f"{self.opt.name}{version}{SUFFIX}"
-
-    def standing(self, *, overwrite: bool = False) -> str:
-        """Return what the folder holds: "new", "unfinished" or "finished".
+        ``anew``: begin, whatever stands there.
 
         Raises:
-            RunFolderError: it holds other arguments (and not ``overwrite``), or no run at all, or
-                the network that the run starts from.
-        """
-        path = self.folder / ARGS
-        start = Path(network_name(self.opt))
-        if start.exists() and start.resolve().parent == self.folder.resolve():
-            raise RunFolderError(
-                f"network: {start} lies in the run's own folder, which the run replaces; "
-                "give another --set name=… or --out"
-            )
-        try:
-            if not self.folder.exists():
-                return "new"
-            if not self.folder.is_dir() or (not path.exists() and self._holds_something_else()):
-                raise RunFolderError(
-                    f"{self.folder}: expected a run's folder or nothing, got something else; "
-                    "give another --out or --set name=…"
-                )
-            if overwrite or not path.exists():
-                return "new"
-        except OSError as error:
-            raise RunFolderError(
-                f"{self.folder}: cannot be read: {error.strerror or error}; give another --out"
-            ) from error
-        try:
-            there = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError) as error:
-            raise RunFolderError(
-                f"{path}: cannot be read: {error}; --overwrite replaces the run"
-            ) from error
-        differing = _differences(there, self.opt.to_json())
-        if differing:
-            raise RunFolderError(
-                f"{self.folder}: holds a run with other arguments ({differing}); "
-                "give another --set name=… or --out, or --overwrite to replace it"
-            )
-        return "finished" if (self.folder / FINISHED).exists() else "unfinished"
-
-    def _holds_something_else(self) -> bool:
-        """Tell whether the folder holds what no run of this name has written."""
-        return any(not _is_stale(path.name, self.opt.name) for path in self.folder.iterdir())
-
-    def begin(self) -> None:
-        """Make the folder, remove what an earlier run left there, and write args.json.
-
-        Raises:
-            RunFolderError: the folder cannot be written.
-        """
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            # args.json is replaced, never away: with it the folder is known as a run's.
-            for path in [p for p in self.folder.iterdir() if _is_stale(p.name, self.opt.name)]:
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
-        except OSError as error:
-            raise RunFolderError(
-                f"{self.folder}: cannot be written: {error.strerror or error}; give another --out"
-            ) from error
-        self._write_json(ARGS, self.opt.to_json())
-        self._write_history()
-
-    def train(self, device: torch.device) -> Iterator[Event]:
-        """Set up, begin the folder anew, and yield the events of the training to its end.
-
-        Raises:
-            DqnPortError: see assemble.setup, begin, Training.tick.
+            DqnPortError: see assemble.setup, begin, lock.RunLock, Training.tick.
         """
         try:
             ready = setup(self.opt, device=device)
-            self.begin()
-            yield from self._train(ready, device)
+            self._make_folder()
+            with self._lock:
+                if not anew and self.standing() == "finished":
+                    # Another process was quicker.
+                    yield Finished(self.opt.steps, self.folder)
+                    return
+                yield from self._train(ready, device, anew=anew)
         except torch.OutOfMemoryError as error:
             raise DeviceError(
                 f"{device}: has no memory left for this run; set a smaller "
                 "agent_params.minibatch_size or use --device cpu"
             ) from error
 
-    def _train(self, ready: Setup, device: torch.device) -> Iterator[Event]:
+    def _train(self, ready: Setup, device: torch.device, *, anew: bool) -> Iterator[Event]:
+        resumed: Restored | None = None
+        notes: list[str] = []
+        if not anew and (self.folder / ARGS).exists():
+            ready, resumed, notes = self._resume(ready, device)
+        if resumed is None:
+            self.begin()
+        else:
+            self._rows = resumed.rows
+            self._write_history()
+            if resumed.versions != versions():
+                notes.append("other versions wrote the checkpoint: numbers may differ from theirs")
         training = Training(
-            ready.env, ready.agent, self.opt, save=lambda state: self.save(ready, state)
+            ready.env,
+            ready.agent,
+            self.opt,
+            save=lambda state: self.save(ready, state),
+            state=None if resumed is None else resumed.state,
         )
-        yield Started(0, ready, device)
+        self._ready, self._training = ready, training
+        self._saved_at = self._position() if resumed is not None else None
+        step = training.state.step
+        yield Started(step, ready, device, resumed=resumed is not None, notes=tuple(notes))
+        if resumed is not None:
+            yield Resumed(step)
         while not training.done:
-            events = training.tick()
+            try:
+                events = training.tick()
+            except DivergedError as error:
+                last = self.last_snapshot
+                good = f"the last good snapshot is {last}" if last else "no snapshot was saved yet"
+                raise DivergedError(f"{error}; {good}") from error
             for event in events:
                 if isinstance(event, Evaluated):
                     self._add_row(event)
+                elif isinstance(event, Saved):
+                    self.save_checkpoint()
             yield from events
         self._finish(training.state, device)
+        self.checkpoints.remove()
         yield Finished(training.state.step, self.folder)
+
+    def _resume(
+        self, ready: Setup, device: torch.device
+    ) -> tuple[Setup, Restored | None, list[str]]:
+        """Go on from the newest checkpoint that can be used; None where there is none at all.
+
+        Raises:
+            CheckpointError: there are checkpoints, but none can be used.
+        """
+        notes: list[str] = []
+        for serial in self.checkpoints.serials():
+            if notes:
+                # What did not fit may have changed it.
+                ready = setup(self.opt, device=device)
+            try:
+                found, tree = self.checkpoints.load(serial, ready.agent.transitions)
+                full = found.mode == "full"
+                resumed = put_back(tree, ready, full=full)
+                _check_transitions(ready, found)
+            except CheckpointError as error:
+                notes.append(f"checkpoint {serial} cannot be used: {error}")
+                continue
+            if not full:
+                notes.append(
+                    "the checkpoint is one of weights alone: the replay memory is filled anew, and "
+                    "what follows is not what would have followed"
+                )
+            return ready, resumed, notes
+        if notes:
+            raise CheckpointError(
+                f"{self.folder}: no checkpoint can be used; {notes[0]}; --overwrite begins anew"
+            )
+        return ready, None, notes
+
+    def _position(self) -> tuple[int, int]:
+        """Return where the training stands: agent steps, and those of the running evaluation."""
+        assert self._training is not None
+        state = self._training.state
+        return state.step, -1 if state.evaluation is None else state.evaluation.steps
+
+    def save_checkpoint(self) -> Path | None:
+        """Write a checkpoint of now, between two ticks; None where the mode is none.
+
+        Raises:
+            RunFolderError, T7Error: see Checkpoints.save; another process has taken the folder.
+        """
+        if self._mode == "none" or self._training is None or self._ready is None:
+            return None
+        if self._position() == self._saved_at:
+            return None
+        self._lock.check()
+        full = self._mode == "full"
+        tree = gather(
+            self._ready, self._training.state, rows=self._rows, versions=versions(), full=full
+        )
+        path = self.checkpoints.save(
+            tree,
+            step=self._training.state.step,
+            replay=self._ready.agent.transitions if full else None,
+        )
+        self._saved_at = self._position()
+        return path
 
     def save(self, ready: Setup, state: TrainState) -> Path:
         """Write the snapshot of now and return where."""
+        self._lock.check()
         path = self.path_of_snapshot(state.step)
         agent, best = ready.agent, state.best_network
         table = snapshot_table(
@@ -217,11 +219,8 @@ class Run:
         )
         save_snapshot(path, table)
         self.last_snapshot = path
-        written = [path]
         if self.opt.saveNetworkParams:
-            written.append(path.with_name(f"{path.stem}.params{SUFFIX}"))
-            save_parameters(written[-1], agent.network)
-        self._saved += [path for path in written if path not in self._saved]
+            save_parameters(path.with_name(f"{path.stem}.params{SUFFIX}"), agent.network)
         return path
 
     def _add_row(self, event: Evaluated) -> None:
@@ -246,13 +245,6 @@ class Run:
         )
         self._write_history()
 
-    def _write_history(self) -> None:
-        text = io.StringIO()
-        writer = csv.DictWriter(text, HISTORY_COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self._rows)
-        write_whole(self.folder / HISTORY, lambda file: file.write(text.getvalue().encode()))
-
     def _finish(self, state: TrainState, device: torch.device) -> None:
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         self._write_json(
@@ -265,7 +257,7 @@ class Run:
                     state.histories.time_history[-1] + state.interval_seconds, 3
                 ),
                 "snapshot": self.path_of_snapshot(state.step).name,
-                "sha256": {path.name: _sha256(path) for path in self._saved},
+                "sha256": {path.name: sha256_of(path) for path in self.snapshots()},
                 "seed": self.opt.seed,
                 "device": str(device),
                 "threads": self.opt.threads,
@@ -276,68 +268,25 @@ class Run:
             },
         )
 
-    def _write_json(self, name: str, table: dict[str, Any]) -> None:
-        text = json.dumps(table, indent=2, ensure_ascii=False) + "\n"
-        # A lone surrogate, of an old argument's stray byte, is written as JSON's escape.
-        content = text.encode("utf-8", "backslashreplace")
-        write_whole(self.folder / name, lambda file: file.write(content))
 
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def snapshot_in(folder: Path) -> Path:
-    """Return the newest snapshot of a run's folder.
+def _check_transitions(ready: Setup, found: Checkpoint) -> None:
+    """Check that the transitions are those that the replay memory counts, by the game's actions.
 
     Raises:
-        RunFolderError: there is none.
+        CheckpointError: they are not.
     """
-    try:
-        args = json.loads((folder / ARGS).read_text(encoding="utf-8"))
-        stem = re.escape(str(args["name"]))
-        paths = [path for path in folder.iterdir()
-                 if re.fullmatch(rf"{stem}(_\d+)?{re.escape(SUFFIX)}", path.name)]  # fmt: skip
-        return max(paths, key=lambda path: path.stat().st_mtime_ns)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunFolderError(
-            f"{folder}: expected a run's folder with a snapshot, got none; name the snapshot's file"
-        ) from error
-
-
-def _is_stale(name: str, stem: str) -> bool:
-    """Tell whether a run named ``stem`` has written the file ``name``, args.json left out."""
-    snapshot = rf"{re.escape(stem)}(_\d+)?(\.params)?{re.escape(SUFFIX)}"
-    names = "|".join([*map(re.escape, (HISTORY, FINISHED, TENSORBOARD)), snapshot])
-    part = rf"\.({names}|{re.escape(ARGS)})\.\w+\.part"
-    return re.fullmatch(f"{names}|{part}", name) is not None
-
-
-def _differences(there: Any, here: dict[str, Any]) -> str:
-    """Name up to three options that differ, or return nothing."""
-    old, new = _flat(there), _flat(here)
-    paths = [p for p in sorted(old.keys() | new.keys()) if not _same(old.get(p), new.get(p))]
-    shown = [f"{p}: {_short(old.get(p))} there, {_short(new.get(p))} here" for p in paths[:3]]
-    more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
-    return "; ".join(shown) + more
-
-
-def _same(old: Any, new: Any) -> bool:
-    """Tell whether two values are equal; NaN, which old arguments may hold, is so to itself."""
-    return bool(old == new) or json.dumps(old) == json.dumps(new)
-
-
-def _flat(table: Any, prefix: str = "") -> dict[str, Any]:
-    if not isinstance(table, dict):
-        return {prefix or "args.json": table}
-    flat: dict[str, Any] = {}
-    for key, value in table.items():
-        path = f"{prefix}.{key}" if prefix else str(key)
-        flat |= _flat(value, path) if isinstance(value, dict) else {path: value}
-    return flat
-
-
-def _short(value: Any) -> str:
-    text = "nothing" if value is None else json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 40 else text[:37] + "…"
+    if found.mode != "full":
+        return
+    replay, n_actions = ready.agent.transitions, len(ready.env.actions)
+    first = found.segments[0].first if found.segments else 0
+    end = found.segments[-1].end if found.segments else 0
+    if replay.added != end or replay.added - replay.num_entries < first:
+        raise CheckpointError(
+            f"replay: expected transitions {replay.added - replay.num_entries} to {replay.added}, "
+            f"got {first} to {end}"
+        )
+    actions = replay.ring.get("a")
+    if actions is not None and int(actions.max()) >= n_actions:
+        raise CheckpointError(
+            f"replay.a: expected actions of 0 to {n_actions - 1}, got {int(actions.max())}"
+        )

@@ -60,8 +60,9 @@ class Snapshot:
             SnapshotError: it is no list of numbers.
         """
         history = self.table.get(name, LuaTable())
-        values = history.to_list() if isinstance(history, LuaTable) and history.is_list else [None]
-        if not all(type(value) is float for value in values):
+        is_list = isinstance(history, LuaTable) and history.is_list
+        values: list[Any] = history.to_list() if is_list else []
+        if not is_list or not all(type(value) is float for value in values):
             raise SnapshotError(f"{self.path}: {name}: expected a list of numbers, got {history!r}")
         return values
 

@@ -30,6 +30,11 @@ class Event:
 
 
 @dataclass(frozen=True)
+class Resumed(Event):
+    """A training goes on from a checkpoint at this step; what came after it never was."""
+
+
+@dataclass(frozen=True)
 class Ticked(Event):
     """An agent step was played, in training or in an evaluation."""
 

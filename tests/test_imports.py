@@ -11,7 +11,7 @@ import dqn_port
 
 PACKAGE = Path(dqn_port.__file__).parent
 SLOTS = ("frameworks", "preprocs", "networks", "replays", "agents")
-LEAVES = {"errors", "schedule", "torch7", "interfaces", "native"}
+LEAVES = {"errors", "schedule", "torch7", "interfaces", "native", "state_fields"}
 OPENCV_ONLY_IN = {"tools"}
 
 
@@ -36,8 +36,12 @@ def allowed(top: str) -> set[str] | None:
         return {"errors"}
     if top == "native":
         return {"native"}
-    if top == "files":
+    if top in ("files", "lock", "state_fields"):
         return {"errors"}
+    if top == "state_file":
+        return {"errors", "torch7"}
+    if top == "checkpoint":
+        return {"errors", "files", "interfaces", "state_file"}
     if top == "torch7":
         return {"errors", "files", "torch7"}
     if top == "interfaces":
@@ -49,7 +53,7 @@ def allowed(top: str) -> set[str] | None:
     if top == "histories":
         return {"errors", "interfaces"}
     if top == "snapshot":
-        return {"errors", "files", "interfaces"}
+        return {"errors", "histories", "interfaces", "torch7"}
     if top == "options":
         return {"errors", "interfaces", "torch7"}
     if top in ("checks", "devices"):
@@ -64,7 +68,7 @@ def allowed(top: str) -> set[str] | None:
         spine = {"assemble", "devices", "drafts", "options", "snapshot", "train"}
         return LEAVES | {*SLOTS, *spine, top}
     if top == "exports":
-        return {"errors", "exports", "histories", "snapshot", "train"}
+        return {"errors", "exports", "files", "histories", "snapshot", "torch7", "train"}
     return None
 
 

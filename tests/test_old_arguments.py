@@ -173,7 +173,7 @@ def test_code_is_not_imported_at_the_word_of_a_t7(tmp_path):
 
 def test_a_damaged_file(tmp_path):
     (tmp_path / "a.t7").write_bytes((T7 / "opt.t7").read_bytes()[:-4])
-    with pytest.raises(T7Error, match="a.t7: byte "):
+    with pytest.raises(T7Error, match=r"a\.t7: byte "):
         load_options(args_file=tmp_path / "a.t7")
 
 

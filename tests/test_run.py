@@ -18,16 +18,8 @@ from dqn_port import run as run_module
 from dqn_port.assemble import load_options, options_of_snapshot
 from dqn_port.errors import DivergedError, RunFolderError, T7Error
 from dqn_port.networks.sequential import from_lua
-from dqn_port.run import (
-    ARGS,
-    FINISHED,
-    HISTORY,
-    HISTORY_COLUMNS,
-    Finished,
-    Run,
-    Started,
-    snapshot_in,
-)
+from dqn_port.run import Finished, Run, Started
+from dqn_port.run_folder import ARGS, FINISHED, HISTORY, HISTORY_COLUMNS, snapshot_in
 from dqn_port.snapshot import load_snapshot
 from dqn_port.torch7.t7 import load, save
 from dqn_port.train import Evaluated, Saved

@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dqn_port.agents.rmsprop import CentredRmsprop
+from dqn_port.agents.rmsprop import CentredRmsprop, add_scaled
+from dqn_port.agents.state import state_of, take_state
 from dqn_port.errors import DivergedError
 from dqn_port.interfaces import (
     LayerReport,
@@ -26,6 +27,7 @@ from dqn_port.interfaces import (
     Screen,
 )
 from dqn_port.schedule import anneal_epsilon, anneal_lr
+from dqn_port.state_fields import Fields
 from dqn_port.torch7.generator import Generator
 from dqn_port.torch7.values import LuaTable, TorchObject
 
@@ -120,6 +122,8 @@ class NeuralQLearner:
         self.target_q: int | None = params["target_q"]
 
         self.num_steps = 0
+        self.learn_from = self.learn_start
+        """Learning begins after so many steps: later where a run goes on without its replay."""
         self.r_max = 1.0
         self.bestq: float | None = None
         self.greedy = False
@@ -179,7 +183,7 @@ class NeuralQLearner:
 
         action = 0 if terminal else self.e_greedy(testing_ep)
         if (
-            self.num_steps > self.learn_start
+            self.num_steps > self.learn_from
             and not testing
             and self.num_steps % self.update_freq == 0
         ):
@@ -274,7 +278,7 @@ class NeuralQLearner:
             )
         self.network.backward(targets)
         if self.wc != 0:
-            self.network.dw.add_(self.network.w.detach(), alpha=-self.wc)
+            add_scaled(self.network.dw, self.network.w, -self.wc)
         t = max(0, self.num_steps - self.learn_start)
         self.lr = anneal_lr(t, start=self.lr_start, end=self.lr_end, endt=self.lr_endt)
         self.optimiser.step(self.network.w, self.network.dw, self.lr)
@@ -355,6 +359,18 @@ class NeuralQLearner:
             yield self
         finally:
             self.valid, self.optimiser, self.network.dw = valid, optimiser, dw
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all that learning on needs, but the transitions and the generator."""
+        return state_of(self)
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over what ``state_dict`` gave.
+
+        Raises:
+            CheckpointError: a field is missing or does not fit this agent.
+        """
+        take_state(self, Fields(state, "agent"))
 
     def __repr__(self) -> str:
         fields = "\n".join(f"  {name}: {value}" for name, value in sorted(self.fields().items()))

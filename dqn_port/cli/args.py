@@ -121,9 +121,7 @@ def convert(
         try:
             split = shlex.split(words)
         except ValueError as error:
-            raise UsageError(
-                f"--words: expected a shell's words, got: {error}"
-            ) from error
+            raise UsageError(f"--words: expected a shell's words, got: {error}") from error
         read_old_words(draft, split, "--words")
     opt = finish_draft(draft)
     try:

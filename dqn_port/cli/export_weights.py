@@ -8,7 +8,7 @@ import click
 
 from dqn_port.cli.parameters import best_option
 from dqn_port.exports.weights import state_dict_of, write_weights
-from dqn_port.run import snapshot_in
+from dqn_port.run_folder import snapshot_in
 from dqn_port.snapshot import load_network
 
 

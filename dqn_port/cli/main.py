@@ -30,6 +30,10 @@ COMMANDS: Final = {
     "roms": ("dqn_port.cli.roms:roms", "List the games that can be played."),
     "screens": ("dqn_port.cli.screens:screens", "Draw a game's first screens as a contact sheet."),
     "play": ("dqn_port.cli.play:play", "Play one game with a snapshot's network, as a GIF, too."),
+    "check": (
+        "dqn_port.cli.check:check",
+        "Validate a run's folder: checksums, histories, networks, checkpoints.",
+    ),
     "export-weights": (
         "dqn_port.cli.export_weights:export_weights",
         "Write a network's weights for PyTorch, as a plain state dict.",

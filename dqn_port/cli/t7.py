@@ -50,13 +50,13 @@ def _read(path: Path, long_size: str | None, byte_order: Any) -> list[Any]:
             raise T7Error(f"{path}: cannot be read: {error.strerror or error}") from error
         values: list[Any] = from_json(text, all_objects=True, name=str(path))
         return values
-    values = load(
+    found: list[Any] = load(
         path,
         all_objects=True,
         long_size=int(long_size) if long_size else None,
         byte_order=byte_order,
     )
-    return values
+    return found
 
 
 def _is_json(path: Path) -> bool:

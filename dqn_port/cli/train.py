@@ -21,7 +21,8 @@ from dqn_port.drafts import Draft
 from dqn_port.errors import ArgsError, UsageError
 from dqn_port.exports.tensorboard import TensorboardWriter, require_tensorboard
 from dqn_port.options import Options
-from dqn_port.run import ARGS, FINISHED, HISTORY, TENSORBOARD, Finished, Run, Started
+from dqn_port.run import MODES, Finished, Run, Started
+from dqn_port.run_folder import ARGS, FINISHED, HISTORY, TENSORBOARD
 
 _DEVICE: Final = "auto, cpu, cuda or cuda:N"
 
@@ -103,6 +104,20 @@ def device_assignment(device: str) -> list[str]:
 )
 @click.option("--best", is_flag=True, help="Of a snapshot, take the best network.")
 @click.option("--overwrite", is_flag=True, help="Replace the run that stands in the folder.")
+@click.option(
+    "--resume",
+    type=click.Path(path_type=Path),
+    metavar="RUN",
+    help="Go on with the run in this folder, by its own arguments.",
+)
+@click.option(
+    "--checkpoint",
+    type=click.Choice(MODES),
+    default="full",
+    show_default=True,
+    help="What is kept beside every snapshot to go on from: all, for going on exactly; weights, "
+    "without the replay memory; or nothing.",
+)
 @click.option("--tensorboard", is_flag=True, help="Also write TensorBoard files (an extra).")
 @click.option("--quiet", is_flag=True, help="Print nothing but warnings and faults.")
 @lua_words_argument
@@ -115,6 +130,8 @@ def train(
     network: str | None,
     best: bool,
     overwrite: bool,
+    resume: Path | None,
+    checkpoint: str,
     tensorboard: bool,
     quiet: bool,
     lua_words: tuple[str, ...],
@@ -128,6 +145,7 @@ def train(
     dqn-port train --args legacy_args/pong_quick.json
     dqn-port train --args legacy_args/pong_quick.json --set seed=2 --set name=second
     dqn-port train --args legacy_args/pong_quick.json -- -env breakout -steps 1000
+    dqn-port train --resume artifacts/pong_quick
     """
     assignments += tuple(device_assignment(device))
     if threads is not None:
@@ -138,6 +156,10 @@ def train(
         assignments += ("agent_params.best=true",)
     if tensorboard:
         require_tensorboard()
+    if resume is not None:
+        if args_file is not None or assignments or lua_words or overwrite:
+            raise UsageError("--resume: expected no other arguments with it: the run has its own")
+        args_file, out = _arguments_of(resume)
     draft = Draft()
     opt = load_options(
         args_file=args_file, lua_words=lua_words, assignments=assignments, draft=draft
@@ -147,7 +169,11 @@ def train(
     for warning in draft.warnings:
         click.echo(f"dqn-port: {warning}", err=True)
     where = pick_device(opt, explicit=device.startswith("cuda"))
-    run = Run(opt, out)
+    run = Run(opt, out, checkpoint=checkpoint)
+    if resume is not None and run.folder.resolve() != resume.resolve():
+        raise UsageError(
+            f"--resume {resume}: expected a folder named '{opt.name}', as its run is; name it so"
+        )
     standing = run.standing(overwrite=overwrite)
     if standing == "finished":
         if not quiet:
@@ -156,14 +182,30 @@ def train(
         return
     if where.note:
         click.echo(f"dqn-port: {where.note}", err=True)
-    if standing == "unfinished" and not quiet:
-        click.echo(f"{run.folder} was not finished: it begins anew.")
     writer = TensorboardWriter(run.folder / TENSORBOARD) if tensorboard else None
-    _follow(run, opt, run.train(where.device), writer, quiet=quiet)
+    events = run.train(where.device, anew=standing == "new")
+    _follow(run, opt, events, writer, quiet=quiet, unfinished=standing == "unfinished")
+
+
+def _arguments_of(folder: Path) -> tuple[Path, Path]:
+    """Return the argument file of a run's folder, and the folder it lies in.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if not (folder / ARGS).is_file():
+        raise UsageError(f"--resume {folder}: expected a run's folder, got none with {ARGS}")
+    return folder / ARGS, folder.absolute().parent
 
 
 def _follow(
-    run: Run, opt: Options, events: Any, writer: TensorboardWriter | None, *, quiet: bool
+    run: Run,
+    opt: Options,
+    events: Any,
+    writer: TensorboardWriter | None,
+    *,
+    quiet: bool,
+    unfinished: bool,
 ) -> None:
     """Show a training's events to its end, or until a signal stops it."""
     bar: ProgressBar | None = None
@@ -172,8 +214,18 @@ def _follow(
         try:
             for event in events:
                 step, finished = event.step, isinstance(event, Finished)
-                if isinstance(event, Started) and not quiet and sys.stderr.isatty():
-                    bar = ProgressBar(opt, opt.agent_params["learn_start"])
+                if isinstance(event, Started):
+                    for note in event.notes:
+                        click.echo(f"dqn-port: {note}", err=True)
+                    if unfinished and not quiet:
+                        goes_on = (
+                            f"goes on from step {event.step:,}"
+                            if event.resumed
+                            else ("was not finished, and has no checkpoint: it begins anew")
+                        )
+                        click.echo(f"{run.folder} {goes_on}.")
+                    if not quiet and sys.stderr.isatty():
+                        bar = ProgressBar(opt, opt.agent_params["learn_start"])
                 if writer is not None:
                     writer.consume(event)
                 if not quiet:
@@ -183,6 +235,8 @@ def _follow(
                     bar.consume(event)
                 if stop.number is not None:
                     break
+            if stop.number is not None and not finished:
+                run.save_checkpoint()
         except KeyboardInterrupt:
             stop.number = stop.number or signal.SIGINT
         finally:
@@ -190,13 +244,21 @@ def _follow(
                 bar.close()
             if writer is not None:
                 writer.close()
+            events.close()
         if stop.number is not None and not finished:
-            path = run.last_snapshot
-            saved = f"the last snapshot is {path}" if path else "no snapshot was saved yet"
-            click.echo(f"dqn-port: stopped at step {step:,} of {opt.steps:,}; {saved}", err=True)
+            where = f"step {step:,} of {opt.steps:,}"
+            click.echo(f"dqn-port: stopped at {where}; {_how_to_go_on(run)}", err=True)
             sys.exit(stop.exit_code)
     if not quiet:
         _say_where(run)
+
+
+def _how_to_go_on(run: Run) -> str:
+    """Say what the same command, or one with --resume, would do."""
+    if run.checkpoints.serials():
+        return f"to go on: {program()} train --resume {shlex.quote(str(run.folder))}"
+    path = run.last_snapshot
+    return f"the last snapshot is {path}" if path else "no snapshot was saved yet"
 
 
 def _say_where(run: Run) -> None:

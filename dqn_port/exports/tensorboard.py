@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dqn_port.errors import MissingLibraryError
-from dqn_port.train import EpisodeEnded, Evaluated, Event
+from dqn_port.train import EpisodeEnded, Evaluated, Event, Resumed
 
 
 def require_tensorboard() -> Any:
@@ -30,7 +30,7 @@ class TensorboardWriter:
     """Consume a training's events into a folder of TensorBoard files."""
 
     def __init__(self, folder: Path) -> None:
-        """Open the files when the first event comes.
+        """Open the files when the first event comes; where a run goes on, later ones are hidden.
 
         Raises:
             MissingLibraryError: see require_tensorboard.
@@ -38,10 +38,14 @@ class TensorboardWriter:
         self._make = require_tensorboard()
         self._folder = folder
         self._writer: Any = None
+        self._first: int | None = None
+        """The first step that may stand in the files: later ones of an earlier try are hidden."""
 
     def consume(self, event: Event) -> None:
         """Take one event."""
-        if isinstance(event, EpisodeEnded):
+        if isinstance(event, Resumed):
+            self._first = event.step + 1
+        elif isinstance(event, EpisodeEnded):
             self._add(event.step, {"training/episode_reward": event.reward})
         elif isinstance(event, Evaluated):
             self._add(
@@ -59,7 +63,7 @@ class TensorboardWriter:
 
     def _add(self, step: int, values: dict[str, float]) -> None:
         if self._writer is None:
-            self._writer = self._make(log_dir=str(self._folder))
+            self._writer = self._make(log_dir=str(self._folder), purge_step=self._first)
         for name, value in values.items():
             self._writer.add_scalar(name, value, step)
 

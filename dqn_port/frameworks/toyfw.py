@@ -12,16 +12,19 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from dqn_port.errors import ArgsError, near_match
+from dqn_port.errors import ArgsError, CheckpointError, near_match
 from dqn_port.frameworks.alewrap.game_environment import GameEnvironment
 from dqn_port.frameworks.alewrap.game_screen import POOL_PARAMS
 from dqn_port.interfaces import EnvironmentArgs, Param
+from dqn_port.state_fields import Fields
 
 _RIGHT: Final = 3
 _LEFT: Final = 4
 _FIRE: Final = 1
 _GAME_TICKS: Final = 400
 """A game ends after so many frames at the latest."""
+_MOST: Final = 2**53
+"""Up to here a double holds every whole number."""
 
 GAMES: Final = {
     "toyA": {"grid_width": 16, "grid_height": 14, "cell_height": 15, "cell_width": 10},
@@ -136,6 +139,46 @@ class ToyEmulator:
             cells[self.by, self.bx] = 255
         h, w = self._cell
         out[:] = cells if (h, w) == (1, 1) else np.repeat(np.repeat(cells, h, 0), w, 1)
+
+    def _ranges(self) -> dict[str, tuple[int, int]]:
+        """Return the numbers that change in a game, with the smallest and largest of each."""
+        return {
+            "frame": (0, _MOST),
+            "ngames": (1, _MOST),
+            "lives_left": (0, 3),
+            "hits": (0, _GAME_TICKS),
+            "ticks": (0, _GAME_TICKS),
+            "px": (0, self._gw - 3),
+            "bx": (0, self._gw - 1),
+            "by": (0, self._gh - 1),
+            "dx": (-1, 1),
+            "dy": (-1, 1),
+            "waiting": (0, 7),
+        }
+
+    def _game(self) -> str:
+        rule = ", null frames rewarded" if self._null_rewards else ""
+        return f"{self._gh} x {self._gw} cells of {self._cell[0]} x {self._cell[1]}{rule}"
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the exact state."""
+        return {"game": self._game()} | {name: getattr(self, name) for name in self._ranges()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over a state, all of it or nothing.
+
+        Raises:
+            CheckpointError: a field is missing, out of its range or of another game.
+        """
+        fields = Fields(state, "environment.emulator")
+        if (game := fields.text("game")) != self._game():
+            raise CheckpointError(
+                f"environment.emulator.game: expected '{self._game()}', got {game[:60]!a}; "
+                "the state is of another game"
+            )
+        ranges = self._ranges().items()
+        numbers = {name: fields.integer(name, low=low, high=high) for name, (low, high) in ranges}
+        vars(self).update(numbers)
 
 
 class ToyFramework:

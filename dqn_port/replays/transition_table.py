@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from dqn_port.errors import ArgsError, ReplayError, near_match
 from dqn_port.interfaces import Minibatch, Param
+from dqn_port.state_fields import Fields
 from dqn_port.torch7.generator import Generator
 from dqn_port.torch7.values import LuaTable, TorchObject
 
@@ -161,6 +162,8 @@ class TransitionTable:
         self._num_entries = 0
         self.insert_index = 0
         """Where the next transition is written."""
+        self.added = 0
+        """How many transitions were ever stored; the n-th lies at n modulo max_size."""
         self._recent_s = np.zeros((self.recent_mem_size, state_dim), dtype=np.uint8)
         self._recent_t = np.ones(self.recent_mem_size, dtype=np.uint8)
         self._a = torch.empty(buffer_size, dtype=torch.int64)
@@ -206,6 +209,64 @@ class TransitionTable:
         fields = LuaTable.from_list([*map(float, numbers), indices])
         return TorchObject("dqn.TransitionTable", fields)
 
+    # What goes out and comes back when a run is left and gone on with.
+
+    @property
+    def ring(self) -> dict[str, NDArray[Any]]:
+        """The transitions held, max_size of each: the very memory, for reading and restoring."""
+        return {"s": self.s, "a": self.a, "r": self.r, "t": self.t}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all but the ring: counters, recent frames, the sampling buffer."""
+        state = {
+            "added": self.added,
+            "num_entries": self._num_entries,
+            "recent_s": self._recent_s,
+            "recent_t": self._recent_t,
+            "fills": self.fills,
+            "buf_ind": self._buf_ind,
+        }
+        if self._buf_ind is not None:
+            state |= {name: tensor.numpy() for name, tensor in self._buffer().items()}
+            state["last_indices"] = self.last_indices
+        return state
+
+    def _buffer(self) -> dict[str, torch.Tensor]:
+        return {
+            "buffer_s": self._s,
+            "buffer_a": self._a,
+            "buffer_r": self._r,
+            "buffer_s2": self._s2,
+            "buffer_term": self._term,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over what ``state_dict`` gave; the ring comes by ``ring``.
+
+        Raises:
+            CheckpointError: a field is missing or does not fit this memory.
+        """
+        fields = Fields(state, "replay")
+        added = fields.integer("added", low=0, high=2**53)
+        num_entries = fields.integer("num_entries", low=0, high=min(added, self.max_size))
+        recent_s = fields.array("recent_s", self._recent_s)
+        recent_t = fields.array("recent_t", self._recent_t)
+        fills = fields.integer("fills", low=0, high=2**53)
+        if fields.has("buf_ind"):
+            buf_ind = fields.integer("buf_ind", low=0, high=self.buffer_size)
+            last = fields.array("last_indices", np.empty(self.buffer_size, dtype=np.int64))
+            arrays = {
+                name: fields.array(name, tensor.numpy()) for name, tensor in self._buffer().items()
+            }
+            for name, tensor in self._buffer().items():
+                tensor.numpy()[...] = arrays[name]
+            self._buf_ind, self.last_indices = buf_ind, np.array(last)
+        else:
+            self._buf_ind = None
+        self._recent_s[...], self._recent_t[...] = recent_s, recent_t
+        self.added, self._num_entries, self.fills = added, num_entries, fills
+        self.insert_index = added % self.max_size
+
     # The frames seen last.
 
     def add_recent_state(self, s: NDArray[np.uint8], *, term: bool) -> None:
@@ -232,6 +293,7 @@ class TransitionTable:
         self.r[at] = r
         self.t[at] = term
         self.insert_index = (at + 1) % self.max_size
+        self.added += 1
         self._num_entries = min(self._num_entries + 1, self.max_size)
 
     def _kept(self, t: NDArray[np.uint8]) -> NDArray[np.bool_]:

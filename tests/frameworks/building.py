@@ -7,12 +7,14 @@ from dqn_port.interfaces import EnvironmentArgs
 from dqn_port.torch7.generator import Generator
 
 
-def make_game(framework, env, *, actrep=1, random_starts=0, pool_size=2, generator=None):
+def make_game(
+    framework, env, *, actrep=1, random_starts=0, pool_size=2, generator=None, env_params=None
+):
     return framework.make(
         EnvironmentArgs(
             env=env,
             game_path="",
-            env_params={},
+            env_params=env_params or {},
             pool_frms={"type": "max", "size": pool_size},
             actrep=actrep,
             random_starts=random_starts,

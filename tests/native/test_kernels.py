@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -64,3 +66,11 @@ def test_pairs_are_looked_up_the_same(monkeypatch):
     monkeypatch.setattr(game_screen, "kernels", lambda: None)
     np.testing.assert_array_equal(got, game_screen.look_up_pairs(table, first, second))
     np.testing.assert_array_equal(got, table[first.astype(int) * 256 + second])
+
+
+def test_a_saved_scale_finds_its_own_tables_again():
+    image = np.random.default_rng(0).random((210, 160), dtype=np.float32)
+    scale = Scale((210, 160), (84, 84))
+    again = pickle.loads(pickle.dumps(scale))
+    np.testing.assert_array_equal(again.forward(image), scale.forward(image))
+    assert again._wide is not scale._wide

@@ -6,6 +6,7 @@ Lua: xitari's ALEInterface, as alewrap drives it.
 from __future__ import annotations
 
 import functools
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
@@ -13,12 +14,21 @@ from typing import Any, Final
 
 import numpy as np
 from ale_py import Action, ALEInterface, LoggerMode
+from ale_py import __version__ as ale_py_version
 from numpy.typing import NDArray
 
+from dqn_port.errors import CheckpointError
+from dqn_port.frameworks.alewrap.ale_random import (
+    check_random,
+    put_random,
+    random_in,
+    random_like,
+)
 from dqn_port.frameworks.alewrap.game_environment import GameEnvironment
 from dqn_port.frameworks.alewrap.game_screen import POOL_PARAMS
 from dqn_port.frameworks.alewrap.roms import check_rom
 from dqn_port.interfaces import EnvironmentArgs, Param
+from dqn_port.state_fields import Fields
 
 XITARI_ACTIONS: Final[dict[str, tuple[int, ...]]] = {"pong": (0, 3, 4)}
 """The minimal action sets in which xitari differs from ale-py (golden xitari_reset.json)."""
@@ -94,53 +104,137 @@ class AleEmulator:
         Raises:
             RomError, UnknownGameError: see roms.check_rom.
         """
-        path, self.rom_md5 = check_rom(env, game_path)
+        self._env, self._game_path, self._reset_is = env, game_path, reset
+        self._load_rom()
+        minimal = tuple(int(action.value) for action in self.ale.getMinimalActionSet())
+        self.actions: tuple[int, ...] = XITARI_ACTIONS.get(env, minimal)
+        self.palette = palette()
+        self.height, self.width = self.ale.getScreenDims()
+        self._by_number = {int(action.value): action for action in Action.__members__.values()}
+        self._reset = xitari_reset(env) if reset == "xitari" else None
+        for _ in range(_FIRST_RESETS.get(env, 1) if reset == "xitari" else 1):
+            self.reset_game()
+
+    def _load_rom(self) -> None:
+        path, self.rom_md5 = check_rom(self._env, self._game_path)
         ALEInterface.setLoggerMode(LoggerMode.Error)
         self.ale = ALEInterface()
         # Nothing is random without sticky actions; the seed is fixed all the same.
         self.ale.setInt("random_seed", 1)
         self.ale.setFloat("repeat_action_probability", 0.0)
         self.ale.setInt("frame_skip", 1)
-        self.ale.setInt("max_num_frames_per_episode", _FRAME_CAPS.get(env, _FRAME_CAP))
+        self.ale.setInt("max_num_frames_per_episode", _FRAME_CAPS.get(self._env, _FRAME_CAP))
         self.ale.loadROM(path)
-        minimal = tuple(int(action.value) for action in self.ale.getMinimalActionSet())
-        self.actions: tuple[int, ...] = XITARI_ACTIONS.get(env, minimal)
-        self.palette = palette()
-        self.height, self.width = self.ale.getScreenDims()
-        self._by_number = {int(action.value): action for action in Action.__members__.values()}
         self.game_over = self.ale.game_over
-        self._reset = xitari_reset(env) if reset == "xitari" else None
-        self._is_reset = False
-        for _ in range(_FIRST_RESETS.get(env, 1) if reset == "xitari" else 1):
-            self.reset_game()
 
     def reset_game(self) -> None:
         """Start a new game."""
+        self._before_reset = self.ale.cloneState().serialize(), self.ale.getRAM()
+        self._played = bytearray()
         self.ale.reset_game()
         if self._reset is not None:
             for address, value in enumerate(self._reset.ram.tolist()):
                 self.ale.setRAM(address, value)
-            self._is_reset = True
 
     def lives(self) -> int:
         """Return the lives left."""
-        if self._is_reset and self._reset is not None:
+        if self._reset is not None and not self._played:
             return self._reset.lives
         lives: int = self.ale.lives()
         return lives
 
     def get_screen(self, out: NDArray[np.uint8]) -> None:
         """Paint the current frame as indices into uint8 [210, 160]."""
-        if self._is_reset and self._reset is not None:
+        if self._reset is not None and not self._played:
             out[:] = self._reset.screen
         else:
             self.ale.getScreen(out)
 
     def act(self, action: int) -> float:
         """Play one frame and return its reward."""
-        self._is_reset = False
         reward: float = self.ale.act(self._by_number[action])
+        self._played.append(action)
         return reward
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the exact state: what the last reset began from, and the actions since.
+
+        A reset depends on ale-py's random numbers and on the RAM that it finds, and on nothing
+        else. ale-py's own states are not used: they lack what qbert and tetris draw next, so that
+        one of tetris, put into a fresh emulator, ends the process (docs/games.md).
+        """
+        before, ram = self._before_reset
+        return {
+            "rom_md5": self.rom_md5,
+            "reset": self._reset_is,
+            "random": random_in(before),
+            "ram": ram.copy(),
+            "frames": len(self._played),
+            "actions": np.frombuffer(bytes(self._played), dtype=np.uint8),
+            "sha256": self._sha256(),
+            "ale_py": ale_py_version,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over a state: reset a fresh emulator in the same way and play the actions again.
+
+        That takes some 50 µs a frame, and ends where the state was taken or is refused; then
+        nothing is changed. No bytes of ``state`` are read by ale-py: it is given numbers that were
+        checked, bytes of RAM before a reset, and actions.
+
+        Raises:
+            CheckpointError: a field is missing, damaged or not of this game, or the actions lead
+                elsewhere.
+            RomError: the ROM is no longer there.
+        """
+        fields = Fields(state, "environment.emulator")
+        for name, own in (("rom_md5", self.rom_md5), ("reset", self._reset_is)):
+            if (got := fields.text(name)) != own:
+                raise CheckpointError(
+                    f"environment.emulator.{name}: expected '{own}', got {got[:40]!a}; the "
+                    "state is of another game"
+                )
+        random = check_random(fields.array("random", random_like()), "environment.emulator.random")
+        ram = fields.array("ram", np.empty(self.ale.getRAMSize(), dtype=np.uint8))
+        n_frames = fields.integer("frames", low=0, high=_FRAME_CAP)
+        actions = fields.array("actions", np.empty(n_frames, dtype=np.uint8)).tolist()
+        if not self._by_number.keys() >= set(actions):
+            raise CheckpointError(
+                f"environment.emulator.actions: expected numbers of 0 to {max(self._by_number)}, "
+                f"got {max(actions)}"
+            )
+        expected, saved_by = fields.text("sha256"), fields.text("ale_py")
+        kept = vars(self).copy()
+        try:
+            self._load_rom()
+            put_random(self.ale, random)
+            for address, value in enumerate(ram.tolist()):
+                self.ale.setRAM(address, value)
+            self.reset_game()
+            for action in actions:
+                self.act(action)
+            if (got := self._sha256()) != expected:
+                raise CheckpointError(
+                    f"environment.emulator: expected {n_frames} frames played again to end at "
+                    f"sha256 {expected[:12]!a}, got '{got[:12]}'; saved by ale-py "
+                    f"{saved_by[:20]!a}, played by '{ale_py_version}'"
+                )
+        except BaseException:
+            vars(self).update(kept)
+            raise
+
+    def _sha256(self) -> str:
+        """Return the sha256 of what was played since the reset, and of where it led."""
+        screen = np.empty((self.height, self.width), dtype=np.uint8)
+        self.get_screen(screen)
+        digest = hashlib.sha256(f"{self.lives()} {self.game_over()} ".encode() + self._played)
+        for state, ram in (
+            self._before_reset,
+            (self.ale.cloneState().serialize(), self.ale.getRAM()),
+        ):
+            digest.update(random_in(state).tobytes() + ram.tobytes())
+        digest.update(screen.tobytes())
+        return digest.hexdigest()
 
 
 class AleFramework:

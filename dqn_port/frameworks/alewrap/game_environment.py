@@ -6,16 +6,21 @@ Lua: alewrap's GameEnvironment.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dqn_port.errors import CheckpointError
 from dqn_port.frameworks.alewrap.game_screen import GameScreen, PooledScreen
 from dqn_port.interfaces import EnvironmentArgs
+from dqn_port.state_fields import Fields
 
 _log = logging.getLogger(__name__)
+
+_MOST: Final = 2**53
+"""Up to here a double holds every whole number."""
 
 
 class Emulator(Protocol):
@@ -42,6 +47,17 @@ class Emulator(Protocol):
 
     def get_screen(self, out: NDArray[np.uint8]) -> None:
         """Paint the current frame as indices into uint8 [height, width]."""
+
+
+@runtime_checkable
+class SavableEmulator(Emulator, Protocol):
+    """What plays single frames and can go on exactly from a saved state."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the exact state."""
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over a state, all of it or nothing."""
 
 
 class GameEnvironment:
@@ -126,6 +142,61 @@ class GameEnvironment:
                     _log.warning("a null frame of a random start ended the game")
             self._update_state(*self._step(0))
         return self.get_state()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the exact state, of emulator and screen too, but not the generator's.
+
+        Raises:
+            CheckpointError: the emulator has none that can be saved.
+        """
+        return {
+            "emulator": self._savable().state_dict(),
+            "game_screen": self.game_screen.state_dict(),
+            "frames": self.frames,
+            "resets": self.resets,
+            "last_random_start": self.last_random_start,
+            "reward": self._reward,
+            "terminal": self._terminal,
+            "lives": self._lives,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state of an environment built from the same arguments.
+
+        All is checked before anything is changed, and nothing is if it is refused. It may come
+        from a stranger: see AleEmulator.load_state_dict.
+
+        Raises:
+            CheckpointError: a field is missing, damaged or does not fit.
+        """
+        fields = Fields(state, "environment")
+        frames = fields.integer("frames", low=0, high=_MOST)
+        resets = fields.integer("resets", low=0, high=_MOST)
+        last_random_start = None
+        if fields.has("last_random_start"):
+            last_random_start = fields.integer("last_random_start", low=1, high=_MOST)
+        fields.number("reward")
+        # As it was, a whole number too: what is printed of it stays the same.
+        reward, terminal = fields.raw("reward"), fields.boolean("terminal")
+        lives = fields.integer("lives", low=-(2**31), high=2**31 - 1)
+        emulator, emulators = self._savable(), fields.raw("emulator")
+        kept = self.game_screen.state_dict()
+        self.game_screen.load_state_dict(fields.raw("game_screen"))
+        try:
+            emulator.load_state_dict(emulators)
+        except BaseException:
+            self.game_screen.load_state_dict(kept)
+            raise
+        self.frames, self.resets, self.last_random_start = frames, resets, last_random_start
+        self._update_state(reward, terminal, lives)
+
+    def _savable(self) -> SavableEmulator:
+        if not isinstance(self.emulator, SavableEmulator):
+            raise CheckpointError(
+                "environment.emulator: expected one whose state can be saved, got a "
+                f"{type(self.emulator).__name__}; train with --checkpoint weights"
+            )
+        return self.emulator
 
     def _step(self, action: int) -> tuple[float, bool, int]:
         """Play one frame, or reset a game that is over: (reward, terminal, lives).

@@ -8,7 +8,8 @@ numbers as pooling RGB frames does.
 from __future__ import annotations
 
 import functools
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from dqn_port.errors import ArgsError
 from dqn_port.interfaces import Param
 from dqn_port.native.library import kernels
+from dqn_port.state_fields import Fields
 
 POOL_TYPES: Final = ("max", "mean", "min")
 POOL_PARAMS: Final = (
@@ -161,3 +163,18 @@ class GameScreen:
         """
         n = min(self.painted, len(self.frames))
         return PooledScreen(self.frames[:n].copy(), self.palette, self.pool_type)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the exact state."""
+        return {"frames": self.frames.copy(), "painted": self.painted}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over a state, all of it or nothing.
+
+        Raises:
+            CheckpointError: a field is missing or does not fit.
+        """
+        fields = Fields(state, "environment.game_screen")
+        frames = fields.array("frames", self.frames)
+        self.painted = fields.integer("painted", low=0, high=2**53)
+        self.frames[:] = frames

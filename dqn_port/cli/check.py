@@ -1,0 +1,37 @@
+"""``dqn-port check``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from dqn_port.tools.check import check_run
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+def check(run: Path) -> int:
+    """Validate a run's folder: checksums, histories, networks, checkpoints.
+
+    Says what can be used; ends with 1 if anything is damaged.
+
+    \b
+    dqn-port check artifacts/pong_quick
+    """
+    found = list(check_run(run))
+    width = max(len(finding.name) for finding in found)
+    for finding in found:
+        verdict = "good   " if finding.good else "DAMAGED"
+        click.echo(f"{finding.name:{width}}  {verdict}  {finding.text}")
+    damaged = [finding.name for finding in found if not finding.good]
+    usable = [
+        finding.name
+        for finding in found
+        if finding.good and (finding.name.endswith(".t7") or finding.name.startswith("checkpoint "))
+    ]
+    click.echo("")
+    if damaged:
+        click.echo(f"Damaged: {', '.join(damaged)}.")
+    click.echo(f"Can be used: {', '.join(usable) or 'nothing'}.")
+    return 1 if damaged else 0

@@ -1,0 +1,153 @@
+"""Validate a run's folder: what is whole, what is damaged, what can be used."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dqn_port.assemble import load_options
+from dqn_port.checkpoint import Checkpoints
+from dqn_port.errors import DqnPortError, RunFolderError
+from dqn_port.options import Options
+from dqn_port.run_folder import ARGS, FINISHED, HISTORY, HISTORY_COLUMNS, RunFolder, sha256_of
+from dqn_port.snapshot import load_network, load_snapshot
+from dqn_port.torch7.nn_modules import rows_of
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was looked at, and whether it is as it should be."""
+
+    name: str
+    """A file, or a checkpoint by its number."""
+    good: bool
+    text: str
+    """What it holds, or what is wrong."""
+
+
+_HISTORIES = {
+    "reward": "reward_history",
+    "episodes": "episode_counts",
+    "rewards": "reward_counts",
+    "v": "v_history",
+    "td": "td_history",
+    "qmax": "qmax_history",
+}
+"""Column of history.csv → the snapshot's history of the same numbers."""
+
+
+def check_run(folder: Path) -> Iterator[Finding]:
+    """Yield what is found in a run's folder, file by file; nothing is changed.
+
+    Raises:
+        RunFolderError: it is no run's folder.
+    """
+    if not (folder / ARGS).is_file():
+        raise RunFolderError(f"{folder}: expected a run's folder, got none with {ARGS}")
+    try:
+        opt = load_options(args_file=folder / ARGS)
+    except DqnPortError as error:
+        yield Finding(ARGS, False, str(error))
+        return
+    yield Finding(ARGS, True, f"{opt.env}, {opt.steps:,} steps, seed {opt.seed}")
+    run = RunFolder(opt, folder.absolute().parent)
+    run.folder = folder
+    rows: list[dict[str, str]] = []
+    try:
+        rows = _history(folder / HISTORY)
+        yield Finding(HISTORY, True, f"{len(rows)} evaluations")
+    except (OSError, ValueError) as error:
+        yield Finding(HISTORY, False, str(error))
+    digests = _digests(folder / FINISHED)
+    for path in run.snapshots():
+        try:
+            yield Finding(path.name, True, _snapshot(path, opt, rows, digests))
+        except (DqnPortError, ValueError) as error:
+            yield Finding(path.name, False, str(error).removeprefix(f"{path}: "))
+    checkpoints = Checkpoints(folder)
+    for serial in checkpoints.serials():
+        try:
+            found = checkpoints.check(serial)
+            n = found.segments[-1].end - found.segments[0].first if found.segments else 0
+            text = f"step {found.step:,}, {found.mode}, {n:,} transitions"
+            yield Finding(f"checkpoint {serial}", True, text)
+        except DqnPortError as error:
+            yield Finding(f"checkpoint {serial}", False, str(error))
+    if (folder / FINISHED).exists():
+        missing = [name for name in digests if not (folder / name).exists()]
+        text = f"finished; missing: {', '.join(missing)}" if missing else "finished"
+        yield Finding(FINISHED, bool(digests) and not missing, text if digests else "damaged")
+    for path in sorted(folder.rglob(".*.part")):
+        yield Finding(str(path.relative_to(folder)), True, "left by a write that was cut; ignored")
+
+
+def _history(path: Path) -> list[dict[str, str]]:
+    """Return the rows of history.csv.
+
+    Raises:
+        OSError, ValueError: it cannot be read, or a row is none.
+    """
+    with path.open(newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file)
+        rows = list(reader)
+    if tuple(reader.fieldnames or ()) != HISTORY_COLUMNS:
+        raise ValueError("expected the columns of a history, got others")
+    last = 0
+    for number, row in enumerate(rows, start=2):
+        try:
+            step = int(row["step"])
+            whole = all(math.isfinite(float(row[name])) for name in HISTORY_COLUMNS)
+        except (TypeError, ValueError):
+            step, whole = 0, False
+        if not whole or step <= last:
+            raise ValueError(f"line {number}: expected finite numbers and rising steps")
+        last = step
+    return rows
+
+
+def _digests(path: Path) -> dict[str, Any]:
+    """Return the sha256 of every file that run.json names; nothing where it cannot be read."""
+    try:
+        table = json.loads(path.read_bytes())["sha256"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return {}
+    return table if isinstance(table, dict) else {}
+
+
+def _snapshot(path: Path, opt: Options, rows: list[dict[str, str]], digests: dict[str, Any]) -> str:
+    """Return what a snapshot, or a file of parameters, holds.
+
+    Raises:
+        DqnPortError, ValueError: it is damaged, or not what the rest of the folder says.
+    """
+    if path.name in digests and sha256_of(path) != digests[path.name]:
+        raise ValueError(f"its sha256 is not the one in {FINISHED}; it is damaged")
+    if path.name.endswith(".params.t7"):
+        parameters = load_network(path).parameters
+        if parameters is None or not np.isfinite(parameters).all():
+            raise ValueError("expected finite parameters, got others")
+        return f"{len(parameters):,} parameters"
+    snapshot = load_snapshot(path)
+    for best in (False, True):
+        saved = load_network(path, best=best)
+        for i, row in enumerate(rows_of(saved.module, saved.where), start=1):
+            for name in ("weight", "bias"):
+                if name in row and not np.isfinite(row[name]).all():
+                    raise ValueError(f"{saved.name}: modules[{i}].{name}: NaN or infinity")
+    if snapshot.arguments.get("env") != opt.env:
+        raise ValueError(f"arguments.env: expected {opt.env}, as {ARGS} has it")
+    n = len(snapshot.history("reward_history"))
+    for column, name in _HISTORIES.items():
+        history = snapshot.history(name)
+        told = [float(row[column]) for row in rows[:n]]
+        if len(history) != n or (len(rows) >= n and history != told):
+            raise ValueError(f"{name}: expected the numbers of {HISTORY}, got others")
+    steps = "" if snapshot.num_steps is None else f"step {snapshot.num_steps:,}, "
+    return f"{steps}{n} evaluations, networks finite"
