@@ -28,7 +28,6 @@ from dqn_port.state_file import load_state, save_state
 
 FOLDER: Final = "checkpoint"
 _FORMAT: Final = "dqn-port checkpoint 1"
-_KEPT: Final = 2
 _CHUNK: Final = 1 << 24
 """Bytes that are read and hashed at a time."""
 _MERGED_UP_TO: Final = 1 << 28
@@ -78,6 +77,8 @@ class Checkpoints:
         self.folder = run_folder / FOLDER
         self._segments: tuple[_Segment, ...] = ()
         """Those of the last checkpoint saved or loaded: what the next one builds on."""
+        self._good: list[int] = []
+        """The last two checkpoints saved or loaded, by number."""
 
     def serials(self) -> list[int]:
         """Return the numbers of the manifests there are, the newest first."""
@@ -146,6 +147,7 @@ class Checkpoints:
         if replay is not None and found.segments:
             self._fill(found, replay.ring)
         self._segments = found.segments
+        self._good = [serial]
         return found, tree
 
     def save(self, tree: Mapping[str, Any], *, step: int, replay: Replay | None) -> Path:
@@ -171,11 +173,14 @@ class Checkpoints:
         text = json.dumps(table | {"sha256": _digest(table)}, indent=1) + "\n"
         write_whole(self._manifest(serial), lambda file: file.write(text.encode()))
         self._segments = segments
+        self._good = [*self._good[-1:], serial]
         self._remove_old()
         return self._manifest(serial)
 
     def remove(self) -> None:
         """Remove all checkpoints."""
+        for serial in self.serials():
+            self._manifest(serial).unlink(missing_ok=True)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _manifest(self, serial: int) -> Path:
@@ -219,16 +224,14 @@ class Checkpoints:
         return path.is_file() and path.stat().st_size == file.size
 
     def _remove_old(self) -> None:
-        """Remove what the newest two checkpoints do not need."""
+        """Remove what the newest checkpoint and the one before, which was good, do not need."""
         kept: set[str] = set()
-        for serial in self.serials()[:_KEPT]:
+        for serial in self._good:
+            found = self.read(serial)
             kept.add(self._manifest(serial).name)
-            try:
-                found = self.read(serial)
-            except CheckpointError:
-                continue
             kept |= {file.name for file in (found.state, *found.segments)}
-        for path in self.folder.iterdir():
+        # Manifests first: what stands there is whole, or is no checkpoint any more.
+        for path in sorted(self.folder.iterdir(), key=lambda path: path.suffix != ".json"):
             if path.name not in kept and path.is_file():
                 path.unlink(missing_ok=True)
 

@@ -109,6 +109,7 @@ class Run(RunFolder):
         if resumed is None:
             self.begin()
         else:
+            self.remove_parts()
             self._rows = resumed.rows
             self._write_history()
             if resumed.versions != versions():
@@ -132,7 +133,10 @@ class Run(RunFolder):
             except DivergedError as error:
                 last = self.last_snapshot
                 good = f"the last good snapshot is {last}" if last else "no snapshot was saved yet"
-                raise DivergedError(f"{error}; {good}") from error
+                where = training.not_finite()
+                told = where is None or where in str(error)
+                layer = "" if told else f"; NaN or infinity in {where}"
+                raise DivergedError(f"{error}{layer}; {good}") from error
             for event in events:
                 if isinstance(event, Evaluated):
                     self._add_row(event)

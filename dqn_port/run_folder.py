@@ -124,6 +124,12 @@ class RunFolder:
         pattern = rf"{re.escape(self.opt.name)}(_\d+)?(\.params)?{re.escape(SUFFIX)}"
         return sorted(p for p in self.folder.iterdir() if re.fullmatch(pattern, p.name))
 
+    def remove_parts(self) -> None:
+        """Remove what a write that was cut has left beside the run's files."""
+        for path in self.folder.iterdir():
+            if path.name.endswith(".part") and _is_stale(path.name, self.opt.name):
+                path.unlink(missing_ok=True)
+
     def _make_folder(self) -> None:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)

@@ -6,6 +6,7 @@ one agent step from it and returns, so that a run can stop and go on anywhere.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -247,8 +248,18 @@ class Training:
         )
 
     def _check_finite(self) -> None:
-        if not self.agent.network.is_finite():
+        where = self.not_finite()
+        if where is not None:
             raise DivergedError(
-                f"network: expected finite weights, got NaN or infinity at step {self.state.step}; "
-                "lower lr, or start again from the last snapshot"
+                f"network: expected finite weights, got NaN or infinity at step {self.state.step} "
+                f"in {where}; lower lr"
             )
+
+    def not_finite(self) -> str | None:
+        """Name the first layer that holds NaN or infinity; None where none does."""
+        if self.agent.network.is_finite():
+            return None
+        for number, row in enumerate(self.agent.report(), start=1):
+            if not math.isfinite(row.weight_norm):
+                return f"layer {number} ({row.layer})"
+        return "a bias"

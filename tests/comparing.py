@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from dqn_port.lock import is_lock
 from dqn_port.run_folder import FINISHED, HISTORY, MEASURED_COLUMNS
 from dqn_port.torch7.t7 import load
 from dqn_port.torch7.tensors import Storage, Tensor
@@ -21,7 +22,7 @@ def contents(folder: Path) -> dict[str, Any]:
     return {
         str(path.relative_to(folder)): _content(path)
         for path in sorted(folder.rglob("*"))
-        if path.is_file()
+        if path.is_file() and not is_lock(path.name)
     }
 
 

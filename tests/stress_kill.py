@@ -20,13 +20,14 @@ from pathlib import Path
 import torch
 
 from dqn_port.errors import DqnPortError
+from dqn_port.lock import LOCK
 from dqn_port.run_folder import ARGS, FINISHED
 from dqn_port.tools.check import check_run
 from tests.cli.running import write_toy
 from tests.comparing import assert_same_runs
 
-LONGEST_LIFE = 6.0
-"""Seconds from a process' start, which takes a second or two, to its end."""
+LONGEST_LIFE = 3.0
+"""Seconds that a process trains before it is killed."""
 
 
 def train(args: Path, out: Path) -> subprocess.Popen[str]:
@@ -37,6 +38,14 @@ def train(args: Path, out: Path) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+def holder(folder: Path) -> bytes:
+    """Return who has the run's folder, or had it last."""
+    try:
+        return (folder / LOCK).read_bytes()
+    except FileNotFoundError:
+        return b""
 
 
 def main() -> None:
@@ -58,9 +67,15 @@ def main() -> None:
         assert reference.returncode == 0
         while kills < arguments.kills:
             out = folder / f"run{finished}"
+            before = holder(out / "toy")
             process = train(args, out)
+            # Most are killed while they train, some while they start.
+            while random_.random() < 0.999 and process.poll() is None:
+                if holder(out / "toy") not in (b"", before):
+                    break
+                time.sleep(0.01)
             try:
-                _, error = process.communicate(timeout=random_.uniform(0.2, LONGEST_LIFE))
+                _, error = process.communicate(timeout=random_.uniform(0, LONGEST_LIFE))
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.communicate()

@@ -22,10 +22,10 @@ from dqn_port.errors import LockedError
 from dqn_port.lock import LOCK, RunLock
 from tests.test_lock import STALE, document, left_in, refused, result, rewrite, write_dead
 
-KILLS = 150
+KILLS = 200
 WORKERS = range(2)
-ROUNDS = {"fresh": 200, "dead": 200, "dead while taking over": 100, "another host's": 60,
-          "damaged": 60}  # fmt: skip
+ROUNDS = {"fresh": 200, "dead": 200, "dead while taking over": 50, "another host's": 40,
+          "damaged": 40}  # fmt: skip
 READING = {"_look", "_parsed", "_is_of", "_is_dead", "_start_of", "_myself", "_text", "place",
            "is_lock", "<genexpr>", "<listcomp>", "<dictcomp>"}  # fmt: skip
 """What changes nothing: to be stopped within it is as to be stopped before it."""
@@ -148,7 +148,7 @@ def test_of_many_processes_one_gets_it(tmp_path, kind, rounds):
 
 
 def test_without_links_too(tmp_path):
-    assert json.loads(result(race, tmp_path, "dead", 60, "without links")) == [1] * 60
+    assert json.loads(result(race, tmp_path, "dead", 40, "without links")) == [1] * 40
 
 
 def test_who_comes_late_to_a_dead_lock_withdraws(tmp_path, monkeypatch):
@@ -166,6 +166,32 @@ def test_who_comes_late_to_a_dead_lock_withdraws(tmp_path, monkeypatch):
     faster.check()
     assert left_in(tmp_path) == [LOCK]
     faster.release()
+
+
+def test_who_comes_late_to_a_damaged_lock_withdraws(tmp_path, monkeypatch):
+    prepare(tmp_path, "damaged")
+    late = RunLock(tmp_path)
+    chain = late._chain()
+
+    def overtaken():
+        monkeypatch.undo()
+        os.utime(tmp_path / LOCK)
+        return chain
+
+    monkeypatch.setattr(late, "_chain", overtaken)
+    assert "in use, by whom its damaged .lock does not tell" in refused(late.acquire)
+    assert left_in(tmp_path) == [LOCK]
+
+
+def test_who_is_taken_over_while_leaving_leaves_the_lock(tmp_path, monkeypatch):
+    lock = RunLock(tmp_path)
+    lock.acquire()
+    chain = lock._chain()
+    successor = lock._successor_of(chain[0])
+    text = json.dumps(document(tmp_path) | {"token": "2"})
+    monkeypatch.setattr(lock, "_renew", lambda _: successor.write_text(text))
+    lock.release()
+    assert left_in(tmp_path) == [LOCK, successor.name]
 
 
 # Killed.

@@ -212,12 +212,12 @@ def test_standing(finished, tmp_path):
     assert list((tmp_path / "t").iterdir()) == []
 
 
-def test_an_unfinished_run_begins_anew_and_gives_the_same(finished, tmp_path):
+def test_an_unfinished_run_goes_on_and_gives_the_same(finished, tmp_path):
     out, _, _ = finished
     run = Run(toy_options(name="t"), tmp_path)
-    for event in run.train(CPU):
-        if isinstance(event, Saved):
-            break
+    events = run.train(CPU)
+    next(event for event in events if isinstance(event, Saved))
+    events.close()
     (tmp_path / "t" / ".t.t7.abcd1234.part").write_bytes(b"half")
     (tmp_path / "t" / ".args.json.abcd_123.part").write_bytes(b"half")
     assert run.standing() == "unfinished"
@@ -388,17 +388,18 @@ def test_nan_in_the_network_stops_and_keeps_the_last_good_snapshot(tmp_path):
     good = next(event for event in events if isinstance(event, Saved)).path.read_bytes()
     agent.network.w.data[0] = torch.nan
     # Nothing looks at the network before the next save.
-    agent.learn_start = 10**6
+    agent.learn_from = 10**6
     with pytest.raises(DivergedError) as caught:
         list(events)
     assert str(caught.value) == (
-        "network: expected finite weights, got NaN or infinity at step 200; lower lr, or start "
-        "again from the last snapshot"
+        "network: expected finite weights, got NaN or infinity at step 200 in layer 1 (nn.Linear); "
+        f"lower lr; the last good snapshot is {tmp_path}/t/t.t7"
     )
     assert caught.value.exit_code == 1
     assert (tmp_path / "t" / "t.t7").read_bytes() == good
     assert load_snapshot(tmp_path / "t" / "t.t7").num_steps == 100
-    assert files(tmp_path / "t") == ["args.json", "history.csv", "t.t7"]
+    beside = [name for name in files(tmp_path / "t") if not name.startswith("checkpoint/")]
+    assert beside == ["args.json", "history.csv", "t.t7"]
     assert run.standing() == "unfinished"
 
 
@@ -408,7 +409,8 @@ def test_a_learning_rate_that_makes_the_network_diverge(tmp_path):
         list(run.train(CPU))
     text = str(caught.value)
     assert text.startswith("network: expected finite ")
-    assert text.endswith("; lower lr, or start again from the last snapshot")
+    assert text.endswith("; no snapshot was saved yet")
+    assert "; lower lr; " in text
     assert " at step 7" in text or " at step 8" in text, text
     assert files(tmp_path / "t") == ["args.json", "history.csv"]
 

@@ -109,12 +109,12 @@ def test_a_network_that_is_not_finite_stops_before_anything_is_saved():
     with torch.no_grad():
         training.agent.network.w[0] = float("inf")
     # The agent would notice at once; here the loop must, when it reports.
-    training.agent.learn_start, training.agent.ep_start, training.agent.ep_end = 10**6, 1, 1
+    training.agent.learn_from, training.agent.ep_start, training.agent.ep_end = 10**6, 1, 1
     with pytest.raises(DivergedError) as caught:
         list(training.run())
     assert str(caught.value) == (
-        "network: expected finite weights, got NaN or infinity at step 300; "
-        "lower lr, or start again from the last snapshot"
+        "network: expected finite weights, got NaN or infinity at step 300 in layer 1 (nn.Linear); "
+        "lower lr"
     )
     assert saved == []
 

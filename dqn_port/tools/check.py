@@ -97,7 +97,8 @@ def _history(path: Path) -> list[dict[str, str]]:
     with path.open(newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
         rows = list(reader)
-    if tuple(reader.fieldnames or ()) != HISTORY_COLUMNS:
+        columns = tuple(reader.fieldnames or ())
+    if columns != HISTORY_COLUMNS:
         raise ValueError("expected the columns of a history, got others")
     last = 0
     for number, row in enumerate(rows, start=2):

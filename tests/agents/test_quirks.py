@@ -154,8 +154,7 @@ def test_values_that_are_not_finite_stop_with_one_line():
     with pytest.raises(DivergedError) as caught:
         agent.perceive(0, SCREEN, False, True, 0.0)
     assert str(caught.value) == (
-        "network: expected finite action values, got [nan, nan, nan, nan] at step 0; "
-        "lower lr, or start again from the last snapshot"
+        "network: expected finite action values, got [nan, nan, nan, nan] at step 0; lower lr"
     )
 
 

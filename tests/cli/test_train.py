@@ -111,14 +111,18 @@ def test_the_same_options_as_lua_words_are_the_same_run(capsys, trained, tmp_pat
     assert_same_runs(folder / "out" / "toy", tmp_path / "toy")
 
 
-def test_an_unfinished_run_begins_anew_after_saying_so(capsys, trained, tmp_path):
+def test_an_unfinished_run_without_checkpoint_begins_anew_after_saying_so(
+    capsys, trained, tmp_path
+):
     folder, _ = trained
     words = ["train", "--args", folder / "toy.json", "--out", tmp_path]
     assert run(capsys, *words).code == 0
     (tmp_path / "toy" / "run.json").unlink()
     result = run(capsys, *words)
     assert (result.code, result.err) == (0, "")
-    assert result.out.startswith(f"{tmp_path}/toy was not finished: it begins anew.\nTorch ")
+    assert result.out.startswith(
+        f"{tmp_path}/toy was not finished, and has no checkpoint: it begins anew.\nTorch "
+    )
     assert_same_runs(folder / "out" / "toy", tmp_path / "toy")
 
 
@@ -373,7 +377,7 @@ def test_a_network_that_diverges(capsys, trained, tmp_path):
     result = run(capsys, *words, "--set", "agent_params.lr=1e30")
     assert result.code == 1
     assert re.fullmatch(
-        r"network: expected finite .* at step \d+; lower lr, or start again from the last snapshot",
+        r"network: expected finite .* at step \d+; lower lr; no snapshot was saved yet",
         result.error,
     )
 
@@ -384,7 +388,7 @@ def test_a_network_that_diverges(capsys, trained, tmp_path):
 def test_stopped_before_anything_was_saved(capsys, monkeypatch, trained, tmp_path):
     folder, _ = trained
 
-    def interrupted(self, device):
+    def interrupted(self, device, *, anew):
         raise KeyboardInterrupt
         yield
 
@@ -400,7 +404,7 @@ def test_a_second_sigterm_while_stopping_changes_nothing(capsys, monkeypatch, tr
     folder, _ = trained
     echo = click.echo
 
-    def terminated(self, device):
+    def terminated(self, device, *, anew):
         signal.raise_signal(signal.SIGTERM)
         yield EpisodeEnded(0, 0.0)
         pytest.fail("went on")
@@ -440,13 +444,13 @@ def test_a_signal_stops_with_the_step_and_the_last_snapshot(tmp_path, number, co
     _, err = process.communicate(timeout=60)
     assert process.returncode == code, err
     match = re.fullmatch(
-        r"dqn-port: stopped at step ([\d,]+) of 10,000,000; the last snapshot is (.*)\n", err
+        r"dqn-port: stopped at step ([\d,]+) of 10,000,000; to go on: .* train --resume (.*)\n", err
     )
     assert match, err
     step = int(match[1].replace(",", ""))
     assert step >= 100
     name = "toy.t7" if versions == 0 else f"toy_{step // 100}.t7"
-    assert match[2] == str(tmp_path / "out" / "toy" / name)
+    assert match[2] == str(tmp_path / "out" / "toy")
     assert (tmp_path / "out" / "toy" / name).is_file()
     assert not list((tmp_path / "out").rglob("*.part"))
     assert not (tmp_path / "out" / "toy" / "run.json").exists()

@@ -161,7 +161,7 @@ class AleEmulator:
 
         A reset depends on ale-py's random numbers and on the RAM that it finds, and on nothing
         else. ale-py's own states are not used: they lack what qbert and tetris draw next, so that
-        one of tetris, put into a fresh emulator, ends the process (docs/games.md).
+        one of tetris, put into a fresh emulator, ends the process (docs/nothing-lost.md).
         """
         before, ram = self._before_reset
         return {
@@ -178,7 +178,7 @@ class AleEmulator:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over a state: reset a fresh emulator in the same way and play the actions again.
 
-        That takes some 50 µs a frame, and ends where the state was taken or is refused; then
+        That takes 50 to 150 µs a frame, and ends where the state was taken or is refused; then
         nothing is changed. No bytes of ``state`` are read by ale-py: it is given numbers that were
         checked, bytes of RAM before a reset, and actions.
 
