@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Final
@@ -14,6 +16,7 @@ from dqn_port.errors import CheckpointError
 from dqn_port.evaluate import Episode, EvaluationState
 from dqn_port.histories import Histories
 from dqn_port.interfaces import Network
+from dqn_port.run_folder import HISTORY_COLUMNS
 from dqn_port.state_fields import Fields
 from dqn_port.train import TrainState
 
@@ -47,9 +50,9 @@ def gather(
     """
     agent = ready.agent
     tree: dict[str, Any] = {
-        "arguments": ready.opt.to_json(),
-        "versions": versions,
-        "rows": rows,
+        "arguments": json.dumps(ready.opt.to_json()),
+        "versions": json.dumps(versions),
+        "rows": json.dumps(rows),
         "agent": agent.state_dict(),
         "train": {
             "step": state.step,
@@ -82,9 +85,9 @@ def put_back(tree: Mapping[str, Any], ready: Setup, *, full: bool) -> Restored:
         CheckpointError: the state is not that of such a training.
     """
     root, agent = Fields(tree, "checkpoint"), ready.agent
-    there, here = root.raw("arguments"), ready.opt.to_json()
-    if there != here:
-        saved = there if isinstance(there, dict) else {}
+    # Through JSON: NaN is so to itself.
+    saved, here = _said(root, "arguments", dict), ready.opt.to_json()
+    if json.dumps(saved) != json.dumps(here):
         keys = saved.keys() | here.keys()
         differing = sorted(key for key in keys if saved.get(key) != here.get(key))
         raise CheckpointError(
@@ -92,8 +95,8 @@ def put_back(tree: Mapping[str, Any], ready: Setup, *, full: bool) -> Restored:
         )
     train = root.inner("train")
     histories = _histories(train.inner("histories"))
-    rows = root.entries("rows")
-    if not all(isinstance(row, dict) for row in rows) or len(rows) != len(histories.steps):
+    rows = _said(root, "rows", list)
+    if len(rows) != len(histories.steps) or not all(map(_is_row, rows)):
         raise CheckpointError(
             f"checkpoint.rows: expected a row for each of {len(histories.steps)} evaluations"
         )
@@ -102,9 +105,7 @@ def put_back(tree: Mapping[str, Any], ready: Setup, *, full: bool) -> Restored:
     save_due = train.boolean("save_due")
     interval_seconds = train.number("interval_seconds")
     episode_reward = train.number("episode_reward")
-    versions = root.raw("versions")
-    if not isinstance(versions, dict):
-        raise CheckpointError("checkpoint.versions: expected versions by name")
+    versions = _said(root, "versions", dict)
     best = None
     if root.has("best_network"):
         best = _network(root.inner("best_network"), agent.network)
@@ -134,6 +135,26 @@ def put_back(tree: Mapping[str, Any], ready: Setup, *, full: bool) -> Restored:
         ),
         rows,
         versions,
+    )
+
+
+def _said(root: Fields, name: str, kind: type[Any]) -> Any:
+    """Return what a field says in JSON."""
+    try:
+        value = json.loads(root.text(name))
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"checkpoint.{name}: expected JSON, got a mistake") from error
+    if not isinstance(value, kind):
+        raise CheckpointError(f"checkpoint.{name}: expected a {kind.__name__}, got another value")
+    return value
+
+
+def _is_row(row: Any) -> bool:
+    """Tell whether a value is a row of history.csv: finite numbers by column."""
+    return (
+        isinstance(row, dict)
+        and tuple(row) == HISTORY_COLUMNS
+        and all(type(value) in (int, float) and math.isfinite(value) for value in row.values())
     )
 
 

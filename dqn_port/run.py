@@ -164,7 +164,7 @@ class Run(RunFolder):
                 found, tree = self.checkpoints.load(serial, ready.agent.transitions)
                 full = found.mode == "full"
                 resumed = put_back(tree, ready, full=full)
-                _check_transitions(ready, found)
+                check_transitions(ready, found)
             except CheckpointError as error:
                 notes.append(f"checkpoint {serial} cannot be used: {error}")
                 continue
@@ -273,7 +273,7 @@ class Run(RunFolder):
         )
 
 
-def _check_transitions(ready: Setup, found: Checkpoint) -> None:
+def check_transitions(ready: Setup, found: Checkpoint) -> None:
     """Check that the transitions are those that the replay memory counts, by the game's actions.
 
     Raises:
