@@ -34,8 +34,9 @@ from dqn_port.torch7.values import LuaTable, TorchObject
 Q_MAX: Final = 1.0
 """Lua quirk: the Qmax printed after an evaluation is this constant (tests/test_loop_traces.py)."""
 
-_VALIDATION_CHUNK: Final = 64
-"""Held-out transitions valued at once, to keep their floats small."""
+_VALIDATION_CHUNK: Final = 60
+"""Held-out transitions valued at once, to keep their floats small; whole twelves are summed as in
+one batch (networks/products.py)."""
 
 
 def _param(name: str, kind: str, default: Any, meaning: str, **more: Any) -> Param:
@@ -227,7 +228,7 @@ class NeuralQLearner:
         if not all(map(math.isfinite, q)):
             raise DivergedError(
                 f"network: expected finite action values, got {q} at step {self.num_steps}; "
-                "lower lr, or start again from the last snapshot"
+                "lower lr"
             )
         return best[self.generator.random(1, len(best)) - 1]
 
@@ -274,7 +275,7 @@ class NeuralQLearner:
         if self.device.type == "cpu" and not bool(torch.isfinite(delta).all()):
             raise DivergedError(
                 f"network: expected finite TD errors, got {delta.tolist()[:4]}… at step "
-                f"{self.num_steps}; lower lr, or start again from the last snapshot"
+                f"{self.num_steps}; lower lr"
             )
         self.network.backward(targets)
         if self.wc != 0:

@@ -26,10 +26,11 @@ def add_scaled(to: torch.Tensor, x: torch.Tensor, scale: float) -> None:
     if library is not None:
         library.saxpy(to.data_ptr(), x.data_ptr(), to.numel(), scale)
         return
-    whole = len(to) // _FUSED_BY * _FUSED_BY
+    whole = len(to) // _FUSED_BY * _FUSED_BY if to.device.type == "cpu" else len(to)
     with torch.no_grad():
         to[:whole].add_(x[:whole], alpha=scale)
-        to[whole:].add_(x[whole:] * scale)
+        if whole < len(to):
+            to[whole:].add_(x[whole:] * scale)
 
 
 def _kernels_for(vector: torch.Tensor) -> ctypes.CDLL | None:

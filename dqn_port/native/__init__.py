@@ -1,3 +1,3 @@
-"""Leaf: inner loops in C, for speed alone. Without a compiler everything runs, and gives the same
-numbers (tests/native/test_kernels.py), only slower.
+"""Leaf: inner loops in C. Without a compiler everything runs, only slower, and gives the same
+numbers but for the network's, whose sums are then in PyTorch's order (networks/lua_order.py).
 """

@@ -1,4 +1,4 @@
-"""Compile kernels.c once a machine, and load it.
+"""Compile the kernels once a machine, and load them.
 
 The library is kept in the user's cache, under a name made of the source, the compiler's flags and
 the processor, so that another of any of them makes another one.
@@ -18,20 +18,33 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-SOURCE: Final = Path(__file__).with_name("kernels.c")
+SOURCES: Final = tuple(
+    Path(__file__).with_name(name) for name in ("kernels.c", "network.c", "products.c")
+)
 SWITCH: Final = "DQN_PORT_NATIVE"
 """The environment variable that turns the kernels off when it is 0."""
 
 FLAGS: Final = ("-O3", "-march=native", "-ffp-contract=off", "-fno-math-errno", "-shared", "-fPIC")
-"""Nothing that lets the compiler change a number: no fast-math, no fused multiply-add."""
+"""Nothing that lets the compiler change a number: no fast-math, no fusing of its own."""
+
+_LIBRARIES: Final = ("-pthread", "-lm")
 
 _LIMIT_S: Final = 60
 
-_POINTER, _SIZE = ctypes.c_void_p, ctypes.c_ssize_t
+_POINTER, _SIZE, _FLOAT = ctypes.c_void_p, ctypes.c_ssize_t, ctypes.c_float
 _SIGNATURES: Final = {
     "look_up_pairs": (_POINTER, _POINTER, _SIZE, _POINTER, _POINTER),
     "resample_rows": (_POINTER, *[_SIZE] * 4, *[_POINTER] * 4),
     "resample_columns": (_POINTER, *[_SIZE] * 3, *[_POINTER] * 4),
+    "rectify": (_POINTER, _SIZE, _POINTER),
+    "rectify_gradient": (_POINTER, _POINTER, _SIZE, _POINTER),
+    "fold": (_POINTER, *[_SIZE] * 10, _POINTER),
+    "sum_planes": (_POINTER, *[_SIZE] * 3, _POINTER),
+    "sum_columns": (_POINTER, *[_SIZE] * 2, _POINTER),
+    "saxpy": (*[_POINTER] * 2, _SIZE, _FLOAT),
+    "centred_rmsprop": (*[_POINTER] * 4, _SIZE, *[_FLOAT] * 4),
+    "lanes_of_a_panel": (),
+    "sum_products": (*[_POINTER] * 6, _SIZE),
 }
 
 
@@ -57,6 +70,7 @@ def _load(path: Path, compiler: str) -> ctypes.CDLL:
     for name, argtypes in _SIGNATURES.items():
         function = getattr(library, name)
         function.argtypes, function.restype = argtypes, None
+    library.lanes_of_a_panel.restype = ctypes.c_int
     return library
 
 
@@ -77,7 +91,8 @@ def _folder() -> Path:
 
 
 def _fingerprint(compiler: str) -> str:
-    parts = [SOURCE.read_bytes(), " ".join((compiler, *FLAGS)).encode(), _processor()]
+    sources = [source.read_bytes() for source in SOURCES]
+    parts = [*sources, " ".join((compiler, *FLAGS)).encode(), _processor()]
     return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
 
 
@@ -96,7 +111,7 @@ def _compile(path: Path, compiler: str) -> None:
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".kernels-") as folder:
         beside = Path(folder) / path.name
         subprocess.run(
-            [compiler, *FLAGS, str(SOURCE), "-o", str(beside)],
+            [compiler, *FLAGS, *map(str, SOURCES), "-o", str(beside), *_LIBRARIES],
             check=True,
             capture_output=True,
             stdin=subprocess.DEVNULL,

@@ -20,13 +20,18 @@ from dqn_port.networks.layers import (
     layer_of_row,
     n_elements,
 )
+from dqn_port.networks.lua_order import LuaOrder, can_sum_as_lua
 from dqn_port.torch7.generator import Generator
 from dqn_port.torch7.nn_modules import rows_of, sequential_of
 from dqn_port.torch7.values import TorchObject
 
 
 class Sequential:
-    """Layers one after the other; implements interfaces.Network."""
+    """Layers one after the other; implements interfaces.Network.
+
+    On the CPU, where there is a C compiler, every sum is rounded as the original's was
+    (lua_order.py); elsewhere PyTorch sums in its own order, which is as near to the true values.
+    """
 
     lua_class = "nn.Sequential"
 
@@ -58,6 +63,14 @@ class Sequential:
             self._parameters.append(tuple(views))
         self._leaves = [view for views in self._parameters for view in views]
         self._output: torch.Tensor | None = None
+        self._lua_order: LuaOrder | None = None
+        if can_sum_as_lua(self.device):
+            gradients = iter(self._gradients)
+            self._lua_order = LuaOrder(
+                self.layers,
+                self._parameters,
+                [tuple(next(gradients) for _ in views) for views in self._parameters],
+            )
 
     @property
     def device(self) -> torch.device:
@@ -87,17 +100,24 @@ class Sequential:
 
     def forward(self, s: torch.Tensor) -> torch.Tensor:
         """Return Q, float32 [B, A], of states float32 [B, ...]."""
+        if self._lua_order is not None:
+            return self._lua_order.forward(s, keep=False)
         with torch.no_grad():
             return self._run(s)
 
     def forward_for_update(self, s: torch.Tensor) -> torch.Tensor:
         """Return Q as ``forward`` does and keep what ``backward`` needs."""
+        if self._lua_order is not None:
+            return self._lua_order.forward(s, keep=True)
         with torch.enable_grad():
             self._output = self._run(s)
         return self._output.detach()
 
     def backward(self, targets: torch.Tensor) -> None:
         """Set ``dw`` to Σ targets · dQ/dw of the last ``forward_for_update``."""
+        if self._lua_order is not None:
+            self._lua_order.backward(targets)
+            return
         assert self._output is not None, "backward comes after forward_for_update"
         gradients = torch.autograd.grad(self._output, self._leaves, grad_outputs=targets)
         self._output = None

@@ -149,7 +149,8 @@ class _Reader:
             height = (self._size[1] + 2 * field["padH"] - kh) // field["dH"] + 1
             width = (self._size[2] + 2 * field["padW"] - kw) // field["dW"] + 1
             self._size = (n_out, height, width)
-            if math.prod(self._size) > _MOST_FEATURES:
+            columns = n_in * kh * kw * height * width
+            if max(math.prod(self._size), columns) > _MOST_FEATURES:
                 _refuse(where, f"at most {_MOST_FEATURES} features", "x".join(map(str, self._size)))
         weight = np.ascontiguousarray(weight.reshape(n_out, n_in, kh, kw))
         return {"class": "nn.SpatialConvolution"} | field | {"weight": weight, "bias": bias}

@@ -1,0 +1,361 @@
+/* Matrix products whose float32 sums are rounded as those of the original.
+ *
+ * Lua Torch7 multiplies matrices with OpenBLAS's sgemm; its Haswell kernels made the traces. Which
+ * numbers are multiplied with which is the caller's, by tables of offsets, so that a convolution
+ * needs no unfolded copy of its input. What is kept here is the order of the additions:
+ *
+ *     one chain:  sum = 0; for k: sum = fma(a, b, sum)
+ *     two chains: the same for the even and for the odd k, as far as there are rounds of eight k,
+ *                 the rest in the chain of the even ones; then sum = even + odd
+ *     out = first; for each block of k: out = out + sum; then out = out + last
+ *
+ * Lanes are summed side by side in vectors and rows beside them, which changes no order. Of every
+ * twelve rows the first six (LEFT) and the others (RIGHT) may want different chains for a lane,
+ * and of the rows after the last twelve those in whole fours (REST).
+ */
+
+#include <math.h>
+#include <pthread.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#ifdef __x86_64__
+#include <immintrin.h>
+#endif
+
+#ifdef __AVX512F__
+#define LANES 16
+#else
+#define LANES 8
+#endif
+#define PANEL (2 * LANES)
+#define GROUP 12
+#define AHEAD 64
+#define SUMS_AT_ONCE 32768
+#define MAX_THREADS 64
+#define WORTH_A_THREAD 1000000
+
+enum { LEFT = 1, RIGHT = 2, REST = 4 };
+
+typedef float vec __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+typedef float vec8 __attribute__((vector_size(32), aligned(4), may_alias));
+
+typedef struct {
+    const int32_t *lane_a;   /* [panels · PANEL]: where a lane begins in a */
+    const int32_t *lane_out; /* the same in out; -1: the lane only fills its panel */
+    const uint8_t *two;      /* [panels]: which rows have two chains there */
+    const int32_t *row_b;    /* [rows] */
+    const int32_t *row_out;
+    const int32_t *k_a; /* [n_k], increasing */
+    const int32_t *k_b;
+    const int32_t *ends; /* [blocks] */
+    float *packed;       /* [groups, n_k, GROUP] scratch */
+    ptrdiff_t panels, rows, n_k, blocks, longest;
+} plan_t;
+
+typedef struct {
+    const plan_t *plan;
+    const float *a, *first, *last;
+    float *out;
+    ptrdiff_t panels_at_once, next;
+} task_t;
+
+/* How many lanes a panel has; 0 where there is no fast fused multiply-add. */
+int32_t lanes_of_a_panel(void)
+{
+#ifdef __FP_FAST_FMAF
+    return PANEL;
+#else
+    return 0;
+#endif
+}
+
+static inline vec fused(vec x, vec y, vec z)
+{
+#if defined(__AVX512F__)
+    return (vec)_mm512_fmadd_ps((__m512)x, (__m512)y, (__m512)z);
+#elif defined(__FMA__)
+    return (vec)_mm256_fmadd_ps((__m256)x, (__m256)y, (__m256)z);
+#else
+    for (int i = 0; i < LANES; i++)
+        z[i] = fmaf(x[i], y[i], z[i]);
+    return z;
+#endif
+}
+
+#define EACH_ROW _Pragma("GCC unroll 12") for (int r = 0; r < rows; r++)
+#define INLINE static inline __attribute__((always_inline))
+
+/* sums += a · b of one k; a: [PANEL], b: [rows] */
+INLINE void add_one(vec sums[][2], const float *a, const float *b, int rows)
+{
+    vec low = *(const vec *)a, high = *(const vec *)(a + LANES);
+    EACH_ROW
+    {
+        vec x = b[r] - (vec){0};
+        sums[r][0] = fused(low, x, sums[r][0]);
+        sums[r][1] = fused(high, x, sums[r][1]);
+    }
+}
+
+/* out: [rows, PANEL] += the chain over a: [n_k, PANEL] and b: [n_k, GROUP] */
+INLINE void one_chain(const float *a, const float *b, ptrdiff_t n_k, float *out, int rows)
+{
+    vec sums[GROUP][2];
+    EACH_ROW sums[r][0] = sums[r][1] = (vec){0};
+    for (ptrdiff_t k = 0; k < n_k; k++)
+        add_one(sums, a + k * PANEL, b + k * GROUP, rows);
+    vec *to = (vec *)out;
+    EACH_ROW
+    {
+        to[2 * r] += sums[r][0];
+        to[2 * r + 1] += sums[r][1];
+    }
+}
+
+INLINE void two_chains(const float *a, const float *b, ptrdiff_t n_k, float *out, int rows)
+{
+    vec even[GROUP / 2][2], odd[GROUP / 2][2];
+    EACH_ROW even[r][0] = even[r][1] = odd[r][0] = odd[r][1] = (vec){0};
+    ptrdiff_t k = 0;
+    for (; k < n_k / 8 * 8; k += 2) {
+        add_one(even, a + k * PANEL, b + k * GROUP, rows);
+        add_one(odd, a + (k + 1) * PANEL, b + (k + 1) * GROUP, rows);
+    }
+    for (; k < n_k; k++)
+        add_one(even, a + k * PANEL, b + k * GROUP, rows);
+    vec *to = (vec *)out;
+    EACH_ROW
+    {
+        to[2 * r] += even[r][0] + odd[r][0];
+        to[2 * r + 1] += even[r][1] + odd[r][1];
+    }
+}
+
+static void add_rows(const float *a, const float *b, ptrdiff_t n_k, float *out, int rows, int two)
+{
+    while (rows > 0) {
+        int n = 1;
+        if (two) {
+            n = rows >= 6 ? 6 : 4;
+            if (n == 6)
+                two_chains(a, b, n_k, out, 6);
+            else
+                two_chains(a, b, n_k, out, 4);
+        } else if (rows >= 12)
+            one_chain(a, b, n_k, out, n = 12);
+        else if (rows >= 8)
+            one_chain(a, b, n_k, out, n = 8);
+        else if (rows >= 6)
+            one_chain(a, b, n_k, out, n = 6);
+        else if (rows >= 4)
+            one_chain(a, b, n_k, out, n = 4);
+        else if (rows >= 2)
+            one_chain(a, b, n_k, out, n = 2);
+        else
+            one_chain(a, b, n_k, out, 1);
+        rows -= n;
+        b += n;
+        out += n * PANEL;
+    }
+}
+
+static void add_block(const plan_t *plan, const float *a, ptrdiff_t from, ptrdiff_t n_k, int two,
+                      float *out)
+{
+    for (ptrdiff_t row = 0; row < plan->rows; row += GROUP) {
+        const float *b = plan->packed + row * plan->n_k + from * GROUP;
+        float *to = out + row * PANEL;
+        int rows = (int)(plan->rows - row);
+        if (rows >= GROUP && !(two & (LEFT | RIGHT)))
+            add_rows(a, b, n_k, to, GROUP, 0);
+        else if (rows >= GROUP) {
+            add_rows(a, b, n_k, to, 6, two & LEFT);
+            add_rows(a, b + 6, n_k, to + 6 * PANEL, 6, two & RIGHT);
+        } else {
+            int fours = two & REST ? rows / 4 * 4 : 0;
+            for (int r = 0; r < fours; r += 4)
+                add_rows(a, b + r, n_k, to + r * PANEL, 4, 1);
+            add_rows(a, b + fours, n_k, to + fours * PANEL, rows - fours, 0);
+        }
+    }
+}
+
+INLINE void copy(const float *from, float *to)
+{
+    *(vec8 *)to = *(const vec8 *)from;
+}
+
+static int are_neighbours(const int32_t *offsets, int n)
+{
+    int so_far = 1;
+    for (int i = 1; i < n; i++)
+        so_far &= offsets[i] == offsets[0] + i;
+    return so_far;
+}
+
+#ifdef __clang__
+#define MIX(x, y, ...) __builtin_shufflevector(x, y, __VA_ARGS__)
+#else
+typedef int32_t order8 __attribute__((vector_size(32)));
+#define MIX(x, y, ...) __builtin_shuffle(x, y, (order8){__VA_ARGS__})
+#endif
+
+/* out[k · width + i] = x[at[i] + k], 8 × 8 */
+INLINE void turn(const float *from, const int32_t *at, float *out, ptrdiff_t width)
+{
+    vec8 x[8], y[8];
+    for (int i = 0; i < 8; i++) {
+        x[i] = *(const vec8 *)(from + at[i]);
+        __builtin_prefetch(from + at[i] + AHEAD);
+    }
+    for (int i = 0; i < 8; i += 2) {
+        y[i] = MIX(x[i], x[i + 1], 0, 8, 1, 9, 4, 12, 5, 13);
+        y[i + 1] = MIX(x[i], x[i + 1], 2, 10, 3, 11, 6, 14, 7, 15);
+    }
+    for (int i = 0; i < 8; i += 4) {
+        x[i] = MIX(y[i], y[i + 2], 0, 1, 8, 9, 4, 5, 12, 13);
+        x[i + 1] = MIX(y[i], y[i + 2], 2, 3, 10, 11, 6, 7, 14, 15);
+        x[i + 2] = MIX(y[i + 1], y[i + 3], 0, 1, 8, 9, 4, 5, 12, 13);
+        x[i + 3] = MIX(y[i + 1], y[i + 3], 2, 3, 10, 11, 6, 7, 14, 15);
+    }
+    for (int i = 0; i < 4; i++) {
+        *(vec8 *)(out + i * width) = MIX(x[i], x[i + 4], 0, 1, 2, 3, 8, 9, 10, 11);
+        *(vec8 *)(out + (i + 4) * width) = MIX(x[i], x[i + 4], 4, 5, 6, 7, 12, 13, 14, 15);
+    }
+}
+
+/* out[k, lane] = a[lanes[lane] + ks[k]] */
+static void pack_panel(const float *a, const int32_t *lanes, const int32_t *ks, ptrdiff_t n_k,
+                       float *out)
+{
+    enum { EIGHTS = PANEL / 8 };
+    int neighbours[EIGHTS], halves[EIGHTS], all = 1;
+    for (int i = 0; i < EIGHTS; i++) {
+        neighbours[i] = are_neighbours(lanes + 8 * i, 8);
+        halves[i] = are_neighbours(lanes + 8 * i, 4) && are_neighbours(lanes + 8 * i + 4, 4);
+        all &= neighbours[i];
+    }
+    for (ptrdiff_t k = 0; all && k < n_k; k++)
+        for (int i = 0; i < EIGHTS; i++)
+            copy(a + ks[k] + lanes[8 * i], out + k * PANEL + 8 * i);
+    for (ptrdiff_t k = 0, step; !all && k < n_k; k += step, out += step * PANEL) {
+        step = k + 8 <= n_k && ks[k + 7] - ks[k] == 7 ? 8 : 1;
+        for (int i = 0; i < EIGHTS; i++) {
+            const float *from = a + ks[k];
+            const int32_t *at = lanes + 8 * i;
+            float *to = out + 8 * i;
+            if (neighbours[i])
+                for (ptrdiff_t next = 0; next < step; next++)
+                    copy(from + next + *at, to + next * PANEL);
+            else if (step == 8)
+                turn(from, at, to, PANEL);
+            else if (halves[i]) {
+                memcpy(to, from + at[0], 4 * sizeof(float));
+                memcpy(to + 4, from + at[4], 4 * sizeof(float));
+            } else
+                for (int lane = 0; lane < 8; lane++)
+                    to[lane] = from[at[lane]];
+        }
+    }
+}
+
+/* packed[group, k, row] = b[rows[row] + ks[k]] */
+static void pack_rows(const plan_t *plan, const float *b)
+{
+    const int32_t *ks = plan->k_b;
+    for (ptrdiff_t row = 0; row < plan->rows; row += GROUP) {
+        const int32_t *rows = plan->row_b + row;
+        int n = plan->rows - row < GROUP ? (int)(plan->rows - row) : GROUP;
+        float *to = plan->packed + row * plan->n_k;
+        for (ptrdiff_t k = 0, step; k < plan->n_k; k += step, to += step * GROUP) {
+            int done = 0;
+            step = k + 8 <= plan->n_k && ks[k + 7] - ks[k] == 7 ? 8 : 1;
+            for (; step == 8 && done + 8 <= n; done += 8)
+                turn(b + ks[k], rows + done, to + done, GROUP);
+            for (ptrdiff_t next = 0; next < step; next++)
+                for (int r = done; r < n; r++)
+                    to[next * GROUP + r] = b[rows[r] + ks[k + next]];
+        }
+    }
+}
+
+static void store_panel(const task_t *task, const int32_t *lanes, const float *sums)
+{
+    const plan_t *plan = task->plan;
+    for (int i = 0; i < PANEL; i += 8) {
+        const int32_t *at = lanes + i;
+        int neighbours = *at >= 0 && are_neighbours(at, 8);
+        vec8 last = {0};
+        if (task->last)
+            for (int lane = 0; lane < 8; lane++)
+                last[lane] = at[lane] < 0 ? 0 : task->last[at[lane]];
+        for (ptrdiff_t r = 0; r < plan->rows; r++) {
+            vec8 x = *(const vec8 *)(sums + r * PANEL + i) + last;
+            float *out = task->out + plan->row_out[r];
+            if (neighbours)
+                *(vec8 *)(out + *at) = x;
+            else
+                for (int lane = 0; lane < 8; lane++)
+                    if (at[lane] >= 0)
+                        out[at[lane]] = x[lane];
+        }
+    }
+}
+
+static void *work(void *argument)
+{
+    task_t *task = argument;
+    const plan_t *plan = task->plan;
+    ptrdiff_t size = plan->rows * PANEL, most = task->panels_at_once;
+    float *sums = malloc(sizeof(float) * (size_t)(most * size + plan->longest * PANEL));
+    float *packed = sums + most * size;
+    if (!sums)
+        abort();
+    for (;;) {
+        ptrdiff_t begin = __atomic_fetch_add(&task->next, most, __ATOMIC_RELAXED);
+        ptrdiff_t end = begin + most < plan->panels ? begin + most : plan->panels;
+        if (begin >= end)
+            break;
+        for (ptrdiff_t i = 0; i < (end - begin) * size; i++)
+            sums[i] = task->first ? task->first[i % size / PANEL] : 0;
+        for (ptrdiff_t block = 0, from = 0; block < plan->blocks; from = plan->ends[block++])
+            for (ptrdiff_t panel = begin; panel < end; panel++) {
+                ptrdiff_t n_k = plan->ends[block] - from;
+                pack_panel(task->a, plan->lane_a + panel * PANEL, plan->k_a + from, n_k, packed);
+                add_block(plan, packed, from, n_k, plan->two[panel],
+                          sums + (panel - begin) * size);
+            }
+        for (ptrdiff_t panel = begin; panel < end; panel++)
+            store_panel(task, plan->lane_out + panel * PANEL, sums + (panel - begin) * size);
+    }
+    free(sums);
+    return NULL;
+}
+
+/* out[row_out + lane_out] = first[row] + Σ over blocks Σk a[lane_a + k_a] · b[row_b + k_b]
+ *                           + last[lane_out], first and last where they are not null.
+ * No sum hangs on the number of threads, which are made for the call where they pay.
+ */
+void sum_products(const plan_t *plan, const float *a, const float *b, const float *first,
+                  const float *last, float *out, ptrdiff_t threads)
+{
+    pthread_t others[MAX_THREADS];
+    ptrdiff_t made = 0, panels = plan->panels;
+    double size = (double)(panels * PANEL) * (double)(plan->rows * plan->n_k);
+    ptrdiff_t most = (ptrdiff_t)(size / WORTH_A_THREAD);
+    threads = threads < most ? threads : most;
+    threads = threads < panels ? threads : panels;
+    threads = threads < MAX_THREADS ? threads : MAX_THREADS;
+    threads = threads < 1 ? 1 : threads;
+    ptrdiff_t fit = SUMS_AT_ONCE / (plan->rows * PANEL) + 1, share = (panels - 1) / threads + 1;
+    task_t task = {plan, a, first, last, out, fit < share ? fit : share, 0};
+    pack_rows(plan, b);
+    while (made < threads - 1 && pthread_create(&others[made], NULL, work, &task) == 0)
+        made++;
+    work(&task);
+    while (made > 0)
+        pthread_join(others[--made], NULL);
+}

@@ -1,0 +1,358 @@
+"""A network's layers on the CPU with every float32 sum in the order of Lua's nn.
+
+nn: SpatialConvolutionMM.c, unfold.c, Linear.lua, Rectifier.lua. All buffers are made once for a
+batch size. A sample's values hang on where in the batch it stands, as they did in Lua.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import math
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+import numpy as np
+import torch
+
+from dqn_port.native.library import kernels
+from dqn_port.networks.layers import Layer, Linear, Rectifier, Reshape, SpatialConvolution
+from dqn_port.networks.products import Products, ends_of_blocks, rows_with_two_chains
+
+Tensors = tuple[torch.Tensor, ...]
+
+_MOST_PASSES: Final = 8
+"""Batch sizes whose buffers are kept."""
+
+
+def can_sum_as_lua(device: torch.device) -> bool:
+    """Tell whether there are kernels for the device, and fused multiply-adds."""
+    library = kernels()
+    return device.type == "cpu" and library is not None and library.lanes_of_a_panel() > 0
+
+
+class _Step(Protocol):
+    """One layer for one batch size. ``y`` is its output."""
+
+    y: torch.Tensor
+
+    def forward(self, x: torch.Tensor) -> None:
+        """Set ``y``."""
+
+    def backward(self, gradient: torch.Tensor, *, further: bool) -> torch.Tensor:
+        """Set the gradients of the parameters; return that of x if it goes ``further``."""
+
+
+class _Convolution:
+    """Lua: SpatialConvolutionMM.c."""
+
+    def __init__(
+        self,
+        library: ctypes.CDLL,
+        layer: SpatialConvolution,
+        parameters: Tensors,
+        gradients: Tensors,
+        shape: tuple[int, ...],
+    ) -> None:
+        """``shape``: [B, in, H, W]."""
+        self._library, self._layer = library, layer
+        self._weight, self._bias = parameters
+        self._weight_gradient, self._bias_gradient = gradients
+        if len(shape) != 4 or shape[1] != layer.n_input_plane:
+            raise RuntimeError(f"{layer}: cannot convolve {list(shape[1:])}")
+        batch, planes, height, width = shape
+        self._out_size = layer.output_size(height, width)
+        self._positions = math.prod(self._out_size)
+        if min(self._out_size) < 1:
+            raise RuntimeError(f"{layer}: cannot convolve {list(shape[1:])}")
+        self.y = torch.zeros(batch, layer.n_output_plane, *self._out_size)
+        # What surrounds the input stays 0.
+        self._padded = torch.zeros(batch, planes, height + 2 * layer.pad_h, width + 2 * layer.pad_w)
+        self._inner = (
+            slice(None), slice(None),
+            slice(layer.pad_h, layer.pad_h + height), slice(layer.pad_w, layer.pad_w + width),
+        )  # fmt: skip
+        self._is_padded = self._padded.shape != shape
+        self._x = self._padded
+
+    def forward(self, x: torch.Tensor) -> None:
+        """Add the products of every sample to the bias."""
+        if self._is_padded:
+            self._padded[self._inner] = x
+        else:
+            self._x = x
+        self._products.into(self.y, self._x, self._weight, first=self._bias)
+
+    def backward(self, gradient: torch.Tensor, *, further: bool) -> torch.Tensor:
+        """Add up the weights' gradient sample by sample; fold the input's."""
+        layer, library = self._layer, self._library
+        batch, planes = self.y.shape[:2]
+        self._products_of_weight.into(self._weight_gradient, self._x, gradient)
+        library.sum_planes(
+            gradient.data_ptr(), batch, planes, self._positions, self._bias_gradient.data_ptr()
+        )
+        if not further:
+            return gradient
+        products, columns, folded = self._back
+        products.into(columns, gradient, self._weight)
+        library.fold(
+            columns.data_ptr(),
+            *(batch, layer.n_input_plane, layer.kh, layer.kw, *self._out_size, layer.dh, layer.dw),
+            *self._padded.shape[2:],
+            folded.data_ptr(),
+        )
+        return folded[self._inner].contiguous() if self._is_padded else folded
+
+    @functools.cached_property
+    def _offsets(self) -> tuple[np.ndarray, ...]:
+        """Where samples, positions and taps are in x; samples with positions, in y and columns."""
+        layer = self._layer
+        batch, planes, height, width = self._padded.shape
+        out_height, out_width = self._out_size
+        in_x = np.arange(batch)[:, None] * (planes * height * width) + np.add.outer(
+            np.arange(out_height) * layer.dh * width, np.arange(out_width) * layer.dw
+        ).reshape(1, -1)
+        taps = np.add.outer(
+            np.arange(planes) * height * width,
+            np.add.outer(np.arange(layer.kh) * width, np.arange(layer.kw)),
+        ).reshape(-1)
+        samples, positions = np.arange(batch)[:, None], np.arange(self._positions)
+        in_y = samples * (layer.n_output_plane * self._positions) + positions
+        in_columns = samples * (len(taps) * self._positions) + positions
+        return in_x.reshape(-1), taps, in_y.reshape(-1), in_columns.reshape(-1)
+
+    @functools.cached_property
+    def _products(self) -> Products:
+        in_x, taps, in_y, _ = self._offsets
+        planes = np.arange(self._layer.n_output_plane)
+        return Products(
+            self._library,
+            lanes=(in_x, in_y),
+            rows=(planes * len(taps), planes * self._positions),
+            terms=(taps, np.arange(len(taps))),
+            two_chains=self._in_every_sample(len(planes)),
+            ends=ends_of_blocks(len(taps)),
+        )
+
+    @functools.cached_property
+    def _products_of_weight(self) -> Products:
+        in_x, taps, in_y, _ = self._offsets
+        planes = np.arange(self._layer.n_output_plane)
+        samples = np.arange(self.y.shape[0])[:, None]
+        return Products(
+            self._library,
+            lanes=(taps, np.arange(len(taps))),
+            rows=(planes * self._positions, planes * len(taps)),
+            terms=(in_x, in_y),
+            two_chains=rows_with_two_chains(len(taps), len(planes)),
+            ends=(samples * self._positions + ends_of_blocks(self._positions)).reshape(-1),
+        )
+
+    @functools.cached_property
+    def _back(self) -> tuple[Products, torch.Tensor, torch.Tensor]:
+        """Return the products with the weights turned, and room for columns and their sum."""
+        _, taps, in_y, in_columns = self._offsets
+        planes, rows = np.arange(self._layer.n_output_plane), np.arange(len(taps))
+        products = Products(
+            self._library,
+            lanes=(in_y, in_columns),
+            rows=(rows, rows * self._positions),
+            terms=(planes * self._positions, planes * len(taps)),
+            two_chains=self._in_every_sample(len(taps)),
+            ends=ends_of_blocks(len(planes)),
+        )
+        columns = torch.empty(self.y.shape[0], len(taps), self._positions)
+        return products, columns, torch.empty_like(self._padded)
+
+    def _in_every_sample(self, rows: int) -> np.ndarray:
+        return np.tile(rows_with_two_chains(self._positions, rows), self.y.shape[0])
+
+
+class _Linear:
+    """Lua: Linear.lua."""
+
+    def __init__(
+        self,
+        library: ctypes.CDLL,
+        layer: Linear,
+        parameters: Tensors,
+        gradients: Tensors,
+        shape: tuple[int, ...],
+    ) -> None:
+        """``shape``: of x, the batch first."""
+        self._library, self._layer = library, layer
+        self._weight, self._bias = parameters
+        self._weight_gradient, self._bias_gradient = gradients
+        if shape[1:] != (layer.input_size,):
+            raise RuntimeError(f"{layer}: cannot take {list(shape[1:])}")
+        self._shape = shape
+        self.y = torch.zeros(shape[0], layer.output_size)
+        self._x = self.y
+
+    def forward(self, x: torch.Tensor) -> None:
+        """Add the bias to the products."""
+        self._x = x
+        self._products.into(self.y, self._weight, x, last=self._bias)
+
+    def backward(self, gradient: torch.Tensor, *, further: bool) -> torch.Tensor:
+        """Set the parameters' gradients; the bias's as sgemv sums it."""
+        self._products_of_weight.into(self._weight_gradient, self._x, gradient)
+        self._library.sum_columns(
+            gradient.data_ptr(), *gradient.shape, self._bias_gradient.data_ptr()
+        )
+        if not further:
+            return gradient
+        products, back = self._back
+        products.into(back, self._weight, gradient)
+        return back
+
+    @functools.cached_property
+    def _indices(self) -> tuple[np.ndarray, ...]:
+        """Return samples, inputs and outputs."""
+        return tuple(
+            map(np.arange, (self._shape[0], self._layer.input_size, self._layer.output_size))
+        )
+
+    @functools.cached_property
+    def _products(self) -> Products:
+        samples, inputs, outputs = self._indices
+        return Products(
+            self._library,
+            lanes=(outputs * len(inputs), outputs),
+            rows=(samples * len(inputs), samples * len(outputs)),
+            terms=(inputs, inputs),
+            two_chains=rows_with_two_chains(len(outputs), len(samples)),
+            ends=ends_of_blocks(len(inputs)),
+        )
+
+    @functools.cached_property
+    def _products_of_weight(self) -> Products:
+        samples, inputs, outputs = self._indices
+        return Products(
+            self._library,
+            lanes=(inputs, inputs),
+            rows=(outputs, outputs * len(inputs)),
+            terms=(samples * len(inputs), samples * len(outputs)),
+            two_chains=rows_with_two_chains(len(inputs), len(outputs)),
+            ends=ends_of_blocks(len(samples)),
+        )
+
+    @functools.cached_property
+    def _back(self) -> tuple[Products, torch.Tensor]:
+        samples, inputs, outputs = self._indices
+        products = Products(
+            self._library,
+            lanes=(inputs, inputs),
+            rows=(samples * len(outputs), samples * len(inputs)),
+            terms=(outputs * len(inputs), outputs),
+            two_chains=rows_with_two_chains(len(inputs), len(samples)),
+            ends=ends_of_blocks(len(outputs)),
+        )
+        return products, torch.empty(self._shape)
+
+
+class _Rectifier:
+    """Lua: Rectifier.lua."""
+
+    def __init__(self, library: ctypes.CDLL, shape: tuple[int, ...]) -> None:
+        self._library = library
+        self.y, self._back = torch.empty(shape), torch.empty(shape)
+
+    def forward(self, x: torch.Tensor) -> None:
+        """Set y to max(x, 0)."""
+        self._library.rectify(x.data_ptr(), x.numel(), self.y.data_ptr())
+
+    def backward(self, gradient: torch.Tensor, *, further: bool) -> torch.Tensor:
+        """Let through what was positive."""
+        del further
+        self._library.rectify_gradient(
+            *(self.y.data_ptr(), gradient.data_ptr(), self.y.numel(), self._back.data_ptr())
+        )
+        return self._back
+
+
+class _Reshape:
+    """The memory is the same."""
+
+    def __init__(self, shape: tuple[int, ...], before: tuple[int, ...]) -> None:
+        if math.prod(shape) != math.prod(before):
+            # PyTorch's words, as without kernels.
+            n = math.prod(before)
+            raise RuntimeError(f"shape '{list(shape)}' is invalid for input of size {n}")
+        self._before = before
+        self.y = torch.empty(shape)
+
+    def forward(self, x: torch.Tensor) -> None:
+        """View x."""
+        self.y = x.view(self.y.shape)
+
+    def backward(self, gradient: torch.Tensor, *, further: bool) -> torch.Tensor:
+        """View the gradient."""
+        del further
+        return gradient.view(self._before)
+
+
+class LuaOrder:
+    """The layers of one network; it reads the parameters and sets the gradients where they are."""
+
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        parameters: Sequence[Tensors],
+        gradients: Sequence[Tensors],
+    ) -> None:
+        """Take the layers, and their (weight, bias), or nothing, and the gradients of them."""
+        self._layers = tuple(zip(layers, parameters, gradients, strict=True))
+        self._first = next((i for i, of in enumerate(parameters) if of), len(parameters))
+        self._passes: dict[tuple[tuple[int, ...], bool], list[_Step]] = {}
+        self._kept: list[_Step] = []
+
+    def forward(self, s: torch.Tensor, *, keep: bool) -> torch.Tensor:
+        """Return Q, float32 [B, A]; ``keep`` what ``backward`` needs.
+
+        Raises:
+            RuntimeError: s is of a shape that a layer cannot take.
+        """
+        x = s.detach().to(torch.float32).contiguous()
+        steps = self._steps(tuple(x.shape), keep)
+        for step in steps:
+            step.forward(x)
+            x = step.y
+        if keep:
+            self._kept = steps
+        return x.clone()
+
+    def backward(self, targets: torch.Tensor) -> None:
+        """Set the gradients of the last ``forward`` that was kept."""
+        assert self._kept, "backward comes after forward_for_update"
+        gradient = targets.to(torch.float32).contiguous()
+        for i in range(len(self._kept) - 1, self._first - 1, -1):
+            gradient = self._kept[i].backward(gradient, further=i > self._first)
+        self._kept = []
+
+    def _steps(self, shape: tuple[int, ...], keep: bool) -> list[_Step]:
+        key = shape, keep
+        if key not in self._passes:
+            if len(self._passes) == _MOST_PASSES:
+                del self._passes[next(iter(self._passes))]
+            self._passes[key] = self._build(shape)
+        return self._passes[key]
+
+    def _build(self, shape: tuple[int, ...]) -> list[_Step]:
+        library = kernels()
+        assert library is not None
+        steps: list[_Step] = []
+        for layer, parameters, gradients in self._layers:
+            step: _Step
+            if isinstance(layer, SpatialConvolution):
+                step = _Convolution(library, layer, parameters, gradients, shape)
+            elif isinstance(layer, Linear):
+                step = _Linear(library, layer, parameters, gradients, shape)
+            elif isinstance(layer, Reshape):
+                step = _Reshape((shape[0], *layer.size), shape)
+            else:
+                assert isinstance(layer, Rectifier)
+                step = _Rectifier(library, shape)
+            steps.append(step)
+            shape = tuple(step.y.shape)
+        return steps

@@ -1,0 +1,221 @@
+"""The sums of products.c and network.c, term by term in the order that the traces show."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dqn_port.agents import rmsprop
+from dqn_port.agents.rmsprop import CentredRmsprop, add_scaled
+from dqn_port.native.library import kernels
+from dqn_port.networks.products import Products, ends_of_blocks, rows_with_two_chains
+
+LIBRARY = kernels()
+F32, F64 = np.float32, np.float64
+
+
+@pytest.fixture(autouse=True)
+def _compiled():
+    assert LIBRARY is not None, "the tests need a C compiler: apt-get install gcc"
+    assert LIBRARY.lanes_of_a_panel() > 0
+
+
+def fused(x, y, z):
+    """Return x · y + z rounded once to float32: exact in double but for its last bit, made odd."""
+    product = x.astype(F64) * y.astype(F64)
+    total = product + z
+    part = total - product
+    error = (product - (total - part)) + (z - part)
+    bits = total.view(np.int64)
+    even = (error != 0) & (bits & 1 == 0)
+    toward = np.where((error > 0) == (total > 0), 1, -1)
+    return np.where(even, bits + toward, bits).view(F64).astype(F32)
+
+
+def chain(a, b):
+    """Sum over the first axis."""
+    total = np.zeros(np.broadcast_shapes(a.shape[1:], b.shape[1:]), F32)
+    for x, y in zip(a, b, strict=True):
+        total = fused(x, y, total)
+    return total
+
+
+def expected_products(a, b):
+    """Return [n, m] of a [k, m] and b [k, n], as the docstrings of products say."""
+    (_, m), n = a.shape, b.shape[1]
+    two = rows_with_two_chains(m, n)
+    out = np.zeros((n, m), F32)
+    for x, y in zip(
+        np.split(a, ends_of_blocks(len(a))[:-1]),
+        np.split(b, ends_of_blocks(len(b))[:-1]),
+        strict=True,
+    ):
+        x, y, whole = x[:, None, :], y[:, :, None], len(x) // 8 * 8
+        even = np.concatenate([x[:whole:2], x[whole:]]), np.concatenate([y[:whole:2], y[whole:]])
+        in_two = chain(*even) + chain(x[1:whole:2], y[1:whole:2])
+        last = n // 12 * 12
+        row = np.arange(n)[:, None]
+        kind = np.where(row % 12 < 6, 1, 2)
+        kind = np.where(row >= last, np.where(row < last + (n - last) // 4 * 4, 4, 0), kind)
+        out += np.where(two & kind != 0, in_two, chain(x, y))
+    return out
+
+
+def products(m, n, k, *, lanes_apart, terms_apart):
+    return Products(
+        LIBRARY,
+        lanes=(np.arange(m) * lanes_apart, np.arange(m)),
+        rows=(np.arange(n), np.arange(n) * m),
+        terms=(np.arange(k) * terms_apart, np.arange(k) * n),
+        two_chains=rows_with_two_chains(m, n),
+        ends=ends_of_blocks(k),
+    )
+
+
+def drawn(seed, *shape):
+    return np.random.default_rng(seed).standard_normal(shape, dtype=F32)
+
+
+@settings(max_examples=60, deadline=None)
+@given(m=st.integers(1, 90), n=st.integers(1, 40), k=st.integers(1, 90), turned=st.booleans())
+def test_small_products_are_summed_in_order(m, n, k, turned):
+    a, b = drawn(0, k, m), drawn(1, k, n)
+    laid_out = torch.from_numpy(np.ascontiguousarray(a.T if turned else a))
+    out = torch.empty(n, m)
+    made = products(m, n, k, lanes_apart=k if turned else 1, terms_apart=1 if turned else m)
+    made.into(out, laid_out, torch.from_numpy(b))
+    np.testing.assert_array_equal(out.numpy(), expected_products(a, b))
+
+
+@pytest.mark.parametrize(("m", "n", "k"), [(400, 32, 8), (650, 20, 9), (3, 13, 700), (9, 8, 1000)])
+def test_long_products_are_cut_into_blocks(m, n, k):
+    a, b, out = drawn(0, k, m), drawn(1, k, n), torch.empty(n, m)
+    made = products(m, n, k, lanes_apart=1, terms_apart=m)
+    made.into(out, torch.from_numpy(a), torch.from_numpy(b))
+    np.testing.assert_array_equal(out.numpy(), expected_products(a, b))
+
+
+def test_blocks_and_chains_are_where_openblas_has_them():
+    assert ends_of_blocks(320).tolist() == [320]
+    assert ends_of_blocks(400).tolist() == [200, 400]
+    assert ends_of_blocks(3136).tolist() == [*range(320, 2561, 320), 2848, 3136]
+    two = rows_with_two_chains(400, 32)
+    assert two[:8].tolist() == [1 | 4] * 8
+    assert two[8:192].tolist() == [4] * 184
+    assert two[192:200].tolist() == [2 | 4] * 8
+    assert two[200:208].tolist() == [1] * 8
+    assert two[392:].tolist() == [2] * 8
+    assert rows_with_two_chains(81, 64).tolist() == [5] * 8 + [4] * 64 + [5] * 8 + [0]
+    assert not rows_with_two_chains(512, 1).any()
+
+
+def test_what_is_first_and_last_is_added_first_and_last():
+    a, b, out = drawn(0, 700, 9), drawn(1, 700, 5), torch.empty(5, 9)
+    first, last = drawn(2, 5), drawn(3, 9)
+    made = products(9, 5, 700, lanes_apart=1, terms_apart=9)
+    tensors = map(torch.from_numpy, (a, b))
+    made.into(out, *tensors, first=torch.from_numpy(first), last=torch.from_numpy(last))
+    expected = np.repeat(first[:, None], 9, axis=1)
+    for begin, end in ((0, 320), (320, 512), (512, 700)):
+        expected += expected_products(a[begin:end], b[begin:end])
+    np.testing.assert_array_equal(out.numpy(), expected + last)
+
+
+@pytest.fixture
+def threads():
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+def test_the_number_of_threads_changes_no_number(threads):
+    a, b = torch.from_numpy(drawn(0, 512, 900)), torch.from_numpy(drawn(1, 512, 40))
+    made = products(900, 40, 512, lanes_apart=1, terms_apart=900)
+    outs = []
+    for n in (1, 2, 3, 8):
+        threads(n)
+        outs.append(torch.empty(40, 900))
+        made.into(outs[-1], a, b)
+    assert all(torch.equal(out, outs[0]) for out in outs)
+
+
+@pytest.mark.parametrize("n", [1, 31, 32, 100, 8488])
+def test_the_optimiser_without_kernels_gives_the_same_numbers(n, monkeypatch):
+    vectors = []
+    for _ in range(2):
+        w, optimiser = torch.from_numpy(drawn(0, n)), CentredRmsprop(torch.zeros(n))
+        for u in range(5):
+            dw = torch.from_numpy(drawn(u + 1, n))
+            add_scaled(dw, w, -0.01)
+            optimiser.step(w, dw, 0.00025)
+        vectors.append((w, optimiser.g, optimiser.g2))
+        monkeypatch.setattr(rmsprop, "kernels", lambda: None)
+    for with_kernels, without in zip(*vectors, strict=True):
+        assert torch.equal(with_kernels, without)
+
+
+def test_only_whole_thirty_twos_are_added_with_one_rounding():
+    y, x = drawn(0, 40), drawn(1, 40)
+    got = torch.from_numpy(y.copy())
+    add_scaled(got, torch.from_numpy(x), 0.05)
+    scale = np.full(40, 0.05, F32)
+    np.testing.assert_array_equal(got[:32], fused(scale, x, y)[:32])
+    np.testing.assert_array_equal(got[32:], (y + scale * x)[32:])
+
+
+@pytest.mark.parametrize("planes", [3, 8, 21])
+def test_planes_are_summed_position_by_position_then_sample_by_sample(planes):
+    x = drawn(0, 5, planes, 49)
+    out = torch.empty(planes)
+    LIBRARY.sum_planes(torch.from_numpy(x).data_ptr(), *x.shape, out.data_ptr())
+    expected = np.cumsum(np.cumsum(x, axis=2)[:, :, -1], axis=0)[-1]
+    np.testing.assert_array_equal(out.numpy(), expected)
+
+
+def expected_sums(x, two):
+    """Sum the rows of x by eights, then four, then one by one."""
+    n = len(x)
+    cuts = [*range(8, n // 8 * 8 + 1, 8), *([n // 8 * 8 + 4] if n % 8 >= 4 else [])]
+    cuts += range(cuts[-1] + 1 if cuts else 1, n)
+    total = np.zeros(x.shape[1], F32)
+    for part in np.split(x, cuts):
+        if two and len(part) >= 4:
+            total += np.cumsum(part[::2], axis=0)[-1] + np.cumsum(part[1::2], axis=0)[-1]
+        elif len(part):
+            total += np.cumsum(part, axis=0)[-1]
+    return total
+
+
+@pytest.mark.parametrize("batch", [1, 3, 4, 7, 8, 13, 32])
+def test_columns_are_summed_as_sgemv_does(batch):
+    for n, two, left_over in ((512, 0, 0), (6, 4, 2), (4, 4, 0), (18, 0, 2), (29, 12, 1)):
+        x, out = drawn(n, batch, n), torch.empty(n)
+        LIBRARY.sum_columns(torch.from_numpy(x).data_ptr(), batch, n, out.data_ptr())
+        whole = n - left_over
+        expected = np.concatenate(
+            [
+                expected_sums(x[:, :two], True),
+                expected_sums(x[:, two:whole], False),
+                np.cumsum(x[:, whole:], axis=0)[-1],
+            ]
+        )
+        np.testing.assert_array_equal(out.numpy(), expected)
+
+
+def test_columns_of_three_actions_are_summed_by_twos():
+    x, out = drawn(0, 5, 3), torch.empty(3)
+    LIBRARY.sum_columns(torch.from_numpy(x).data_ptr(), 5, 3, out.data_ptr())
+    np.testing.assert_array_equal(out.numpy(), ((x[0] + x[1]) + (x[2] + x[3])) + x[4])
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_windows_are_folded(stride):
+    columns = torch.from_numpy(drawn(0, 2, 3 * 3 * 3, 9))
+    x = torch.full((2, 3, 2 * stride + 3, 2 * stride + 3), torch.nan)
+    sizes = (2, 3, 3, 3, 3, 3, stride, stride, *x.shape[2:])
+    LIBRARY.fold(columns.data_ptr(), *sizes, x.data_ptr())
+    expected = torch.nn.functional.fold(columns, tuple(x.shape[2:]), 3, stride=stride)
+    torch.testing.assert_close(x, expected, atol=1e-6, rtol=0)
