@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from dqn_port.checkpoint import FOLDER, Checkpoints
-from dqn_port.errors import CheckpointError
+from dqn_port.errors import CheckpointError, RunFolderError, T7Error
 from dqn_port.run import Run
 from dqn_port.state_file import load_state, save_state
 from tests.comparing import assert_same_runs
@@ -87,6 +90,35 @@ def test_flipped_bits_and_cuts_at_many_offsets(tmp_path):
             checkpoints.check(newest)
         path.write_bytes(good)
     checkpoints.check(newest)
+
+
+@pytest.mark.parametrize("fails_at", ["00000002.json", "00000002.t7", "replay-49-99-00000002.bin"])
+def test_a_full_disk_stops_the_run_and_harms_no_checkpoint(tmp_path, monkeypatch, fails_at):
+    replace = Path.replace
+
+    def full(self, target):
+        if Path(target).name == fails_at:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises((RunFolderError, T7Error)) as caught:
+        finish(opt(), tmp_path)
+    assert str(caught.value) == (
+        f"{tmp_path}/t/{FOLDER}/{fails_at}: cannot be written: No space left on device; what stood "
+        "there is unharmed"
+    )
+    monkeypatch.undo()
+    checkpoints = Checkpoints(tmp_path / "t")
+    assert checkpoints.serials() == [1]
+    checkpoints.check(1)
+    assert finish(opt(), tmp_path)[0].step == 50
+    assert_same_runs_of(tmp_path)
+
+
+def assert_same_runs_of(tmp_path):
+    finish(opt(), tmp_path / "whole")
+    assert_same_runs(tmp_path / "whole" / "t", tmp_path / "t")
 
 
 # A state that a stranger wrote, with the right checksums.

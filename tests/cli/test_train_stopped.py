@@ -12,16 +12,6 @@ from dqn_port.run import Run
 from dqn_port.train import EpisodeEnded
 from tests.cli.running import run, start, write_toy
 
-WHERE = """
-Snapshot:    {0}/toy.t7
-History:     {0}/history.csv
-Arguments:   {0}/args.json
-About it:    {0}/run.json
-Try next:
-  {1} evaluate {0}/toy.t7 --best --episodes 5
-  {1} play {0}/toy.t7 --best --gif {0}/episode.gif
-"""
-
 
 def test_stopped_before_anything_was_saved(capsys, monkeypatch, tmp_path):
     def interrupted(self, device, *, anew):
