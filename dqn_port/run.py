@@ -88,6 +88,7 @@ class Run(RunFolder):
         """
         try:
             ready = setup(self.opt, device=device)
+            self._check_savable(ready)
             self._make_folder()
             with self._lock:
                 if not anew and self.standing() == "finished":
@@ -179,6 +180,24 @@ class Run(RunFolder):
                 f"{self.folder}: no checkpoint can be used; {notes[0]}; --overwrite begins anew"
             )
         return ready, None, notes
+
+    def _check_savable(self, ready: Setup) -> None:
+        """Check that the parts can be saved as the mode asks, parts of others' making too.
+
+        Raises:
+            CheckpointError: one of them cannot.
+        """
+        agent = ready.agent
+        parts: tuple[object, ...] = ()
+        if self._mode != "none":
+            parts = (agent, ready.env, agent.transitions)[: None if self._mode == "full" else 1]
+        for part in parts:
+            if not hasattr(part, "state_dict"):
+                raise CheckpointError(
+                    f"--checkpoint {self._mode}: expected parts with state_dict, got "
+                    f"{type(part).__name__} without; docs/parts.md says more, or use "
+                    "--checkpoint none"
+                )
 
     def _position(self) -> tuple[int, int]:
         """Return where the training stands: agent steps, and those of the running evaluation."""

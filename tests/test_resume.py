@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from dqn_port.checkpoint import FOLDER, Checkpoints
-from dqn_port.errors import LockedError
+from dqn_port.errors import CheckpointError, LockedError
+from dqn_port.frameworks.alewrap.game_environment import GameEnvironment
 from dqn_port.run import Finished, Run, Started
 from dqn_port.run_folder import ARGS, FINISHED
 from dqn_port.train import Evaluated, Saved, Ticked
@@ -284,3 +285,15 @@ def test_a_killed_process_loses_no_more_than_the_steps_since_its_checkpoint(caps
         process.communicate(timeout=60)
     assert run(capsys, "train", "--args", args, "--out", parts, "--quiet").code == 0
     assert_same_runs(whole / "toy", parts / "toy")
+
+
+def test_parts_that_cannot_be_saved_are_refused_before_the_run_begins(tmp_path, monkeypatch):
+    monkeypatch.delattr(GameEnvironment, "state_dict")
+    with pytest.raises(CheckpointError) as caught:
+        finish(opt(), tmp_path)
+    assert str(caught.value) == (
+        "--checkpoint full: expected parts with state_dict, got GameEnvironment without; "
+        "docs/parts.md says more, or use --checkpoint none"
+    )
+    assert list(tmp_path.iterdir()) == []
+    assert isinstance(finish(opt(), tmp_path, checkpoint="none")[-1], Finished)

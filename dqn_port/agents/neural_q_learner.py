@@ -337,9 +337,10 @@ class NeuralQLearner:
         """
         parts = {
             "network": self.network.to_lua(),
-            "preproc": self.preproc.to_lua(),
             "transitions": self.transitions.to_lua(n_actions=self.n_actions),
         }
+        if hasattr(self.preproc, "to_lua"):
+            parts["preproc"] = self.preproc.to_lua()
         if self.target_network is not None:
             parts["target_network"] = self.target_network.to_lua()
         fields: dict[str, Any] = self.fields() | getattr(self.network, "settings", {}) | parts
