@@ -20,7 +20,7 @@ TOY_B = {
     "name": "toyB",
     "agent": "NeuralQLearner",
     "steps": 20_000,
-    "seed": 7,
+    "seed": 3,
     "eval_freq": 10_000,
     "eval_steps": 4000,
     "save_freq": 20_000,
@@ -61,7 +61,7 @@ def test_a_toy_game_is_learnt_in_seconds(tmp_path):
     assert mean_of_random_play(opt, 4000) < 0
     events = [e for e in Run(opt, tmp_path).train(CPU) if isinstance(e, Evaluated)]
     assert [e.n_episodes > 5 for e in events] == [True, True]
-    assert max(e.reward for e in events) > 5
+    assert events[-1].reward > 5
 
 
 @pytest.mark.slow
