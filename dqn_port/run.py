@@ -12,6 +12,7 @@ from typing import Final
 
 import torch
 
+from dqn_port.arguments_hash import arguments_hash
 from dqn_port.assemble import Setup, game_record, setup
 from dqn_port.checkpoint import Checkpoint, Checkpoints
 from dqn_port.errors import CheckpointError, DeviceError, DivergedError
@@ -73,6 +74,7 @@ class Run(RunFolder):
         self.last_snapshot: Path | None = None
         """The last snapshot that this run has saved."""
         self._rom = game_record(opt)
+        self._hash = arguments_hash(opt)
         self._lock = RunLock(self.folder)
         self._ready: Setup | None = None
         self._training: Training | None = None
@@ -274,6 +276,7 @@ class Run(RunFolder):
             FINISHED,
             {
                 "steps": state.step,
+                "arguments_hash": self._hash,
                 "evaluations": len(state.histories.reward_history),
                 "best_reward": max(state.histories.reward_history, default=None),
                 "training_seconds": round(
