@@ -32,7 +32,6 @@
 #endif
 #define PANEL (2 * LANES)
 #define GROUP 12
-#define AHEAD 64
 #define SUMS_AT_ONCE 32768
 #define MAX_THREADS 64
 #define WORTH_A_THREAD 1000000
@@ -41,6 +40,7 @@ enum { LEFT = 1, RIGHT = 2, REST = 4 };
 
 typedef float vec __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 typedef float vec8 __attribute__((vector_size(32), aligned(4), may_alias));
+typedef int32_t order8 __attribute__((vector_size(32)));
 
 typedef struct {
     const int32_t *lane_a;   /* [panels · PANEL]: where a lane begins in a */
@@ -88,10 +88,20 @@ static inline vec fused(vec x, vec y, vec z)
 #define EACH_ROW _Pragma("GCC unroll 12") for (int r = 0; r < rows; r++)
 #define INLINE static inline __attribute__((always_inline))
 
+/* Load once: the compiler would rather read memory again in every multiplication. */
+INLINE vec load(const float *from)
+{
+    vec x = *(const vec *)from;
+#ifdef __x86_64__
+    __asm__("" : "+v"(x));
+#endif
+    return x;
+}
+
 /* sums += a · b of one k; a: [PANEL], b: [rows] */
 INLINE void add_one(vec sums[][2], const float *a, const float *b, int rows)
 {
-    vec low = *(const vec *)a, high = *(const vec *)(a + LANES);
+    vec low = load(a), high = load(a + LANES);
     EACH_ROW
     {
         vec x = b[r] - (vec){0};
@@ -134,28 +144,33 @@ INLINE void two_chains(const float *a, const float *b, ptrdiff_t n_k, float *out
     }
 }
 
+/* Sums are kept in registers: of thirty-two 24 with AVX-512, of sixteen 12 without. */
+#define MOST_ROWS (LANES == 16 ? 12 : 6)
+
 static void add_rows(const float *a, const float *b, ptrdiff_t n_k, float *out, int rows, int two)
 {
     while (rows > 0) {
-        int n = 1;
-        if (two) {
-            n = rows >= 6 ? 6 : 4;
-            if (n == 6)
-                two_chains(a, b, n_k, out, 6);
-            else
-                two_chains(a, b, n_k, out, 4);
-        } else if (rows >= 12)
+        int n, most = two ? MOST_ROWS / 2 : MOST_ROWS;
+        if (two && rows >= 6 && most >= 6)
+            two_chains(a, b, n_k, out, n = 6);
+        else if (two && rows % 3 == 0)
+            two_chains(a, b, n_k, out, n = 3);
+        else if (two && rows >= 4 && most >= 4)
+            two_chains(a, b, n_k, out, n = 4);
+        else if (two)
+            two_chains(a, b, n_k, out, n = 2);
+        else if (rows >= 12 && most >= 12)
             one_chain(a, b, n_k, out, n = 12);
-        else if (rows >= 8)
+        else if (rows >= 8 && most >= 8)
             one_chain(a, b, n_k, out, n = 8);
-        else if (rows >= 6)
+        else if (rows >= 6 && rows != 8)
             one_chain(a, b, n_k, out, n = 6);
         else if (rows >= 4)
             one_chain(a, b, n_k, out, n = 4);
         else if (rows >= 2)
             one_chain(a, b, n_k, out, n = 2);
         else
-            one_chain(a, b, n_k, out, 1);
+            one_chain(a, b, n_k, out, n = 1);
         rows -= n;
         b += n;
         out += n * PANEL;
@@ -183,11 +198,6 @@ static void add_block(const plan_t *plan, const float *a, ptrdiff_t from, ptrdif
     }
 }
 
-INLINE void copy(const float *from, float *to)
-{
-    *(vec8 *)to = *(const vec8 *)from;
-}
-
 static int are_neighbours(const int32_t *offsets, int n)
 {
     int so_far = 1;
@@ -199,65 +209,89 @@ static int are_neighbours(const int32_t *offsets, int n)
 #ifdef __clang__
 #define MIX(x, y, ...) __builtin_shufflevector(x, y, __VA_ARGS__)
 #else
-typedef int32_t order8 __attribute__((vector_size(32)));
 #define MIX(x, y, ...) __builtin_shuffle(x, y, (order8){__VA_ARGS__})
 #endif
 
-/* out[k · width + i] = x[at[i] + k], 8 × 8 */
+/* low[0..4], high[0..4] */
+INLINE vec8 join(const float *low, const float *high)
+{
+#ifdef __AVX__
+    return (vec8)_mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(low)),
+                                      _mm_loadu_ps(high), 1);
+#else
+    return (vec8){low[0], low[1], low[2], low[3], high[0], high[1], high[2], high[3]};
+#endif
+}
+
+/* out[k · width + i] = from[at[i] + k], 4 × 8 */
 INLINE void turn(const float *from, const int32_t *at, float *out, ptrdiff_t width)
 {
-    vec8 x[8], y[8];
-    for (int i = 0; i < 8; i++) {
-        x[i] = *(const vec8 *)(from + at[i]);
-        __builtin_prefetch(from + at[i] + AHEAD);
-    }
-    for (int i = 0; i < 8; i += 2) {
+    vec8 x[4], y[4];
+    for (int i = 0; i < 4; i++)
+        x[i] = join(from + at[i], from + at[i + 4]);
+    for (int i = 0; i < 4; i += 2) {
         y[i] = MIX(x[i], x[i + 1], 0, 8, 1, 9, 4, 12, 5, 13);
         y[i + 1] = MIX(x[i], x[i + 1], 2, 10, 3, 11, 6, 14, 7, 15);
     }
-    for (int i = 0; i < 8; i += 4) {
-        x[i] = MIX(y[i], y[i + 2], 0, 1, 8, 9, 4, 5, 12, 13);
-        x[i + 1] = MIX(y[i], y[i + 2], 2, 3, 10, 11, 6, 7, 14, 15);
-        x[i + 2] = MIX(y[i + 1], y[i + 3], 0, 1, 8, 9, 4, 5, 12, 13);
-        x[i + 3] = MIX(y[i + 1], y[i + 3], 2, 3, 10, 11, 6, 7, 14, 15);
+    for (int i = 0; i < 2; i++) {
+        *(vec8 *)(out + 2 * i * width) = MIX(y[i], y[i + 2], 0, 1, 8, 9, 4, 5, 12, 13);
+        *(vec8 *)(out + (2 * i + 1) * width) = MIX(y[i], y[i + 2], 2, 3, 10, 11, 6, 7, 14, 15);
     }
-    for (int i = 0; i < 4; i++) {
-        *(vec8 *)(out + i * width) = MIX(x[i], x[i + 4], 0, 1, 2, 3, 8, 9, 10, 11);
-        *(vec8 *)(out + (i + 4) * width) = MIX(x[i], x[i + 4], 4, 5, 6, 7, 12, 13, 14, 15);
-    }
+}
+
+/* How many of the next k, at most eight, lie side by side in whole fours. */
+INLINE ptrdiff_t fours(const int32_t *ks, ptrdiff_t left)
+{
+    return left >= 8 && ks[7] - ks[0] == 7 ? 8 : left >= 4 && ks[3] - ks[0] == 3 ? 4 : 0;
+}
+
+INLINE void turn_fours(const float *from, const int32_t *at, float *out, ptrdiff_t width, ptrdiff_t n)
+{
+    turn(from, at, out, width);
+    if (n == 8)
+        turn(from + 4, at, out + 4 * width, width);
+}
+
+/* Eight lanes whose offsets are at most two runs of neighbours, as in images: the first run's
+ * length and how far the second is shifted. 0: they are something else.
+ */
+static int two_runs(const int32_t *at, int32_t *shift)
+{
+    int n = 1;
+    while (n < 8 && at[n] == at[0] + n)
+        n++;
+    *shift = n < 8 ? at[n] - n : at[0];
+    /* What is read lies between the first lane and the last. */
+    return n == 8 || (*shift >= at[0] && are_neighbours(at + n, 8 - n)) ? n : 0;
+}
+
+INLINE void copy_runs(const float *from, int32_t first, int32_t second, order8 of_first, float *to)
+{
+    order8 x = (order8)*(const vec8 *)(from + first), y = (order8)*(const vec8 *)(from + second);
+    *(vec8 *)to = (vec8)((x & of_first) | (y & ~of_first));
 }
 
 /* out[k, lane] = a[lanes[lane] + ks[k]] */
 static void pack_panel(const float *a, const int32_t *lanes, const int32_t *ks, ptrdiff_t n_k,
                        float *out)
 {
-    enum { EIGHTS = PANEL / 8 };
-    int neighbours[EIGHTS], halves[EIGHTS], all = 1;
-    for (int i = 0; i < EIGHTS; i++) {
-        neighbours[i] = are_neighbours(lanes + 8 * i, 8);
-        halves[i] = are_neighbours(lanes + 8 * i, 4) && are_neighbours(lanes + 8 * i + 4, 4);
-        all &= neighbours[i];
-    }
-    for (ptrdiff_t k = 0; all && k < n_k; k++)
-        for (int i = 0; i < EIGHTS; i++)
-            copy(a + ks[k] + lanes[8 * i], out + k * PANEL + 8 * i);
-    for (ptrdiff_t k = 0, step; !all && k < n_k; k += step, out += step * PANEL) {
-        step = k + 8 <= n_k && ks[k + 7] - ks[k] == 7 ? 8 : 1;
-        for (int i = 0; i < EIGHTS; i++) {
+    const order8 order = {0, 1, 2, 3, 4, 5, 6, 7};
+    for (int i = 0; i < PANEL; i += 8) {
+        const int32_t *at = lanes + i;
+        float *to = out + i;
+        int32_t shift;
+        int n = two_runs(at, &shift);
+        for (ptrdiff_t k = 0, step; k < n_k; k += step, to += step * PANEL) {
             const float *from = a + ks[k];
-            const int32_t *at = lanes + 8 * i;
-            float *to = out + 8 * i;
-            if (neighbours[i])
-                for (ptrdiff_t next = 0; next < step; next++)
-                    copy(from + next + *at, to + next * PANEL);
-            else if (step == 8)
-                turn(from, at, to, PANEL);
-            else if (halves[i]) {
-                memcpy(to, from + at[0], 4 * sizeof(float));
-                memcpy(to + 4, from + at[4], 4 * sizeof(float));
-            } else
+            ptrdiff_t together = n ? 0 : fours(ks + k, n_k - k);
+            if (n)
+                copy_runs(from, *at, shift, order < n, to);
+            else if (together)
+                turn_fours(from, at, to, PANEL, together);
+            else
                 for (int lane = 0; lane < 8; lane++)
                     to[lane] = from[at[lane]];
+            step = together ? together : 1;
         }
     }
 }
@@ -272,9 +306,10 @@ static void pack_rows(const plan_t *plan, const float *b)
         float *to = plan->packed + row * plan->n_k;
         for (ptrdiff_t k = 0, step; k < plan->n_k; k += step, to += step * GROUP) {
             int done = 0;
-            step = k + 8 <= plan->n_k && ks[k + 7] - ks[k] == 7 ? 8 : 1;
-            for (; step == 8 && done + 8 <= n; done += 8)
-                turn(b + ks[k], rows + done, to + done, GROUP);
+            ptrdiff_t together = fours(ks + k, plan->n_k - k);
+            for (; together && done + 8 <= n; done += 8)
+                turn_fours(b + ks[k], rows + done, to + done, GROUP, together);
+            step = together ? together : 1;
             for (ptrdiff_t next = 0; next < step; next++)
                 for (int r = done; r < n; r++)
                     to[next * GROUP + r] = b[rows[r] + ks[k + next]];
@@ -305,6 +340,14 @@ static void store_panel(const task_t *task, const int32_t *lanes, const float *s
     }
 }
 
+/* sums: [panels, rows, PANEL] = first[row], or 0 */
+static void begin_sums(const task_t *task, ptrdiff_t panels, float *sums)
+{
+    for (vec *to = (vec *)sums; panels > 0; panels--)
+        for (ptrdiff_t r = 0; r < task->plan->rows; r++, to += 2)
+            to[0] = to[1] = (task->first ? task->first[r] : 0) - (vec){0};
+}
+
 static void *work(void *argument)
 {
     task_t *task = argument;
@@ -319,8 +362,7 @@ static void *work(void *argument)
         ptrdiff_t end = begin + most < plan->panels ? begin + most : plan->panels;
         if (begin >= end)
             break;
-        for (ptrdiff_t i = 0; i < (end - begin) * size; i++)
-            sums[i] = task->first ? task->first[i % size / PANEL] : 0;
+        begin_sums(task, end - begin, sums);
         for (ptrdiff_t block = 0, from = 0; block < plan->blocks; from = plan->ends[block++])
             for (ptrdiff_t panel = begin; panel < end; panel++) {
                 ptrdiff_t n_k = plan->ends[block] - from;
