@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from dqn_port.errors import ArgsError, DeviceError
+from dqn_port.native.library import set_threads
 from dqn_port.options import Options
 from dqn_port.torch7.generator import Generator
 
@@ -82,6 +83,7 @@ def set_up_torch(opt: Options, device: torch.device) -> Generator:
     Lua: initenv.lua, torchSetup. The number seeds the GPU's generator there.
     """
     torch.set_num_threads(opt.threads)
+    set_threads(opt.threads)
     if device.type == "cuda":
         torch.backends.cuda.matmul.allow_tf32 = False
         torch.backends.cudnn.allow_tf32 = False

@@ -140,7 +140,10 @@ class Network(Protocol):
     """float32 [n_params]: the gradient that ``backward`` leaves."""
 
     def forward(self, s: torch.Tensor) -> torch.Tensor:
-        """Return Q, float32 [B, A], of states float32 [B, H·D]; nothing is kept for a gradient."""
+        """Return Q, float32 [B, A]; nothing is kept for a gradient.
+
+        s: uint8 [B, H·D], 0..255, as the replay memory holds them, or float32, 0..1.
+        """
 
     def forward_for_update(self, s: torch.Tensor) -> torch.Tensor:
         """Return Q as ``forward`` does and keep what ``backward`` needs."""

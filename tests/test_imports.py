@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import dqn_port
+import pipelines
 
 PACKAGE = Path(dqn_port.__file__).parent
 SLOTS = ("frameworks", "preprocs", "networks", "replays", "agents")
@@ -17,6 +18,16 @@ OPENCV_ONLY_IN = {"tools"}
 
 def imports(path: Path) -> set[str]:
     """Return the dotted names under dqn_port that a module imports, wherever in it."""
+    found = dotted(path)
+    return {name.removeprefix("dqn_port.") for name in found if name.startswith("dqn_port.")}
+
+
+def names_of(path: Path) -> set[str]:
+    """Return the top-level packages that a module imports, wherever in it."""
+    return {name.split(".")[0] for name in dotted(path)}
+
+
+def dotted(path: Path) -> set[str]:
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -24,10 +35,11 @@ def imports(path: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
             found |= {f"{node.module}.{alias.name}" for alias in node.names} | {node.module or ""}
-    return {name.removeprefix("dqn_port.") for name in found if name.startswith("dqn_port.")}
+    return found
 
 
 MODULES = sorted(path for path in PACKAGE.rglob("*.py"))
+PIPELINES = sorted(Path(pipelines.__file__).parent.rglob("*.py"))
 
 
 def allowed(top: str) -> set[str] | None:
@@ -56,8 +68,10 @@ def allowed(top: str) -> set[str] | None:
         return {"errors", "histories", "interfaces", "torch7"}
     if top == "options":
         return {"errors", "interfaces", "torch7"}
-    if top in ("checks", "devices"):
+    if top == "checks":
         return {"errors", "options", "torch7"}
+    if top == "devices":
+        return {"errors", "native", "options", "torch7"}
     if top == "drafts":
         return {"errors", "interfaces", "options", "torch7"}
     if top == "evaluate":
@@ -68,7 +82,8 @@ def allowed(top: str) -> set[str] | None:
         spine = {"assemble", "devices", "drafts", "options", "snapshot", "train"}
         return LEAVES | {*SLOTS, *spine, top}
     if top == "exports":
-        return {"errors", "exports", "files", "histories", "snapshot", "torch7", "train"}
+        spine = {"histories", "run_folder", "schedule", "snapshot", "train"}
+        return {"errors", "exports", "files", "torch7", *spine}
     return None
 
 
@@ -80,11 +95,24 @@ def test_a_module_imports_only_what_the_house_allows(path):
         assert "cli" not in used
     if top not in ("cli", "verify"):
         assert "verify" not in used
+    if top not in ("cli", "bench"):
+        assert "bench" not in used
     if top != "assemble":
         assert "registry" not in used, "only assemble looks parts up"
     may = allowed(top)
     if may is not None:
         assert used <= may
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_only_the_cli_imports_the_pipelines(path):
+    if path.relative_to(PACKAGE).parts[0] != "cli":
+        assert "pipelines" not in names_of(path)
+
+
+@pytest.mark.parametrize("path", PIPELINES, ids=lambda p: p.name)
+def test_the_pipelines_import_the_library_and_not_its_cli(path):
+    assert "cli" not in {name.split(".")[0] for name in imports(path)}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
@@ -107,4 +135,6 @@ def test_opencv_and_prints_stand_only_where_they_belong(path):
 
 def test_the_walk_sees_the_modules():
     assert len(MODULES) > 30
+    assert len(PIPELINES) > 8
+    assert "luigi" in names_of(PIPELINES[0].with_name("base.py"))
     assert "errors" in {name.split(".")[0] for name in imports(PACKAGE / "assemble.py")}

@@ -221,7 +221,7 @@ class NeuralQLearner:
         Lua quirk: a draw among the tied best is made even where one action is best
         (tests/test_loop_traces.py).
         """
-        s = self._to_float(torch.from_numpy(state.reshape(1, -1)))
+        s = torch.from_numpy(state.reshape(1, -1)).to(self.device)
         q: list[float] = self.network.forward(s).reshape(-1).tolist()
         self.bestq = max(q)
         best = [a for a, value in enumerate(q) if value == self.bestq]
@@ -231,10 +231,6 @@ class NeuralQLearner:
                 "lower lr"
             )
         return best[self.generator.random(1, len(best)) - 1]
-
-    def _to_float(self, s: torch.Tensor) -> torch.Tensor:
-        """Return float32 0..1 on the device, of bytes 0..255."""
-        return s.to(self.device).float().div_(255)
 
     def get_q_update(
         self, batch: Minibatch, *, keep: bool = True
@@ -248,11 +244,11 @@ class NeuralQLearner:
         r, a = batch.r.to(self.device), batch.a.to(self.device)[:, None]
         goes_on = 1 - batch.term.to(self.device).float()
         target_network = self.target_network or self.network
-        q2_max = target_network.forward(self._to_float(batch.s2)).amax(dim=1)
+        q2_max = target_network.forward(batch.s2.to(self.device)).amax(dim=1)
         delta = r / self.r_max if self.rescale_r else r.clone()
         delta += q2_max * self.discount * goes_on
         value = self.network.forward_for_update if keep else self.network.forward
-        q = value(self._to_float(batch.s))
+        q = value(batch.s.to(self.device))
         delta -= q.gather(1, a)[:, 0]
         if self.clip_delta is not None:
             delta.clamp_(-self.clip_delta, self.clip_delta)

@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import Final
 
 SOURCES: Final = tuple(
-    Path(__file__).with_name(name) for name in ("kernels.c", "network.c", "products.c")
+    Path(__file__).with_name(name) for name in ("kernels.c", "network.c", "products.c", "threads.c")
 )
+HEADERS: Final = (Path(__file__).with_name("threads.h"),)
 SWITCH: Final = "DQN_PORT_NATIVE"
 """The environment variable that turns the kernels off when it is 0."""
 
@@ -44,7 +45,9 @@ _SIGNATURES: Final = {
     "saxpy": (*[_POINTER] * 2, _SIZE, _FLOAT),
     "centred_rmsprop": (*[_POINTER] * 4, _SIZE, *[_FLOAT] * 4),
     "lanes_of_a_panel": (),
-    "sum_products": (*[_POINTER] * 6, _SIZE),
+    "sum_products": [_POINTER] * 6,
+    "set_threads": (_SIZE,),
+    "spread_bytes": (_POINTER, *[_SIZE] * 5, _POINTER),
 }
 
 
@@ -58,6 +61,13 @@ def kernels() -> ctypes.CDLL | None:
         return _load(_folder() / f"kernels-{_fingerprint(compiler)}.so", compiler)
     except (OSError, subprocess.SubprocessError):
         return None
+
+
+def set_threads(threads: int) -> None:
+    """Let a kernel have so many threads, at most one for each core that this process may use."""
+    library = kernels()
+    if library is not None:
+        library.set_threads(min(threads, len(os.sched_getaffinity(0))))
 
 
 def _load(path: Path, compiler: str) -> ctypes.CDLL:
@@ -91,7 +101,7 @@ def _folder() -> Path:
 
 
 def _fingerprint(compiler: str) -> str:
-    sources = [source.read_bytes() for source in SOURCES]
+    sources = [source.read_bytes() for source in (*SOURCES, *HEADERS)]
     parts = [*sources, " ".join((compiler, *FLAGS)).encode(), _processor()]
     return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
 

@@ -2,9 +2,18 @@
  * in its order. Fused multiply-adds are written out where OpenBLAS has them.
  */
 
+#include "threads.h"
+
 #include <math.h>
-#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
+
+typedef float vec8 __attribute__((vector_size(32), aligned(4), may_alias));
+typedef int32_t mask8 __attribute__((vector_size(32)));
+
+/* Floats that a part of a task writes: fewer are not worth a thread. */
+#define PART 65536
 
 /* y = (|x| + x) / 2 */
 void rectify(const float *restrict x, ptrdiff_t n, float *restrict y)
@@ -21,26 +30,96 @@ void rectify_gradient(const float *restrict y, const float *restrict of_y, ptrdi
         of_x[i] = y[i] > 0 ? of_y[i] : 0;
 }
 
-/* Add the gradients of all windows up to x: [batch, planes, height, width], window by window.
- * columns: [batch, planes, kh, kw, out_height, out_width]
- */
-void fold(const float *restrict columns, ptrdiff_t batch, ptrdiff_t planes, ptrdiff_t kh,
-          ptrdiff_t kw, ptrdiff_t out_height, ptrdiff_t out_width, ptrdiff_t dh, ptrdiff_t dw,
-          ptrdiff_t height, ptrdiff_t width, float *restrict x)
+typedef struct {
+    const uint8_t *bytes;
+    float *out;
+    ptrdiff_t rows, width, rows_of_a_plane, to_row, to_plane, next;
+} spread_t;
+
+static void spread(void *argument)
 {
-    memset(x, 0, sizeof(float) * (size_t)(batch * planes * height * width));
-    for (ptrdiff_t plane = 0; plane < batch * planes; plane++, x += height * width)
-        for (ptrdiff_t h = 0; h < kh; h++)
-            for (ptrdiff_t w = 0; w < kw; w++)
-                for (ptrdiff_t i = 0; i < out_height; i++, columns += out_width) {
-                    float *to = x + (i * dh + h) * width + w;
-                    if (dw == 1)
-                        for (ptrdiff_t j = 0; j < out_width; j++)
-                            to[j] += columns[j];
-                    else
-                        for (ptrdiff_t j = 0; j < out_width; j++)
-                            to[j * dw] += columns[j];
+    spread_t *task = argument;
+    /* x / 255, rounded as a division rounds every byte */
+    const float share = 1 / 255.0f;
+    ptrdiff_t size = PART / task->width + 1;
+    for (ptrdiff_t row; (row = next_part(&task->next, size)) < task->rows;)
+        for (ptrdiff_t end = row + size; row < end && row < task->rows; row++) {
+            const uint8_t *from = task->bytes + row * task->width;
+            float *to = task->out + row / task->rows_of_a_plane * task->to_plane +
+                        row % task->rows_of_a_plane * task->to_row;
+            for (ptrdiff_t i = 0; i < task->width; i++) {
+                float x = from[i], about = x * share;
+                to[i] = fmaf(fmaf(-255, about, x), share, about);
+            }
+        }
+}
+
+/* out[plane, row, i] = bytes[plane, row, i] / 255; bytes: [planes, height, width], out with room
+ * between its rows and planes
+ */
+void spread_bytes(const uint8_t *bytes, ptrdiff_t planes, ptrdiff_t height, ptrdiff_t width,
+                  ptrdiff_t to_plane, ptrdiff_t to_row, float *out)
+{
+    spread_t task = {bytes, out, planes * height, width, height, to_row, to_plane, 0};
+    in_parallel(spread, &task, planes * height * width / PART);
+}
+
+typedef struct {
+    const float *columns;
+    float *x;
+    ptrdiff_t planes, kh, kw, out_height, out_width, dh, dw, height, width, next;
+} fold_t;
+
+/* x[i] += from[i] for i < n; up to seven floats after them are read, and added to as zeros. */
+static inline void add_run(float *x, const float *from, ptrdiff_t n)
+{
+    const mask8 order = {0, 1, 2, 3, 4, 5, 6, 7};
+    for (ptrdiff_t i = 0; i < n; i += 8) {
+        mask8 more = (mask8)*(const vec8 *)(from + i);
+        *(vec8 *)(x + i) += (vec8)(more & (order < (int32_t)(n - i)));
+    }
+}
+
+/* Every dw-th column of a plane lies in a layer of its own, where a window's row is a run. */
+static void fold_planes(void *argument)
+{
+    fold_t *task = argument;
+    ptrdiff_t dw = task->dw, layer = (task->width - 1) / dw + 1;
+    ptrdiff_t taps = task->kh * task->kw, positions = task->out_height * task->out_width;
+    ptrdiff_t of_plane = task->height * task->width, floats = dw * task->height * layer;
+    ptrdiff_t size = PART / (taps * positions) + 1;
+    float *layers = malloc(sizeof(float) * (size_t)(floats + 8));
+    if (!layers)
+        abort();
+    for (ptrdiff_t plane; (plane = next_part(&task->next, size)) < task->planes;)
+        for (ptrdiff_t end = plane + size; plane < end && plane < task->planes; plane++) {
+            const float *from = task->columns + plane * taps * positions;
+            float *x = task->x + plane * of_plane;
+            memset(layers, 0, sizeof(float) * (size_t)(floats + 8));
+            for (ptrdiff_t h = 0; h < task->kh; h++)
+                for (ptrdiff_t w = 0; w < task->kw; w++) {
+                    float *to = layers + (w % dw * task->height + h) * layer + w / dw;
+                    for (ptrdiff_t i = 0; i < task->out_height; i++, from += task->out_width)
+                        add_run(to + i * task->dh * layer, from, task->out_width);
                 }
+            for (ptrdiff_t y = 0; y < task->height; y++)
+                for (ptrdiff_t w = 0; w < dw; w++)
+                    for (ptrdiff_t i = w, j = 0; i < task->width; i += dw, j++)
+                        x[y * task->width + i] = layers[(w * task->height + y) * layer + j];
+        }
+    free(layers);
+}
+
+/* Add the gradients of all windows up to x: [batch, planes, height, width], window by window.
+ * columns: [batch, planes, kh, kw, out_height, out_width], and seven floats after them
+ */
+void fold(const float *columns, ptrdiff_t batch, ptrdiff_t planes, ptrdiff_t kh, ptrdiff_t kw,
+          ptrdiff_t out_height, ptrdiff_t out_width, ptrdiff_t dh, ptrdiff_t dw, ptrdiff_t height,
+          ptrdiff_t width, float *x)
+{
+    fold_t task = {columns, x,  batch * planes, kh,    kw, out_height, out_width,
+                   dh,      dw, height,         width, 0};
+    in_parallel(fold_planes, &task, batch * planes * kh * kw * out_height * out_width / PART);
 }
 
 /* out[p] = Σ over the batch of (Σi x[b, p, i]); x: [batch, planes, n] */
@@ -149,19 +228,39 @@ static inline float divided(float lr, float dw, float g, float g2, float epsilon
     return lr * dw / sqrtf(variance + epsilon);
 }
 
-/* Centred RMSProp in one pass. Lua: qLearnMinibatch. */
-void centred_rmsprop(float *restrict w, const float *restrict dw, float *restrict g,
-                     float *restrict g2, ptrdiff_t n, float decay, float share, float epsilon,
-                     float lr)
+typedef struct {
+    float *w, *g, *g2;
+    const float *dw;
+    ptrdiff_t n, next;
+    float decay, share, epsilon, lr;
+} rmsprop_t;
+
+static void rmsprop_parts(void *argument)
 {
-    for (ptrdiff_t i = 0; i < whole(n); i++) {
-        g[i] = fmaf(share, dw[i], decay * g[i]);
-        g2[i] = fmaf(share, dw[i] * dw[i], decay * g2[i]);
-        w[i] += divided(lr, dw[i], g[i], g2[i], epsilon);
+    rmsprop_t *task = argument;
+    float *restrict w = task->w, *restrict g = task->g, *restrict g2 = task->g2;
+    const float *restrict dw = task->dw;
+    float decay = task->decay, share = task->share, epsilon = task->epsilon, lr = task->lr;
+    for (ptrdiff_t i; (i = next_part(&task->next, PART)) < task->n;) {
+        ptrdiff_t end = i + PART < task->n ? i + PART : task->n;
+        ptrdiff_t fused = end < whole(task->n) ? end : whole(task->n);
+        for (; i < fused; i++) {
+            g[i] = fmaf(share, dw[i], decay * g[i]);
+            g2[i] = fmaf(share, dw[i] * dw[i], decay * g2[i]);
+            w[i] += divided(lr, dw[i], g[i], g2[i], epsilon);
+        }
+        for (; i < end; i++) {
+            g[i] = share * dw[i] + decay * g[i];
+            g2[i] = share * (dw[i] * dw[i]) + decay * g2[i];
+            w[i] += divided(lr, dw[i], g[i], g2[i], epsilon);
+        }
     }
-    for (ptrdiff_t i = whole(n); i < n; i++) {
-        g[i] = share * dw[i] + decay * g[i];
-        g2[i] = share * (dw[i] * dw[i]) + decay * g2[i];
-        w[i] += divided(lr, dw[i], g[i], g2[i], epsilon);
-    }
+}
+
+/* Centred RMSProp in one pass. Lua: qLearnMinibatch. */
+void centred_rmsprop(float *w, const float *dw, float *g, float *g2, ptrdiff_t n, float decay,
+                     float share, float epsilon, float lr)
+{
+    rmsprop_t task = {w, g, g2, dw, n, 0, decay, share, epsilon, lr};
+    in_parallel(rmsprop_parts, &task, n / PART);
 }

@@ -14,8 +14,9 @@
  * and of the rows after the last twelve those in whole fours (REST).
  */
 
+#include "threads.h"
+
 #include <math.h>
-#include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -33,8 +34,7 @@
 #define PANEL (2 * LANES)
 #define GROUP 12
 #define SUMS_AT_ONCE 32768
-#define MAX_THREADS 64
-#define WORTH_A_THREAD 1000000
+#define WORTH_A_THREAD 500000
 
 enum { LEFT = 1, RIGHT = 2, REST = 4 };
 
@@ -72,7 +72,9 @@ int32_t lanes_of_a_panel(void)
 #endif
 }
 
-static inline vec fused(vec x, vec y, vec z)
+#define INLINE static inline __attribute__((always_inline))
+
+INLINE vec fused(vec x, vec y, vec z)
 {
 #if defined(__AVX512F__)
     return (vec)_mm512_fmadd_ps((__m512)x, (__m512)y, (__m512)z);
@@ -85,8 +87,18 @@ static inline vec fused(vec x, vec y, vec z)
 #endif
 }
 
+INLINE vec8 fused8(vec8 x, vec8 y, vec8 z)
+{
+#if defined(__FMA__)
+    return (vec8)_mm256_fmadd_ps((__m256)x, (__m256)y, (__m256)z);
+#else
+    for (int i = 0; i < 8; i++)
+        z[i] = fmaf(x[i], y[i], z[i]);
+    return z;
+#endif
+}
+
 #define EACH_ROW _Pragma("GCC unroll 12") for (int r = 0; r < rows; r++)
-#define INLINE static inline __attribute__((always_inline))
 
 /* Load once: the compiler would rather read memory again in every multiplication. */
 INLINE vec load(const float *from)
@@ -223,8 +235,8 @@ INLINE vec8 join(const float *low, const float *high)
 #endif
 }
 
-/* out[k · width + i] = from[at[i] + k], 4 × 8 */
-INLINE void turn(const float *from, const int32_t *at, float *out, ptrdiff_t width)
+/* out[k][i] = from[at[i] + k], 4 × 8 */
+INLINE void turn(const float *from, const int32_t *at, vec8 out[4])
 {
     vec8 x[4], y[4];
     for (int i = 0; i < 4; i++)
@@ -234,8 +246,8 @@ INLINE void turn(const float *from, const int32_t *at, float *out, ptrdiff_t wid
         y[i + 1] = MIX(x[i], x[i + 1], 2, 10, 3, 11, 6, 14, 7, 15);
     }
     for (int i = 0; i < 2; i++) {
-        *(vec8 *)(out + 2 * i * width) = MIX(y[i], y[i + 2], 0, 1, 8, 9, 4, 5, 12, 13);
-        *(vec8 *)(out + (2 * i + 1) * width) = MIX(y[i], y[i + 2], 2, 3, 10, 11, 6, 7, 14, 15);
+        out[2 * i] = MIX(y[i], y[i + 2], 0, 1, 8, 9, 4, 5, 12, 13);
+        out[2 * i + 1] = MIX(y[i], y[i + 2], 2, 3, 10, 11, 6, 7, 14, 15);
     }
 }
 
@@ -245,11 +257,15 @@ INLINE ptrdiff_t fours(const int32_t *ks, ptrdiff_t left)
     return left >= 8 && ks[7] - ks[0] == 7 ? 8 : left >= 4 && ks[3] - ks[0] == 3 ? 4 : 0;
 }
 
-INLINE void turn_fours(const float *from, const int32_t *at, float *out, ptrdiff_t width, ptrdiff_t n)
+INLINE void pack_fours(const float *from, const int32_t *at, float *out, ptrdiff_t width,
+                       ptrdiff_t n)
 {
-    turn(from, at, out, width);
-    if (n == 8)
-        turn(from + 4, at, out + 4 * width, width);
+    for (; n > 0; n -= 4, from += 4, out += 4 * width) {
+        vec8 turned[4];
+        turn(from, at, turned);
+        for (int k = 0; k < 4; k++)
+            *(vec8 *)(out + k * width) = turned[k];
+    }
 }
 
 /* Eight lanes whose offsets are at most two runs of neighbours, as in images: the first run's
@@ -287,7 +303,7 @@ static void pack_panel(const float *a, const int32_t *lanes, const int32_t *ks, 
             if (n)
                 copy_runs(from, *at, shift, order < n, to);
             else if (together)
-                turn_fours(from, at, to, PANEL, together);
+                pack_fours(from, at, to, PANEL, together);
             else
                 for (int lane = 0; lane < 8; lane++)
                     to[lane] = from[at[lane]];
@@ -308,13 +324,39 @@ static void pack_rows(const plan_t *plan, const float *b)
             int done = 0;
             ptrdiff_t together = fours(ks + k, plan->n_k - k);
             for (; together && done + 8 <= n; done += 8)
-                turn_fours(b + ks[k], rows + done, to + done, GROUP, together);
+                pack_fours(b + ks[k], rows + done, to + done, GROUP, together);
             step = together ? together : 1;
             for (ptrdiff_t next = 0; next < step; next++)
                 for (int r = done; r < n; r++)
                     to[next * GROUP + r] = b[rows[r] + ks[k + next]];
         }
     }
+}
+
+/* A single row: its lanes are turned in registers, as packing them would take as long again. */
+static void add_single(const float *a, const int32_t *lanes, const int32_t *ks, const float *b,
+                       ptrdiff_t n_k, float *out)
+{
+    enum { EIGHTS = PANEL / 8 };
+    vec8 sums[EIGHTS];
+    for (int i = 0; i < EIGHTS; i++)
+        sums[i] = (vec8){0};
+    for (ptrdiff_t k = 0, step; k < n_k; k += step) {
+        step = fours(ks + k, n_k - k) ? 4 : 1;
+        for (int i = 0; i < EIGHTS; i++) {
+            const int32_t *at = lanes + 8 * i;
+            vec8 x[4];
+            if (step == 4)
+                turn(a + ks[k], at, x);
+            else
+                for (int lane = 0; lane < 8; lane++)
+                    x[0][lane] = a[at[lane] + ks[k]];
+            for (ptrdiff_t next = 0; next < step; next++)
+                sums[i] = fused8(x[next], b[(k + next) * GROUP] - (vec8){0}, sums[i]);
+        }
+    }
+    for (int i = 0; i < EIGHTS; i++)
+        ((vec8 *)out)[i] += sums[i];
 }
 
 static void store_panel(const task_t *task, const int32_t *lanes, const float *sums)
@@ -348,7 +390,7 @@ static void begin_sums(const task_t *task, ptrdiff_t panels, float *sums)
             to[0] = to[1] = (task->first ? task->first[r] : 0) - (vec){0};
 }
 
-static void *work(void *argument)
+static void work(void *argument)
 {
     task_t *task = argument;
     const plan_t *plan = task->plan;
@@ -358,46 +400,42 @@ static void *work(void *argument)
     if (!sums)
         abort();
     for (;;) {
-        ptrdiff_t begin = __atomic_fetch_add(&task->next, most, __ATOMIC_RELAXED);
+        ptrdiff_t begin = next_part(&task->next, most);
         ptrdiff_t end = begin + most < plan->panels ? begin + most : plan->panels;
         if (begin >= end)
             break;
         begin_sums(task, end - begin, sums);
         for (ptrdiff_t block = 0, from = 0; block < plan->blocks; from = plan->ends[block++])
             for (ptrdiff_t panel = begin; panel < end; panel++) {
+                const int32_t *lanes = plan->lane_a + panel * PANEL, *ks = plan->k_a + from;
                 ptrdiff_t n_k = plan->ends[block] - from;
-                pack_panel(task->a, plan->lane_a + panel * PANEL, plan->k_a + from, n_k, packed);
-                add_block(plan, packed, from, n_k, plan->two[panel],
-                          sums + (panel - begin) * size);
+                float *to = sums + (panel - begin) * size;
+                if (plan->rows == 1)
+                    add_single(task->a, lanes, ks, plan->packed + from * GROUP, n_k, to);
+                else {
+                    pack_panel(task->a, lanes, ks, n_k, packed);
+                    add_block(plan, packed, from, n_k, plan->two[panel], to);
+                }
             }
         for (ptrdiff_t panel = begin; panel < end; panel++)
             store_panel(task, plan->lane_out + panel * PANEL, sums + (panel - begin) * size);
     }
     free(sums);
-    return NULL;
 }
 
 /* out[row_out + lane_out] = first[row] + Σ over blocks Σk a[lane_a + k_a] · b[row_b + k_b]
  *                           + last[lane_out], first and last where they are not null.
- * No sum hangs on the number of threads, which are made for the call where they pay.
+ * No sum hangs on the number of threads.
  */
 void sum_products(const plan_t *plan, const float *a, const float *b, const float *first,
-                  const float *last, float *out, ptrdiff_t threads)
+                  const float *last, float *out)
 {
-    pthread_t others[MAX_THREADS];
-    ptrdiff_t made = 0, panels = plan->panels;
+    ptrdiff_t panels = plan->panels;
     double size = (double)(panels * PANEL) * (double)(plan->rows * plan->n_k);
-    ptrdiff_t most = (ptrdiff_t)(size / WORTH_A_THREAD);
-    threads = threads < most ? threads : most;
-    threads = threads < panels ? threads : panels;
-    threads = threads < MAX_THREADS ? threads : MAX_THREADS;
-    threads = threads < 1 ? 1 : threads;
-    ptrdiff_t fit = SUMS_AT_ONCE / (plan->rows * PANEL) + 1, share = (panels - 1) / threads + 1;
+    ptrdiff_t threads = (ptrdiff_t)(size / WORTH_A_THREAD) + 1;
+    ptrdiff_t fit = SUMS_AT_ONCE / (plan->rows * PANEL) + 1;
+    ptrdiff_t share = (panels - 1) / allowed_threads(threads) + 1;
     task_t task = {plan, a, first, last, out, fit < share ? fit : share, 0};
     pack_rows(plan, b);
-    while (made < threads - 1 && pthread_create(&others[made], NULL, work, &task) == 0)
-        made++;
-    work(&task);
-    while (made > 0)
-        pthread_join(others[--made], NULL);
+    in_parallel(work, &task, threads);
 }

@@ -200,6 +200,11 @@ def layer_of_row(row: Mapping[str, Any]) -> Layer:
     return Rectifier()
 
 
+def to_floats(s: torch.Tensor) -> torch.Tensor:
+    """Return states as float32: uint8 over 255, floats as they are."""
+    return s.float().div_(255) if s.dtype is torch.uint8 else s.to(torch.float32)
+
+
 def n_elements(shape: Sequence[int]) -> int:
     """Return the product of a shape."""
     return math.prod(shape)

@@ -16,11 +16,20 @@ import numpy as np
 import torch
 
 from dqn_port.native.library import kernels
-from dqn_port.networks.layers import Layer, Linear, Rectifier, Reshape, SpatialConvolution
+from dqn_port.networks.layers import (
+    Layer,
+    Linear,
+    Rectifier,
+    Reshape,
+    SpatialConvolution,
+    to_floats,
+)
 from dqn_port.networks.products import Products, ends_of_blocks, rows_with_two_chains
 
 Tensors = tuple[torch.Tensor, ...]
 
+_READ_AFTER: Final = 8
+"""Floats that fold may read behind its columns."""
 _MOST_PASSES: Final = 8
 """Batch sizes whose buffers are kept."""
 
@@ -37,7 +46,7 @@ class _Step(Protocol):
     y: torch.Tensor
 
     def forward(self, x: torch.Tensor) -> None:
-        """Set ``y``."""
+        """Set ``y``; x: float32, or uint8 for bytes over 255."""
 
     def backward(self, gradient: torch.Tensor, *, further: bool) -> torch.Tensor:
         """Set the gradients of the parameters; return that of x if it goes ``further``."""
@@ -77,7 +86,13 @@ class _Convolution:
 
     def forward(self, x: torch.Tensor) -> None:
         """Add the products of every sample to the bias."""
-        if self._is_padded:
+        if x.dtype is torch.uint8:
+            self._x, inner = self._padded, self._padded[self._inner]
+            self._library.spread_bytes(
+                x.data_ptr(), math.prod(x.shape[:2]), *x.shape[2:],
+                *inner.stride()[1:3], inner.data_ptr(),
+            )  # fmt: skip
+        elif self._is_padded:
             self._padded[self._inner] = x
         else:
             self._x = x
@@ -161,7 +176,8 @@ class _Convolution:
             two_chains=self._in_every_sample(len(taps)),
             ends=ends_of_blocks(len(planes)),
         )
-        columns = torch.empty(self.y.shape[0], len(taps), self._positions)
+        shape = self.y.shape[0], len(taps), self._positions
+        columns = torch.empty(math.prod(shape) + _READ_AFTER)[:-_READ_AFTER].view(shape)
         return products, columns, torch.empty_like(self._padded)
 
     def _in_every_sample(self, rows: int) -> np.ndarray:
@@ -191,6 +207,11 @@ class _Linear:
 
     def forward(self, x: torch.Tensor) -> None:
         """Add the bias to the products."""
+        if x.dtype is torch.uint8:
+            self._library.spread_bytes(
+                x.data_ptr(), 1, *x.shape, 0, x.shape[1], self._floats.data_ptr()
+            )
+            x = self._floats
         self._x = x
         self._products.into(self.y, self._weight, x, last=self._bias)
 
@@ -205,6 +226,11 @@ class _Linear:
         products, back = self._back
         products.into(back, self._weight, gradient)
         return back
+
+    @functools.cached_property
+    def _floats(self) -> torch.Tensor:
+        """Room for an input of bytes."""
+        return torch.empty(self._shape)
 
     @functools.cached_property
     def _indices(self) -> tuple[np.ndarray, ...]:
@@ -304,16 +330,22 @@ class LuaOrder:
         """Take the layers, and their (weight, bias), or nothing, and the gradients of them."""
         self._layers = tuple(zip(layers, parameters, gradients, strict=True))
         self._first = next((i for i, of in enumerate(parameters) if of), len(parameters))
+        self._first_takes_bytes = self._first < len(parameters) and all(
+            isinstance(layer, Reshape) for layer in layers[: self._first]
+        )
         self._passes: dict[tuple[tuple[int, ...], bool], list[_Step]] = {}
         self._kept: list[_Step] = []
 
     def forward(self, s: torch.Tensor, *, keep: bool) -> torch.Tensor:
         """Return Q, float32 [B, A]; ``keep`` what ``backward`` needs.
 
+        s: float32, or uint8 for bytes over 255, which the first layer with weights converts.
+
         Raises:
             RuntimeError: s is of a shape that a layer cannot take.
         """
-        x = s.detach().to(torch.float32).contiguous()
+        takes_bytes = s.dtype is torch.uint8 and self._first_takes_bytes
+        x = (s if takes_bytes else to_floats(s)).detach().contiguous()
         steps = self._steps(tuple(x.shape), keep)
         for step in steps:
             step.forward(x)

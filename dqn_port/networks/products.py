@@ -143,5 +143,4 @@ class Products:
             None if first is None else first.data_ptr(),
             None if last is None else last.data_ptr(),
             out.data_ptr(),
-            torch.get_num_threads(),
         )

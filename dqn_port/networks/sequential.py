@@ -19,6 +19,7 @@ from dqn_port.networks.layers import (
     SpatialConvolution,
     layer_of_row,
     n_elements,
+    to_floats,
 )
 from dqn_port.networks.lua_order import LuaOrder, can_sum_as_lua
 from dqn_port.torch7.generator import Generator
@@ -93,13 +94,13 @@ class Sequential:
             self.w.copy_(torch.cat(drawn))
 
     def _run(self, s: torch.Tensor) -> torch.Tensor:
-        x = s
+        x = to_floats(s)
         for layer, parameters in zip(self.layers, self._parameters, strict=True):
             x = layer.forward(x, parameters)
         return x
 
     def forward(self, s: torch.Tensor) -> torch.Tensor:
-        """Return Q, float32 [B, A], of states float32 [B, ...]."""
+        """Return Q, float32 [B, A], of states uint8 [B, ...], 0..255, or float32, 0..1."""
         if self._lua_order is not None:
             return self._lua_order.forward(s, keep=False)
         with torch.no_grad():

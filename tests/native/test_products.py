@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -126,9 +129,8 @@ def test_what_is_first_and_last_is_added_first_and_last():
 
 @pytest.fixture
 def threads():
-    before = torch.get_num_threads()
-    yield torch.set_num_threads
-    torch.set_num_threads(before)
+    yield LIBRARY.set_threads
+    LIBRARY.set_threads(1)
 
 
 def test_the_number_of_threads_changes_no_number(threads):
@@ -211,11 +213,66 @@ def test_columns_of_three_actions_are_summed_by_twos():
     np.testing.assert_array_equal(out.numpy(), ((x[0] + x[1]) + (x[2] + x[3])) + x[4])
 
 
-@pytest.mark.parametrize("stride", [1, 2])
-def test_windows_are_folded(stride):
-    columns = torch.from_numpy(drawn(0, 2, 3 * 3 * 3, 9))
-    x = torch.full((2, 3, 2 * stride + 3, 2 * stride + 3), torch.nan)
-    sizes = (2, 3, 3, 3, 3, 3, stride, stride, *x.shape[2:])
-    LIBRARY.fold(columns.data_ptr(), *sizes, x.data_ptr())
-    expected = torch.nn.functional.fold(columns, tuple(x.shape[2:]), 3, stride=stride)
-    torch.testing.assert_close(x, expected, atol=1e-6, rtol=0)
+def folded(columns, x, stride):
+    """Add windows up one after the other; columns: [batch, planes, kh, kw, height, width]."""
+    x[:] = 0
+    for h, w in np.ndindex(columns.shape[2:4]):
+        rows, cols = (slice(at, at + stride * n, stride)
+                      for at, n in zip((h, w), columns.shape[4:], strict=True))  # fmt: skip
+        x[:, :, rows, cols] += columns[:, :, h, w]
+    return x
+
+
+@pytest.mark.parametrize(("kernel", "out", "stride"), [(3, 3, 1), (4, 9, 2), (3, 7, 1), (5, 17, 3)])
+def test_windows_are_folded_one_after_the_other(kernel, out, stride):
+    columns = drawn(0, 2, 3, kernel, kernel, out, out)
+    side = stride * out + kernel + 1
+    x = np.full((2, 3, side, side), np.nan, F32)
+    sizes = (2, 3, kernel, kernel, out, out, stride, stride, side, side)
+    # What may be read behind the columns is not added.
+    behind = np.concatenate([columns.ravel(), np.full(7, np.nan, F32)])
+    LIBRARY.fold(behind.ctypes.data, *sizes, x.ctypes.data)
+    np.testing.assert_array_equal(x, folded(columns, np.empty_like(x), stride))
+
+
+def test_every_byte_is_divided_by_255_and_rounded_as_a_division():
+    values = np.arange(256, dtype=np.uint8)
+    out = np.full(256, np.nan, F32)
+    LIBRARY.spread_bytes(values.ctypes.data, 1, 1, 256, 0, 256, out.ctypes.data)
+    np.testing.assert_array_equal(out, values.astype(F32) / F32(255))
+
+
+def test_bytes_are_spread_into_the_middle_of_larger_planes():
+    values = np.random.default_rng(0).integers(0, 256, (40, 50, 60), dtype=np.uint8)
+    out = np.full((40, 52, 63), -1, F32)
+    inner = out[:, 1:51, 2:62]
+    strides = [stride // 4 for stride in inner.strides[:2]]
+    LIBRARY.set_threads(2)
+    LIBRARY.spread_bytes(values.ctypes.data, *values.shape, *strides, inner.ctypes.data)
+    LIBRARY.set_threads(1)
+    np.testing.assert_array_equal(inner, values / F32(255))
+    assert (out == -1).sum() == out.size - inner.size
+
+
+@pytest.mark.parametrize(("lanes", "terms"), [(40, 700), (512, 33), (7, 2)])
+def test_a_single_row_is_summed_as_any_other(lanes, terms):
+    a, b, out = drawn(0, lanes, terms), drawn(1, terms, 1), torch.empty(1, lanes)
+    made = products(lanes, 1, terms, lanes_apart=terms, terms_apart=1)
+    made.into(out, torch.from_numpy(a), torch.from_numpy(b))
+    np.testing.assert_array_equal(out.numpy(), expected_products(np.ascontiguousarray(a.T), b))
+
+
+def test_a_forked_child_makes_threads_of_its_own(threads):
+    a, b = torch.from_numpy(drawn(0, 512, 900)), torch.from_numpy(drawn(1, 512, 40))
+    made, outs = products(900, 40, 512, lanes_apart=1, terms_apart=900), torch.empty(2, 40, 900)
+    outs.share_memory_()
+    threads(2)
+    made.into(outs[0], a, b)
+    process = multiprocessing.get_context("fork").Process(target=made.into, args=(outs[1], a, b))
+    with warnings.catch_warnings():
+        # Python warns of forking a process with threads, which is the matter here.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        process.start()
+    process.join(60)
+    assert process.exitcode == 0
+    assert torch.equal(*outs)

@@ -1,0 +1,15 @@
+#ifndef DQN_PORT_THREADS_H
+#define DQN_PORT_THREADS_H
+
+#include <stddef.h>
+
+/* Parts of a task, taken one after the other by whichever thread is free. */
+static inline ptrdiff_t next_part(ptrdiff_t *next, ptrdiff_t size)
+{
+    return __atomic_fetch_add(next, size, __ATOMIC_RELAXED);
+}
+
+ptrdiff_t allowed_threads(ptrdiff_t wanted);
+void in_parallel(void (*work)(void *), void *task, ptrdiff_t threads);
+
+#endif
