@@ -45,7 +45,7 @@ _SIGNATURES: Final = {
     "saxpy": (*[_POINTER] * 2, _SIZE, _FLOAT),
     "centred_rmsprop": (*[_POINTER] * 4, _SIZE, *[_FLOAT] * 4),
     "lanes_of_a_panel": (),
-    "sum_products": [_POINTER] * 6,
+    "sum_products": (*[_POINTER] * 6, ctypes.c_int),
     "set_threads": (_SIZE,),
     "spread_bytes": (_POINTER, *[_SIZE] * 5, _POINTER),
 }

@@ -35,6 +35,7 @@
 #define GROUP 12
 #define SUMS_AT_ONCE 32768
 #define WORTH_A_THREAD 500000
+#define SHARES 4
 
 enum { LEFT = 1, RIGHT = 2, REST = 4 };
 
@@ -59,6 +60,7 @@ typedef struct {
     const plan_t *plan;
     const float *a, *first, *last;
     float *out;
+    int rectify;
     ptrdiff_t panels_at_once, next;
 } task_t;
 
@@ -359,6 +361,13 @@ static void add_single(const float *a, const int32_t *lanes, const int32_t *ks, 
         ((vec8 *)out)[i] += sums[i];
 }
 
+/* (|x| + x) / 2 */
+INLINE vec8 rectified(vec8 x)
+{
+    const order8 all_but_sign = (order8){0} + INT32_MAX;
+    return ((vec8)((order8)x & all_but_sign) + x) / 2;
+}
+
 static void store_panel(const task_t *task, const int32_t *lanes, const float *sums)
 {
     const plan_t *plan = task->plan;
@@ -371,6 +380,8 @@ static void store_panel(const task_t *task, const int32_t *lanes, const float *s
                 last[lane] = at[lane] < 0 ? 0 : task->last[at[lane]];
         for (ptrdiff_t r = 0; r < plan->rows; r++) {
             vec8 x = *(const vec8 *)(sums + r * PANEL + i) + last;
+            if (task->rectify)
+                x = rectified(x);
             float *out = task->out + plan->row_out[r];
             if (neighbours)
                 *(vec8 *)(out + *at) = x;
@@ -424,18 +435,20 @@ static void work(void *argument)
 }
 
 /* out[row_out + lane_out] = first[row] + Σ over blocks Σk a[lane_a + k_a] · b[row_b + k_b]
- *                           + last[lane_out], first and last where they are not null.
- * No sum hangs on the number of threads.
+ *                           + last[lane_out], first and last where they are not null;
+ * then (|out| + out) / 2 if that is asked for. No sum hangs on the number of threads.
  */
 void sum_products(const plan_t *plan, const float *a, const float *b, const float *first,
-                  const float *last, float *out)
+                  const float *last, float *out, int rectify)
 {
     ptrdiff_t panels = plan->panels;
     double size = (double)(panels * PANEL) * (double)(plan->rows * plan->n_k);
     ptrdiff_t threads = (ptrdiff_t)(size / WORTH_A_THREAD) + 1;
     ptrdiff_t fit = SUMS_AT_ONCE / (plan->rows * PANEL) + 1;
-    ptrdiff_t share = (panels - 1) / allowed_threads(threads) + 1;
-    task_t task = {plan, a, first, last, out, fit < share ? fit : share, 0};
+    threads = allowed_threads(threads);
+    /* Small enough that no thread waits long for another's last. */
+    ptrdiff_t share = (panels - 1) / (threads > 1 ? SHARES * threads : 1) + 1;
+    task_t task = {plan, a, first, last, out, rectify, fit < share ? fit : share, 0};
     pack_rows(plan, b);
     in_parallel(work, &task, threads);
 }

@@ -55,6 +55,9 @@ class _Step(Protocol):
 class _Convolution:
     """Lua: SpatialConvolutionMM.c."""
 
+    rectify = False
+    """Whether a Rectifier follows: its values are stored at once, and are y."""
+
     def __init__(
         self,
         library: ctypes.CDLL,
@@ -96,7 +99,7 @@ class _Convolution:
             self._padded[self._inner] = x
         else:
             self._x = x
-        self._products.into(self.y, self._x, self._weight, first=self._bias)
+        self._products.into(self.y, self._x, self._weight, first=self._bias, rectify=self.rectify)
 
     def backward(self, gradient: torch.Tensor, *, further: bool) -> torch.Tensor:
         """Add up the weights' gradient sample by sample; fold the input's."""
@@ -187,6 +190,9 @@ class _Convolution:
 class _Linear:
     """Lua: Linear.lua."""
 
+    rectify = False
+    """As a convolution's."""
+
     def __init__(
         self,
         library: ctypes.CDLL,
@@ -213,7 +219,7 @@ class _Linear:
             )
             x = self._floats
         self._x = x
-        self._products.into(self.y, self._weight, x, last=self._bias)
+        self._products.into(self.y, self._weight, x, last=self._bias, rectify=self.rectify)
 
     def backward(self, gradient: torch.Tensor, *, further: bool) -> torch.Tensor:
         """Set the parameters' gradients; the bias's as sgemv sums it."""
@@ -280,13 +286,20 @@ class _Linear:
 class _Rectifier:
     """Lua: Rectifier.lua."""
 
-    def __init__(self, library: ctypes.CDLL, shape: tuple[int, ...]) -> None:
-        self._library = library
-        self.y, self._back = torch.empty(shape), torch.empty(shape)
+    def __init__(
+        self, library: ctypes.CDLL, shape: tuple[int, ...], before: _Convolution | _Linear | None
+    ) -> None:
+        """``before``: the layer with weights that comes just before, which then rectifies."""
+        self._library, self._is_done = library, before is not None
+        self.y = torch.empty(shape) if before is None else before.y
+        self._back = torch.empty(shape)
+        if before is not None:
+            before.rectify = True
 
     def forward(self, x: torch.Tensor) -> None:
         """Set y to max(x, 0)."""
-        self._library.rectify(x.data_ptr(), x.numel(), self.y.data_ptr())
+        if not self._is_done:
+            self._library.rectify(x.data_ptr(), x.numel(), self.y.data_ptr())
 
     def backward(self, gradient: torch.Tensor, *, further: bool) -> torch.Tensor:
         """Let through what was positive."""
@@ -384,7 +397,10 @@ class LuaOrder:
                 step = _Reshape((shape[0], *layer.size), shape)
             else:
                 assert isinstance(layer, Rectifier)
-                step = _Rectifier(library, shape)
+                before = steps[-1] if steps else None
+                if not isinstance(before, _Convolution | _Linear):
+                    before = None
+                step = _Rectifier(library, shape, before)
             steps.append(step)
             shape = tuple(step.y.shape)
         return steps

@@ -134,8 +134,12 @@ class Products:
         *,
         first: torch.Tensor | None = None,
         last: torch.Tensor | None = None,
+        rectify: bool = False,
     ) -> None:
-        """Set ``out``; the sums begin with ``first`` [rows], and ``last`` [lanes] is added."""
+        """Set ``out``; the sums begin with ``first`` [rows], and ``last`` [lanes] is added.
+
+        ``rectify``: and what is below 0 becomes 0.
+        """
         self._sum(
             self._at,
             a.data_ptr(),
@@ -143,4 +147,5 @@ class Products:
             None if first is None else first.data_ptr(),
             None if last is None else last.data_ptr(),
             out.data_ptr(),
+            rectify,
         )
