@@ -5,23 +5,39 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
-/* out[i] = table[first[i] · 256 + second[i]] */
-void look_up_pairs(const uint8_t *restrict first, const uint8_t *restrict second, ptrdiff_t n,
+/* Screens repeat themselves: a row equal to the one above it gives what that gave. */
+static int repeats(const void *row, size_t size)
+{
+    return memcmp(row, (const char *)row - size, size) == 0;
+}
+
+/* out[r, i] = table[first[r, i] · 256 + second[r, i]]; all: [rows, width] */
+void look_up_pairs(const uint8_t *first, const uint8_t *second, ptrdiff_t rows, ptrdiff_t width,
                    const float *restrict table, float *restrict out)
 {
-    for (ptrdiff_t i = 0; i < n; i++)
-        out[i] = table[(size_t)first[i] << 8 | second[i]];
+    size_t size = (size_t)width;
+    for (ptrdiff_t r = 0; r < rows; r++, first += width, second += width, out += width)
+        if (r && repeats(first, size) && repeats(second, size))
+            memcpy(out, out - width, sizeof(float) * size);
+        else
+            for (ptrdiff_t i = 0; i < width; i++)
+                out[i] = table[(size_t)first[i] << 8 | second[i]];
 }
 
 /* out[r, d] = (Σk weights[k, d] · x[r, taps[k, d]]) / total[d], in order of k.
  * x: [rows, src], out: [rows, dst], taps and weights: [n_taps, dst]; total: [dst] or null.
  */
-void resample_rows(const float *restrict x, ptrdiff_t rows, ptrdiff_t src, ptrdiff_t dst,
-                   ptrdiff_t n_taps, const int32_t *restrict taps, const float *restrict weights,
+void resample_rows(const float *x, ptrdiff_t rows, ptrdiff_t src, ptrdiff_t dst, ptrdiff_t n_taps,
+                   const int32_t *restrict taps, const float *restrict weights,
                    const float *restrict total, float *restrict out)
 {
     for (ptrdiff_t r = 0; r < rows; r++, x += src, out += dst) {
+        if (r && repeats(x, sizeof(float) * (size_t)src)) {
+            memcpy(out, out - dst, sizeof(float) * (size_t)dst);
+            continue;
+        }
         if (n_taps == 3) {
             /* One pass where an image shrinks to about half its width. */
             for (ptrdiff_t d = 0; d < dst; d++) {

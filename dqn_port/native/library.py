@@ -34,7 +34,7 @@ _LIMIT_S: Final = 60
 
 _POINTER, _SIZE, _FLOAT = ctypes.c_void_p, ctypes.c_ssize_t, ctypes.c_float
 _SIGNATURES: Final = {
-    "look_up_pairs": (_POINTER, _POINTER, _SIZE, _POINTER, _POINTER),
+    "look_up_pairs": (_POINTER, _POINTER, _SIZE, _SIZE, _POINTER, _POINTER),
     "resample_rows": (_POINTER, *[_SIZE] * 4, *[_POINTER] * 4),
     "resample_columns": (_POINTER, *[_SIZE] * 3, *[_POINTER] * 4),
     "rectify": (_POINTER, _SIZE, _POINTER),

@@ -68,6 +68,21 @@ def test_pairs_are_looked_up_the_same(monkeypatch):
     np.testing.assert_array_equal(got, table[first.astype(int) * 256 + second])
 
 
+def test_rows_that_repeat_give_what_the_first_of_them_gave():
+    rng = np.random.default_rng(0)
+    table = rng.random(256 * 256, dtype=np.float32)
+    first, second = rng.integers(0, 256, (2, 70, 160), dtype=np.uint8).repeat(3, axis=1)
+    # Of a row that is repeated one frame alone may differ, and in one place.
+    second[40, 159] ^= 1
+    first[100, 0] ^= 1
+    got = game_screen.look_up_pairs(table, first, second)
+    np.testing.assert_array_equal(got, table[first.astype(int) * 256 + second])
+    np.testing.assert_array_equal(
+        Scale((210, 160), (84, 84)).forward(got),
+        without_kernels(Scale((210, 160), (84, 84))).forward(got),
+    )
+
+
 def test_a_saved_scale_finds_its_own_tables_again():
     image = np.random.default_rng(0).random((210, 160), dtype=np.float32)
     scale = Scale((210, 160), (84, 84))

@@ -70,7 +70,7 @@ def _luminance_of_pairs(palette: bytes, pool_type: str) -> NDArray[np.float32]:
 def look_up_pairs(
     table: NDArray[np.float32], first: NDArray[np.uint8], second: NDArray[np.uint8]
 ) -> NDArray[np.float32]:
-    """Return table[256 · first + second]: float32 of the shape of first and second.
+    """Return table[256 · first + second]: float32 [height, width], as first and second are.
 
     A kernel in C does it where there is one, else NumPy (tests/native/test_kernels.py).
     """
@@ -78,7 +78,7 @@ def look_up_pairs(
     if library is not None and first.flags.c_contiguous and second.flags.c_contiguous:
         out = np.empty(first.shape, dtype=np.float32)
         library.look_up_pairs(
-            first.ctypes.data, second.ctypes.data, first.size, table.ctypes.data, out.ctypes.data
+            first.ctypes.data, second.ctypes.data, *first.shape, table.ctypes.data, out.ctypes.data
         )
         return out
     pairs = np.left_shift(first, 8, dtype=np.uint16)
