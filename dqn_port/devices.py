@@ -80,10 +80,13 @@ def _gpu_id() -> int:
 def set_up_torch(opt: Options, device: torch.device) -> Generator:
     """Set the threads and the arithmetic, and return the seeded generator, one number drawn.
 
+    Of option threads no more are used than there are cores for this process.
+
     Lua: initenv.lua, torchSetup. The number seeds the GPU's generator there.
     """
-    torch.set_num_threads(opt.threads)
-    set_threads(opt.threads)
+    threads = min(opt.threads, len(os.sched_getaffinity(0)))
+    torch.set_num_threads(threads)
+    set_threads(threads)
     if device.type == "cuda":
         torch.backends.cuda.matmul.allow_tf32 = False
         torch.backends.cudnn.allow_tf32 = False

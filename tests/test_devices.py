@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 import torch
 
-from dqn_port.devices import pick_device
+from dqn_port.devices import pick_device, set_up_torch
 from dqn_port.errors import (
     DeviceError,
 )
+from dqn_port.native.library import kernels
 from tests.test_assemble import toy_options
 
 # The device.
@@ -53,3 +56,17 @@ def test_only_a_device_asked_for_by_name_must_be_there(monkeypatch):
     )
     assert caught.value.exit_code == 1
     assert str(pick_device(toy_options(gpu=1), explicit=True).device) == "cuda:0"
+
+
+@pytest.mark.parametrize(("asked", "cores", "used"), [(4, 2, 2), (4, 64, 4), (1, 8, 1)])
+def test_no_more_threads_are_used_than_there_are_cores(monkeypatch, asked, cores, used):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(cores)))
+    before, library = torch.get_num_threads(), kernels()
+    try:
+        set_up_torch(toy_options(threads=asked), torch.device("cpu"))
+        assert torch.get_num_threads() == used
+        assert library is not None
+        assert library.allowed_threads(100) == used
+    finally:
+        torch.set_num_threads(before)
+        library.set_threads(1)

@@ -47,6 +47,7 @@ _SIGNATURES: Final = {
     "lanes_of_a_panel": (),
     "sum_products": (*[_POINTER] * 6, ctypes.c_int),
     "set_threads": (_SIZE,),
+    "allowed_threads": (_SIZE,),
     "spread_bytes": (_POINTER, *[_SIZE] * 5, _POINTER),
 }
 
@@ -64,10 +65,10 @@ def kernels() -> ctypes.CDLL | None:
 
 
 def set_threads(threads: int) -> None:
-    """Let a kernel have so many threads, at most one for each core that this process may use."""
+    """Let a kernel have so many threads."""
     library = kernels()
     if library is not None:
-        library.set_threads(min(threads, len(os.sched_getaffinity(0))))
+        library.set_threads(threads)
 
 
 def _load(path: Path, compiler: str) -> ctypes.CDLL:
@@ -81,6 +82,7 @@ def _load(path: Path, compiler: str) -> ctypes.CDLL:
         function = getattr(library, name)
         function.argtypes, function.restype = argtypes, None
     library.lanes_of_a_panel.restype = ctypes.c_int
+    library.allowed_threads.restype = _SIZE
     return library
 
 

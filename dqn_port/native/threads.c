@@ -77,7 +77,7 @@ static void make_helpers(ptrdiff_t wanted)
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
-/* How many threads a task may have, the caller's included. */
+/* How many threads tasks may have, the caller's included. */
 void set_threads(ptrdiff_t threads)
 {
     most = threads < 1 ? 1 : threads < MAX_THREADS ? threads : MAX_THREADS;
