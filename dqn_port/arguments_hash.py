@@ -62,7 +62,7 @@ def _network(name: str) -> Any:
         return {"sha256": sha256_of(Path(name))}
     except OSError as error:
         raise RunFolderError(
-            f"network: {name}: cannot be read: {error.strerror or error}; name another file"
+            f"{name}: cannot be read: {error.strerror or error}; name another network"
         ) from error
 
 

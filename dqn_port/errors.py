@@ -89,6 +89,10 @@ class RunFolderError(DqnPortError):
     """A run's folder cannot be used as it stands."""
 
 
+class EvaluationError(DqnPortError):
+    """The record of an evaluation cannot be read."""
+
+
 class LockedError(RunFolderError):
     """Another process has the run's folder, or has taken it over."""
 
@@ -105,8 +109,16 @@ class LockedError(RunFolderError):
         self.host, self.pid, self.since = host, pid, since
 
 
+class HistoryError(DqnPortError):
+    """A file of histories cannot be read or written."""
+
+
 class TraceError(DqnPortError):
     """A trace of the original's is missing, damaged or not of its kind."""
+
+
+class BenchError(DqnPortError):
+    """A program that is measured cannot be run, or a part has nothing to measure."""
 
 
 class MissingLibraryError(DqnPortError):

@@ -38,10 +38,15 @@ COMMANDS: Final = {
         "dqn_port.cli.export_weights:export_weights",
         "Write a network's weights for PyTorch, as a plain state dict.",
     ),
+    "history": (
+        "dqn_port.cli.history:history",
+        "Show the histories of runs, and export them as HDF5 or CSV.",
+    ),
     "verify": (
         "dqn_port.cli.verify:verify_command",
         "Replay the original's traces with this program, and compare.",
     ),
+    "bench": ("dqn_port.cli.bench:bench", "Measure how fast a loop or a part of it is here."),
 }
 """Command → (module:object, what it does): imported when it is asked for, --help being quick."""
 

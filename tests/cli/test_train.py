@@ -285,7 +285,7 @@ def test_tensorboard_that_is_not_installed(capsys, monkeypatch, trained, tmp_pat
         (
             ["--network", "no.t7"],
             1,
-            "no.t7: cannot be read: No such file or directory",
+            "no.t7: cannot be read: No such file or directory; name another network",
         ),
         (
             ["--network", "net_toymlp"],

@@ -1,0 +1,93 @@
+"""``dqn-port history``: show and export what runs remember of their evaluations."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from dqn_port.errors import UsageError
+from dqn_port.exports.evaluations import with_evaluations
+from dqn_port.exports.hdf5 import export_hdf5
+from dqn_port.exports.hdf5_reading import read_hdf5
+from dqn_port.exports.history_table import exported_lines, run_lines, shortened, write_csv
+from dqn_port.exports.runs import read_run
+
+_PATH = click.Path(path_type=Path)
+
+
+@click.group()
+def history() -> None:
+    """Show the histories of runs, and export them as HDF5 or CSV."""
+
+
+@history.command()
+@click.argument("runs", nargs=-1, required=True, type=_PATH, metavar="RUN...")
+@click.option(
+    "-o", "--output", type=_PATH, required=True, metavar="FILE", help="The file to write."
+)
+@click.option("--csv", "as_csv", is_flag=True, help="As CSV: one row an evaluation in training.")
+@click.option(
+    "--evaluation",
+    "evaluations",
+    multiple=True,
+    type=_PATH,
+    metavar="DIR",
+    help="The record of an evaluation of one of the runs; repeat for more.  "
+    "[default: those in folders evaluation-* beside the run's]",
+)
+def export(
+    runs: tuple[Path, ...], output: Path, as_csv: bool, evaluations: tuple[Path, ...]
+) -> None:
+    """Write the histories of runs to one file: HDF5, or CSV.
+
+    RUN is a run's folder. docs/hdf5.md tells what stands where in the file.
+
+    \b
+    dqn-port history export artifacts/pong_quick -o pong_quick.h5
+    """
+    if as_csv and evaluations:
+        raise UsageError("--csv, --evaluation: expected one of them, got both; HDF5 holds episodes")
+    read = [read_run(folder) for folder in runs]
+    n = sum(len(run.history["step"]) for run in read)
+    many = f"{len(read)} run{'s' if len(read) > 1 else ''}, {n} evaluation{'s' if n != 1 else ''}"
+    if as_csv:
+        write_csv(output, read)
+        click.echo(f"{many} in training: {output}")
+        return
+    exported = with_evaluations(read, evaluations)
+    export_hdf5(output, exported)
+    played = sum(len(record.episodes) for _, records in exported for record in records)
+    click.echo(f"{many} in training, {played} episodes after it: {output}")
+
+
+@history.command()
+@click.argument("path", type=_PATH, metavar="RUN|FILE.h5")
+@click.option(
+    "--layout", is_flag=True, help="List the groups, datasets and attributes of FILE.h5 instead."
+)
+def show(path: Path, layout: bool) -> None:
+    """Show the history of a run, or of every run in an exported file.
+
+    A row an evaluation, the best so far marked with *, and a line of reward, V and TD error each.
+
+    \b
+    dqn-port history show artifacts/pong_quick
+    dqn-port history show pong_quick.h5 --layout
+    """
+    if path.is_dir():
+        if layout:
+            raise UsageError(f"--layout: expected an exported file, got the folder {path}")
+        for line in run_lines(read_run(path)):
+            click.echo(line)
+        return
+    found = read_hdf5(path, layout=layout)
+    if layout:
+        for line in found.layout:
+            click.echo(shortened(line))
+        return
+    for number, run in enumerate(found.runs):
+        if number:
+            click.echo("")
+        for line in exported_lines(run):
+            click.echo(line)

@@ -1,0 +1,296 @@
+"""Read one HDF5 file of histories and write it to stdout as JSON, or say what is wrong with it.
+
+The HDF5 library can crash on a hostile file, or ask for all memory: hdf5_reading runs this module
+as a process of its own, under limits. It believes nothing of the file: names, types, shapes,
+filters and links are compared with hdf5_layout before a number is read.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import h5py
+import numpy as np
+
+from dqn_port.exports.hdf5_layout import (
+    FILE_ATTRIBUTES,
+    GROUP_ATTRIBUTES,
+    GROUPS,
+    RUN_ATTRIBUTES,
+    RUNS,
+    SCHEMA,
+    SCHEMA_VERSION,
+    SERIES_ATTRIBUTES,
+    Series,
+)
+
+_MOST_MEMORY: Final = 2 * 2**30
+"""Bytes of address space; a suite of 49 games and 5 seeds takes a tenth."""
+_MOST_SECONDS: Final = 60
+_MOST_ENTRIES: Final = 5_000_000
+"""Numbers in a file: six times as many as that suite has."""
+_MOST_DEFLATED: Final = 1032
+"""What a byte of deflate can hold at most."""
+_SCALES: Final = {"CLASS", "NAME", "REFERENCE_LIST", "DIMENSION_LIST"}
+"""Attributes of HDF5's dimension scales; the library itself reads them."""
+
+
+class _Fault(Exception):  # noqa: N818
+    """Something is not as it must be: where, expected, got."""
+
+    def __init__(self, where: str, expected: str, got: str) -> None:
+        super().__init__(f"{where}: expected {expected}, got {got}")
+
+
+class _Room:
+    """How much may still be read."""
+
+    def __init__(self, size: int) -> None:
+        """``size``: of the file, in bytes."""
+        self._size, self._entries = size, 0
+
+    def take(self, where: str, n: int, itemsize: int) -> None:
+        """Take the room of a dataset with so many entries.
+
+        Raises:
+            _Fault: the file cannot hold them, or they are too many in all.
+        """
+        self._entries += n
+        if n * itemsize > _MOST_DEFLATED * self._size or self._entries > _MOST_ENTRIES:
+            most = f"what a file of {self._size:,} bytes can hold, {_MOST_ENTRIES:,} in all"
+            raise _Fault(where, most, f"{n:,} entries")
+
+
+FAULTS: Final = (
+    _Fault,
+    OSError,
+    RuntimeError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    MemoryError,
+)
+"""What a damaged file ends with, apart from a crash."""
+
+
+def read(path: Path, *, layout: bool = False) -> dict[str, Any]:
+    """Return the attributes and runs of a file, and lines that list it if ``layout``.
+
+    Raises:
+        FAULTS: it is damaged, or something else.
+    """
+    room = _Room(path.stat().st_size)
+    with h5py.File(path, "r", locking=False) as file:
+        if "schema" not in file.attrs:
+            raise _Fault("/", f"the attribute schema of a {SCHEMA}", "none")
+        for name, known in (("schema", SCHEMA), ("schema_version", SCHEMA_VERSION)):
+            if (found := _attribute(file, "/", name, FILE_ATTRIBUTES[name])) != known:
+                raise _Fault(f"/@{name}", repr(known), repr(found)[:60])
+        count = _attribute(file, "/", "run_count", "i")
+        single = count == 1
+        attributes = _attributes(file, "/", FILE_ATTRIBUTES | (RUN_ATTRIBUTES if single else {}))
+        if single:
+            runs = [_run(file, "/", room, attributes)]
+        else:
+            _check_members(file, "/", {RUNS})
+            groups = _group(file, f"/{RUNS}")
+            _attributes(groups, f"/{RUNS}", {})
+            names = sorted(groups)
+            if len(names) != count:
+                raise _Fault(f"/{RUNS}", f"{count} runs", str(len(names)))
+            runs = []
+            for name in names:
+                where = f"/{RUNS}/{name}"
+                group = _group(groups, where)
+                runs.append(_run(group, where, room, _attributes(group, where, RUN_ATTRIBUTES)))
+        return {
+            "attributes": {name: attributes[name] for name in FILE_ATTRIBUTES},
+            "runs": runs,
+            "layout": list(_layout(file, "/")) if layout else [],
+        }
+
+
+# Every object's path is handed on as ``where``: to ask the library for it, .name, takes long.
+
+
+def _run(group: Any, where: str, room: _Room, attributes: dict[str, Any]) -> dict[str, Any]:
+    """Return what a run's group holds."""
+    _check_members(group, where, set(GROUPS))
+    run: dict[str, Any] = {
+        "path": where,
+        "attributes": {name: attributes[name] for name in RUN_ATTRIBUTES},
+    }
+    for name, series in GROUPS.items():
+        place = _below(where, name)
+        inner = _group(group, place)
+        found = _attributes(inner, place, GROUP_ATTRIBUTES[name])
+        _check_members(inner, place, {each.name for each in series})
+        axes: dict[str, Any] = {}
+        run[name] = {}
+        for each in series:
+            spot = f"{place}/{each.name}"
+            dataset = _dataset(inner, spot, each, room)
+            axis = axes.setdefault(each.axis, dataset)
+            if dataset.shape != axis.shape:
+                raise _Fault(spot, f"{axis.shape} as {each.axis} has", f"{dataset.shape}")
+            _check_scale(dataset, spot, axis, each)
+            run[name][each.name] = _values(dataset)
+        run[f"{name}_attributes"] = found
+    if run["history"]["time_step"] != [0, *run["history"]["step"]]:
+        raise _Fault(_below(where, "history/time_step"), "0 and the steps", "others")
+    return run
+
+
+def _below(where: str, name: str) -> str:
+    return f"{where.rstrip('/')}/{name}"
+
+
+def _check_members(group: Any, where: str, expected: set[str]) -> None:
+    found = set(group)
+    if found != expected:
+        odd = ", ".join(sorted(found ^ expected)[:3])
+        raise _Fault(where, f"the members {', '.join(sorted(expected))}", f"others ({odd})")
+
+
+def _member(group: Any, where: str) -> Any:
+    """Return a member by its hard link; no other is followed, so that no other file is opened."""
+    name = where.rpartition("/")[2]
+    link = group.get(name, getlink=True)
+    if not isinstance(link, h5py.HardLink):
+        raise _Fault(where, "an object", f"a link ({type(link).__name__})")
+    return group[name]
+
+
+def _group(parent: Any, where: str) -> Any:
+    found = _member(parent, where)
+    if not isinstance(found, h5py.Group):
+        raise _Fault(where, "a group", type(found).__name__)
+    return found
+
+
+def _dataset(group: Any, where: str, series: Series, room: _Room) -> Any:
+    """Return a dataset whose type, shape, filters and room are those of its series."""
+    found = _member(group, where)
+    if not isinstance(found, h5py.Dataset):
+        raise _Fault(where, "a dataset", type(found).__name__)
+    kind, expected = found.id.get_type(), np.dtype(series.dtype)
+    classes = {"S": h5py.h5t.STRING, "f": h5py.h5t.FLOAT}
+    if kind.get_class() != classes.get(expected.kind, h5py.h5t.INTEGER) or (
+        expected.kind == "S" and kind.is_variable_str()
+    ):
+        raise _Fault(where, f"the type {series.dtype}", "another class of types")
+    if found.dtype != expected:
+        raise _Fault(where, f"the type {series.dtype}", str(found.dtype))
+    if found.ndim != 1:
+        raise _Fault(where, "one dimension", str(found.ndim))
+    n = found.shape[0]
+    room.take(where, n, expected.itemsize)
+    filters = (found.compression, found.shuffle, found.fletcher32)
+    three = found.id.get_create_plist().get_nfilters() == len(filters)
+    if filters != ("gzip", True, True) or not three or found.chunks != (max(1, n),):
+        raise _Fault(where, "one chunk with shuffle, gzip and fletcher32", "another storage")
+    if found.external or found.is_virtual or found.id.get_num_chunks() != min(1, n):
+        raise _Fault(where, f"{min(1, n)} stored chunks", "another number")
+    if n:
+        # A chunk that the library does not find reads as zeros, without an error.
+        chunk = found.id.get_chunk_info_by_coord((0,))
+        if chunk.byte_offset is None or chunk.filter_mask or chunk.chunk_offset != (0,):
+            raise _Fault(where, "a chunk with every filter", "none")
+    _attributes(found, where, SERIES_ATTRIBUTES)
+    return found
+
+
+def _check_scale(dataset: Any, where: str, axis: Any, series: Series) -> None:
+    """Check that a dataset is a dimension scale, or has its own one attached."""
+    if series.axis == series.name:
+        if not h5py.h5ds.is_scale(dataset.id):
+            raise _Fault(where, "a dimension scale", "none")
+        return
+    scales = dataset.dims[0].values()
+    if len(scales) != 1 or scales[0].id != axis.id:
+        raise _Fault(where, f"the scale {series.axis} attached", "others or none")
+
+
+def _values(dataset: Any) -> list[Any]:
+    values = dataset[...]
+    return [word.decode() for word in values] if values.dtype.kind == "S" else values.tolist()
+
+
+def _attributes(target: Any, where: str, kinds: dict[str, str]) -> dict[str, Any]:
+    """Return the attributes of an object, which are just those expected."""
+    found = set(target.attrs) - (_SCALES if isinstance(target, h5py.Dataset) else set())
+    if found != set(kinds):
+        odd = ", ".join(sorted(found ^ set(kinds))[:3])
+        raise _Fault(where, f"the attributes {', '.join(kinds) or 'none'}", f"others ({odd})")
+    return {name: _attribute(target, where, name, kind) for name, kind in kinds.items()}
+
+
+def _attribute(target: Any, where: str, name: str, kind: str) -> Any:
+    """Return an attribute that is one number, or a text of fixed length."""
+    place, expected = f"{where}@{name}", {"S": "a text", "i": "int64", "u": "uint8"}[kind]
+    found = target.attrs.get_id(name)
+    stored = found.get_type()
+    classes = {"S": h5py.h5t.STRING, "i": h5py.h5t.INTEGER, "u": h5py.h5t.INTEGER}
+    if stored.get_class() != classes[kind] or (kind == "S" and stored.is_variable_str()):
+        raise _Fault(place, expected, "another class of types")
+    if found.shape != () or (kind != "S" and found.dtype != np.dtype(expected)):
+        raise _Fault(place, expected, f"{found.dtype} {found.shape}")
+    value = target.attrs[name]
+    return bytes(value).decode() if kind == "S" else int(value)
+
+
+def _layout(target: Any, where: str) -> Iterator[str]:
+    """Yield lines that list what is in a group, with types and storage; all of it is checked."""
+    if isinstance(target, h5py.Group):
+        yield f"GROUP {where}"
+    else:
+        group, name = where.split("/")[-2:]
+        (series,) = [each for each in GROUPS[group] if each.name == name]
+        role = "dimension scale" if series.axis == series.name else f"along {series.axis}"
+        most = " of any number" if target.maxshape == (None,) else ""
+        kind = f"{_type(target.id.get_type())} {target.shape}{most}"
+        yield f"DATASET {where}  {kind}, {role}"
+        filters = f"shuffle, {target.compression} {target.compression_opts}, fletcher32"
+        yield f"    chunks {target.chunks}, {filters}, {target.id.get_storage_size()} bytes"
+    for name in sorted(set(target.attrs) - _SCALES):
+        yield f"    {name}: {_type(target.attrs.get_id(name).get_type())} = {_told(target, name)}"
+    for name in sorted(target) if isinstance(target, h5py.Group) else ():
+        yield from _layout(target[name], _below(where, name))
+
+
+def _type(stored: Any) -> str:
+    """Return what a stored type is called."""
+    if stored.get_class() == h5py.h5t.STRING:
+        return f"text[{stored.get_size()}]"
+    return str(stored.dtype)
+
+
+def _told(target: Any, name: str) -> str:
+    value = target.attrs[name]
+    return bytes(value).decode() if isinstance(value, bytes) else str(value)
+
+
+def main() -> None:
+    """Read the file that the first word names; with a second word, list its layout, too."""
+    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+    most = _MOST_MEMORY if hard == resource.RLIM_INFINITY else min(_MOST_MEMORY, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (most, hard))
+    resource.setrlimit(resource.RLIMIT_CPU, (_MOST_SECONDS, _MOST_SECONDS + 1))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    try:
+        answer = read(Path(sys.argv[1]), layout=len(sys.argv) > 2)
+    except _Fault as fault:
+        answer = {"fault": str(fault)}
+    except FAULTS as error:
+        answer = {"library": f"{type(error).__name__}: {error}"}
+    json.dump(answer, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

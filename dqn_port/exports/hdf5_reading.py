@@ -1,0 +1,138 @@
+"""Read a file of histories, whoever has written it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+import dqn_port
+from dqn_port.errors import HistoryError
+from dqn_port.exports.hdf5_layout import GROUPS
+
+_SIGNATURE: Final = b"\x89HDF\r\n\x1a\n"
+_MOST_SECONDS: Final = 600
+"""By the clock; hdf5_child limits its own processor time to far less."""
+_CHILD: Final = "dqn_port.exports.hdf5_child"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportedRun:
+    """One run of a file of histories."""
+
+    path: str
+    """Of its group: / or /runs/<id>."""
+    attributes: dict[str, Any]
+    """See hdf5_layout.RUN_ATTRIBUTES."""
+    history: dict[str, NDArray[Any]]
+    """Series of hdf5_layout.HISTORY → its numbers."""
+    episodes: dict[str, NDArray[Any]]
+    """Series of hdf5_layout.EPISODES → its numbers or words."""
+    evaluations: str
+    """What the episodes' evaluations were, as JSON."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HistoryFile:
+    """What a file of histories holds."""
+
+    path: Path
+    attributes: dict[str, Any]
+    """See hdf5_layout.FILE_ATTRIBUTES."""
+    runs: tuple[ExportedRun, ...]
+    layout: tuple[str, ...]
+    """Lines that list its groups, datasets and attributes; empty unless asked for."""
+
+
+def read_hdf5(path: Path, *, layout: bool = False) -> HistoryFile:
+    """Read a file of histories, every number and checksum of it; ``layout``: and list it.
+
+    The HDF5 library has faults that a hostile file can crash the process with, so it is read in
+    one of its own.
+
+    Raises:
+        HistoryError: it is missing, damaged, or no file of histories.
+    """
+    try:
+        if path.exists() and not path.is_file():
+            raise HistoryError(f"{path}: expected an HDF5 file, got a folder or a device")
+        with path.open("rb") as file:
+            begin = file.read(len(_SIGNATURE))
+    except OSError as error:
+        raise HistoryError(f"{path}: cannot be read: {error.strerror or error}") from error
+    if begin != _SIGNATURE:
+        raise HistoryError(f"{path}: expected an HDF5 file, got something else; export it anew")
+    answer = _ask_child(path, layout=layout)
+    if (fault := answer.get("fault") or answer.get("library")) is not None:
+        told = " ".join(fault.split())
+        if "fault" not in answer:
+            told = f"damaged: the HDF5 library says {told[:200]}"
+        raise HistoryError(f"{path}: {told}; export it anew")
+    return HistoryFile(
+        path=path,
+        attributes=answer["attributes"],
+        runs=tuple(
+            ExportedRun(
+                path=run["path"],
+                attributes=run["attributes"],
+                history=_arrays("history", run),
+                episodes=_arrays("episodes", run),
+                evaluations=run["episodes_attributes"]["evaluations"],
+            )
+            for run in answer["runs"]
+        ),
+        layout=tuple(answer["layout"]),
+    )
+
+
+def _ask_child(path: Path, *, layout: bool) -> dict[str, Any]:
+    """Return what the child process tells of a file."""
+    package = str(Path(dqn_port.__file__).parent.parent)
+    before = os.environ.get("PYTHONPATH")
+    environment = os.environ | {
+        "PYTHONPATH": package if not before else f"{package}{os.pathsep}{before}",
+        # Its memory is limited, and every thread of OpenBLAS asks for some.
+        "OPENBLAS_NUM_THREADS": "1",
+        # No filters but those of the library.
+        "HDF5_PLUGIN_PRELOAD": "::",
+    }
+    words = [
+        sys.executable,
+        "-P",
+        "-m",
+        _CHILD,
+        str(path.absolute()),
+        *(["layout"] if layout else []),
+    ]
+    try:
+        done = subprocess.run(
+            words,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_MOST_SECONDS,
+            check=False,
+        )
+        answer = json.loads(done.stdout) if done.returncode == 0 else None
+    except (subprocess.TimeoutExpired, ValueError, RecursionError):
+        answer = None
+    except OSError as error:
+        raise HistoryError(
+            f"{path}: cannot be read: no process can be started ({error.strerror or error})"
+        ) from error
+    if not isinstance(answer, dict):
+        raise HistoryError(
+            f"{path}: damaged: the HDF5 library fails on it or takes too long; export it anew"
+        )
+    return answer
+
+
+def _arrays(group: str, run: dict[str, Any]) -> dict[str, NDArray[Any]]:
+    return {each.name: np.array(run[group][each.name], each.dtype) for each in GROUPS[group]}

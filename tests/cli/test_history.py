@@ -1,0 +1,142 @@
+"""``dqn-port history``: from a run's folder to its table, its HDF5 file and its CSV."""
+
+from __future__ import annotations
+
+import json
+
+import h5py
+import pytest
+
+from dqn_port.exports.evaluations import to_json
+from dqn_port.exports.runs import read_run
+from tests.cli.running import run, write_toy
+from tests.exports.building import evaluation_of, write_run
+
+
+def record(folder, of, **how):
+    """Write the record of an evaluation and return its folder."""
+    folder.mkdir()
+    (folder / "evaluation.json").write_text(json.dumps(to_json(evaluation_of(of, **how))))
+    return folder
+
+
+def test_a_real_run_is_shown_and_exported(capsys, tmp_path):
+    run(capsys, "train", "--args", write_toy(tmp_path), "--out", tmp_path, "--quiet")
+    output = tmp_path / "toy.h5"
+    result = run(capsys, "history", "export", tmp_path / "toy", "-o", output)
+    assert (result.code, result.err) == (0, "")
+    assert result.out == f"1 run, 2 evaluations in training, 0 episodes after it: {output}\n"
+    with h5py.File(output) as file:
+        assert file["history/step"][:].tolist() == [100, 200]
+    of_folder = run(capsys, "history", "show", tmp_path / "toy")
+    of_file = run(capsys, "history", "show", output)
+    assert (of_folder.code, of_folder.err) == (0, "")
+    assert of_folder == of_file
+    assert of_folder.out.startswith("toy: toyB, seed 1, finished\n\n      steps ")
+
+
+def test_evaluations_beside_the_run_are_taken(capsys, tmp_path):
+    folder = write_run(tmp_path / "a")
+    record(tmp_path / "evaluation-1", read_run(folder))
+    record(tmp_path / "evaluation-2", read_run(folder), sha256="0" * 64)
+    output = tmp_path / "a.h5"
+    result = run(capsys, "history", "export", folder, "-o", output)
+    assert result.out == f"1 run, 3 evaluations in training, 3 episodes after it: {output}\n"
+    shown = run(capsys, "history", "show", output)
+    assert shown.out.splitlines()[-3:] == [
+        "",
+        "evaluated, last network: -19.75 ± 1.061, 2 episodes",
+        "evaluated, best network: 3, 1 episode",
+    ]
+
+
+def test_evaluations_that_are_named(capsys, tmp_path):
+    folder = write_run(tmp_path / "runs" / "a")
+    mine = record(tmp_path / "mine", read_run(folder))
+    record(tmp_path / "runs" / "evaluation-1", read_run(folder))
+    output = tmp_path / "a.h5"
+    words = ("history", "export", folder, "-o", output, "--evaluation", mine)
+    result = run(capsys, *words)
+    assert result.out == f"1 run, 3 evaluations in training, 3 episodes after it: {output}\n"
+    other = record(tmp_path / "other", read_run(folder), sha256="0" * 64)
+    refused = run(capsys, *words, "--evaluation", other)
+    assert (refused.code, refused.error) == (
+        1,
+        f"{other}: expected the evaluation of a snapshot of {folder}; got that of a.t7 with "
+        "sha256 000000000000…; evaluate the run anew",
+    )
+
+
+def test_several_runs_in_one_file(capsys, tmp_path):
+    folders = [write_run(tmp_path / name) for name in "ab"]
+    output = tmp_path / "all.h5"
+    run(capsys, "history", "export", *folders, "-o", output)
+    shown = run(capsys, "history", "show", output).out
+    alone = [run(capsys, "history", "show", folder).out for folder in folders]
+    assert shown == "\n".join(alone)
+
+
+def test_the_layout_lists_every_dataset_in_80_columns(capsys, tmp_path):
+    output = tmp_path / "a.h5"
+    run(capsys, "history", "export", write_run(tmp_path / "a"), "-o", output)
+    lines = run(capsys, "history", "show", output, "--layout").out.splitlines()
+    assert max(map(len, lines)) <= 80
+    found = {line.split()[1] for line in lines if line.startswith(("GROUP", "DATASET"))}
+    expected = {"/"}
+    with h5py.File(output) as file:
+        file.visit(lambda name: expected.add(f"/{name}"))
+    assert found == expected
+    i = lines.index("DATASET /history/time  float64 (4,), along time_step")
+    assert lines[i + 1].startswith("    chunks (4,), shuffle, gzip 4, fletcher32, ")
+    assert lines[i + 2 : i + 4] == [
+        "    long_name: text[42] = training time so far, evaluations left out",
+        "    units: text[1] = s",
+    ]
+    assert "DATASET /episodes/frames  int64 (0,) of any number, along episode" in lines
+
+
+def test_csv(capsys, tmp_path):
+    folder, output = write_run(tmp_path / "a"), tmp_path / "a.csv"
+    result = run(capsys, "history", "export", folder, "--csv", "-o", output)
+    assert (result.code, result.out) == (0, f"1 run, 3 evaluations in training: {output}\n")
+    assert output.read_text().startswith("step,frames,reward,episodes,rewards,v,td,")
+
+
+@pytest.mark.parametrize("command", [("show",), ("export", "-o", "x.h5")])
+def test_a_folder_that_is_no_runs(capsys, tmp_path, command, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = run(capsys, "history", *command, tmp_path)
+    assert (result.code, result.out) == (1, "")
+    assert result.error == f"{tmp_path}: expected a run's folder, got none with args.json"
+    assert not (tmp_path / "x.h5").exists()
+
+
+def test_usage(capsys, tmp_path):
+    folder = write_run(tmp_path / "a")
+    result = run(capsys, "history", "show", folder, "--layout")
+    assert (result.code, result.error) == (
+        2,
+        f"--layout: expected an exported file, got the folder {folder}",
+    )
+    words = ("history", "export", folder, "--csv", "-o", tmp_path / "x", "--evaluation", folder)
+    result = run(capsys, *words)
+    assert (result.code, result.error) == (
+        2,
+        "--csv, --evaluation: expected one of them, got both; HDF5 holds episodes",
+    )
+    result = run(capsys, "history", "export", "-o", tmp_path / "x")
+    assert (result.code, result.error) == (
+        2,
+        "missing argument 'RUN...'; see `dqn-port history export --help`",
+    )
+
+
+def test_a_damaged_file_is_one_line(capsys, tmp_path):
+    output = tmp_path / "a.h5"
+    run(capsys, "history", "export", write_run(tmp_path / "a"), "-o", output)
+    output.write_bytes(output.read_bytes()[:-1000])
+    result = run(capsys, "history", "show", output)
+    assert (result.code, result.out) == (1, "")
+    assert result.error.startswith(f"{output}: damaged: the HDF5 library says OSError: ")
+    missing = run(capsys, "history", "show", tmp_path / "none.h5")
+    assert missing.error == f"{tmp_path / 'none.h5'}: cannot be read: No such file or directory"
