@@ -25,6 +25,15 @@ COMMANDS: Final = {
         "dqn_port.cli.evaluate:evaluate",
         "Play a snapshot's network without learning, and show its scores.",
     ),
+    "record": (
+        "dqn_port.cli.record:record",
+        "Evaluate a run's networks, and keep a record: scores, a clip, what the agent sees.",
+    ),
+    "report": ("dqn_port.cli.report:report", "Write the HTML report of a run, or of several."),
+    "pipeline": (
+        "dqn_port.cli.pipeline:pipeline",
+        "From a ROM to a report: check, train, evaluate, export.",
+    ),
     "args": ("dqn_port.cli.args:args", "Look at argument files, and convert old ones."),
     "t7": ("dqn_port.cli.t7:t7", "Look into Torch7 files, convert and compare them."),
     "roms": ("dqn_port.cli.roms:roms", "List the games that can be played."),

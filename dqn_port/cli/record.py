@@ -1,0 +1,132 @@
+"""``dqn-port record``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from dqn_port.cli.parameters import epsilon_option, max_frames_option, set_option
+from dqn_port.errors import UsageError
+from dqn_port.exports.evaluations import NETWORKS, PlayedEpisode, mean_and_std
+from dqn_port.run_folder import snapshot_in
+from dqn_port.tools.record import EPISODES, record_evaluation
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path), metavar="RUN|SNAPSHOT")
+@click.option(
+    "-o",
+    "--out",
+    "folder",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="FOLDER",
+    help="Folder of the record, which is made. Named evaluation-… beside the run's folder, "
+    "`dqn-port report` finds it.",
+)
+@click.option(
+    "--network",
+    type=click.Choice([*NETWORKS, "both"]),
+    default="both",
+    show_default=True,
+    help="Which networks play: the last one, that of the best evaluation, or both.",
+)
+@click.option(
+    "--episodes",
+    type=click.IntRange(min=1),
+    default=EPISODES,
+    show_default=True,
+    help="Episodes of each network with each seed.",
+)
+@click.option(
+    "--seeds", default="1", show_default=True, metavar="N,N…", help="Of the random numbers."
+)
+@epsilon_option
+@max_frames_option
+@click.option(
+    "--clip/--no-clip",
+    default=True,
+    help="Whether the clip and what the agent sees are recorded.  [default: clip]",
+)
+@click.option(
+    "--threads", type=click.IntRange(min=1), default=1, show_default=True, help="CPU threads."
+)
+@click.option("--overwrite", is_flag=True, help="Replace the record that stands in the folder.")
+@set_option
+def record(
+    run: Path,
+    folder: Path,
+    network: str,
+    episodes: int,
+    seeds: str,
+    epsilon: float,
+    max_frames: int,
+    clip: bool,
+    threads: int,
+    overwrite: bool,
+    assignments: tuple[str, ...],
+) -> None:
+    """Evaluate a run's networks, and keep a record: scores, a clip, what the agent sees.
+
+    \b
+    dqn-port record artifacts/pong_quick -o artifacts/evaluation-pong_quick --seeds 1,2,3
+    """
+    snapshot = snapshot_in(run) if run.is_dir() else run
+    n_played = 0
+
+    def tell(episode: PlayedEpisode) -> None:
+        nonlocal n_played
+        if not n_played:
+            click.echo("network   seed  episode      score    steps    frames")
+        number = n_played % episodes + 1
+        n_played += 1
+        note = f"  cut at {max_frames:,} frames" if episode.cut else ""
+        click.echo(
+            f"{episode.network:7} {episode.seed:6d} {number:8d} {episode.reward:10g} "
+            f"{episode.steps:8,d} {episode.frames:9,d}{note}"
+        )
+
+    made = record_evaluation(
+        snapshot,
+        folder,
+        networks=NETWORKS if network == "both" else (network,),
+        episodes=episodes,
+        seeds=_seeds(seeds),
+        epsilon=epsilon,
+        max_frames=max_frames,
+        clip=clip,
+        threads=threads,
+        assignments=assignments,
+        replace=overwrite,
+        tell=tell,
+    )
+    click.echo("")
+    for name in NETWORKS:
+        rewards = [episode.reward for episode in made.of(name)]
+        if rewards:
+            mean, std = mean_and_std(rewards)
+            spread = f" ± {std:.2f} (standard deviation)" if len(rewards) > 1 else ""
+            many = f"{len(rewards)} episode{'s' if len(rewards) > 1 else ''}"
+            click.echo(f"{name}: mean {mean:.2f}{spread}, max {max(rewards):g}, {many}")
+    if network == "both" and not made.of("best"):
+        click.echo("No evaluation was made in training, so there is no best network.")
+    if made.clip is not None:
+        extent = "a whole episode" if made.clip.whole else "the beginning of an episode"
+        click.echo(f"clip: {made.clip.seconds:.0f} s, {extent}")
+    click.echo(f"{folder}")
+
+
+def _seeds(text: str) -> list[int]:
+    """Return the numbers of ``--seeds``.
+
+    Raises:
+        UsageError: it is no list of different whole numbers.
+    """
+    try:
+        seeds = [int(word) for word in text.split(",")]
+    except ValueError:
+        seeds = []
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise UsageError(f"--seeds: expected different whole numbers such as 1,2,3, got '{text}'")
+    return seeds

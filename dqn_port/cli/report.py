@@ -1,0 +1,60 @@
+"""``dqn-port report``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from dqn_port.errors import RunFolderError
+from dqn_port.exports.evaluations import with_evaluations
+from dqn_port.exports.league import league
+from dqn_port.exports.runs import read_run
+from dqn_port.tools.pictures import check_ending
+
+
+@click.command()
+@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN...")
+@click.option(
+    "-o",
+    "--out",
+    "path",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="FILE.html",
+    help="The page to write; one that stands there is replaced.",
+)
+@click.option(
+    "--evaluation",
+    "folders",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="What `dqn-port record` wrote. May be repeated.  [default: every evaluation-* of the "
+    "run's snapshot beside its folder]",
+)
+@click.option("--title", default="Suite", show_default=True, help="Of the page of several runs.")
+def report(runs: tuple[Path, ...], path: Path, folders: tuple[Path, ...], title: str) -> None:
+    """Write a run's report, or that of several runs: one HTML page that needs nothing else.
+
+    \b
+    dqn-port report artifacts/pong_quick -o pong_quick.html
+    dqn-port report artifacts/pong_* -o league.html --title "Pong, three seeds"
+    """
+    # Plotting is loaded once all else is well.
+    check_ending(path, ".html", "--out")
+    if not path.absolute().parent.is_dir():
+        raise RunFolderError(f"--out {path}: its folder does not exist; make it first")
+    found = [read_run(folder) for folder in runs]
+    suite = with_evaluations(found, folders)
+    from dqn_port.exports.report import suite_scores, write_report, write_suite_report
+
+    if len(found) == 1:
+        write_report(path, *suite[0])
+    else:
+        write_suite_report(path, suite, league(suite_scores(suite)), title=title)
+    n = sum(len(evaluations) for _, evaluations in suite)
+    click.echo(
+        f"{len(found)} run{'' if len(found) == 1 else 's'}, "
+        f"{n} evaluation{'' if n == 1 else 's'}: {path}"
+    )

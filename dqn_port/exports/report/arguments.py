@@ -1,0 +1,85 @@
+"""What a run's arguments have in common with the paper's, and what not."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Mapping
+from importlib import resources
+from typing import Any, Final, NamedTuple
+
+NOT_COMPARED: Final = frozenset({"env", "game_path", "name", "ignored"})
+"""What names a run rather than shapes it."""
+
+WITHOUT_EFFECT: Final = frozenset({"prog_freq", "save_freq", "threads", "verbose"})
+"""What changes no result, only when it is told and how quickly it is there."""
+
+_LONGEST: Final = 200
+"""Characters of a value that are shown."""
+
+
+class Difference(NamedTuple):
+    """An option that is not the paper's."""
+
+    path: str
+    """agent_params.lr, say."""
+    here: str
+    paper: str
+
+    @property
+    def matters(self) -> bool:
+        """Whether it changes results."""
+        return self.path not in WITHOUT_EFFECT
+
+
+@functools.cache
+def dqn3_0_1() -> dict[str, Any]:
+    """Return the options of DQN3_0_1, the paper's program, as they took effect, by path.
+
+    Those of run_gpu; legacy_args/pong.json holds them as they were given.
+    """
+    text = (resources.files("dqn_port.exports.report") / "dqn3_0_1.json").read_text("utf-8")
+    return dict(flat(json.loads(text)))
+
+
+def differences(arguments: Mapping[str, Any]) -> list[Difference]:
+    """Return where a run's options, those of its args.json, differ from the paper's.
+
+    Those that change no result come last.
+    """
+    here, paper = flat(arguments), dqn3_0_1()
+    paths = [path for path in here | paper if path.split(".")[0] not in NOT_COMPARED]
+    found = [
+        Difference(path, shown(here.get(path)), shown(paper.get(path)))
+        for path in sorted(paths)
+        if here.get(path) != paper.get(path)
+    ]
+    return sorted(found, key=lambda difference: not difference.matters)
+
+
+def flat(table: Mapping[str, Any]) -> dict[str, Any]:
+    """Return nested options by path."""
+    found: dict[str, Any] = {}
+    left = [("", table)]
+    while left:
+        prefix, inner = left.pop()
+        for key, value in inner.items():
+            if isinstance(value, dict):
+                left.append((f"{prefix}{key}.", value))
+            else:
+                found[prefix + key] = value
+    return found
+
+
+def shown(value: Any) -> str:
+    """Write an option's value, in JSON where it is a list."""
+    if value is None or value == "":
+        return "nothing"
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = f"{value:,}"
+    if not isinstance(value, str):
+        try:
+            value = json.dumps(value, ensure_ascii=False)
+        except RecursionError:
+            return "…"
+    return value if len(value) <= _LONGEST else value[: _LONGEST - 1] + "…"

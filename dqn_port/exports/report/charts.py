@@ -1,0 +1,298 @@
+"""The charts of a report."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+from markupsafe import Markup
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+from numpy.typing import NDArray
+
+from dqn_port.exports.evaluations import EvaluationRecord, mean_and_std
+from dqn_port.exports.nature_scores import Scores
+from dqn_port.exports.report.drawing import COLOURS, Size, count_axis, draw, value_axis
+from dqn_port.exports.report.figures import MOST, number, score
+from dqn_port.exports.runs import RunRecord
+from dqn_port.schedule import anneal_epsilon
+
+_BIG: Final = (
+    Size(1040, 380, left=56, right=150),
+    Size(350, 300, left=44, right=62),
+)
+_SMALL: Final = (Size(510, 230), Size(350, 210))
+SEED_COLOURS: Final = 8
+"""Of the style sheet, seed0 to seed7."""
+_FEW: Final = 60
+"""Up to so many evaluations are marked one by one."""
+_DOT: Final = 11.0
+"""Pixels from one dot to the next, at most."""
+_LEAST_DOT: Final = 4.0
+"""Pixels; where dots were smaller, columns are drawn."""
+
+
+def reference_lines(scores: Scores | None) -> list[tuple[str, float]]:
+    """Return the lines to compare with, by name."""
+    if scores is None:
+        return []
+    return [("Random", scores.random), ("Human", scores.human), ("Paper", scores.dqn_mean)]
+
+
+def draw_references(axes: Axes, size: Size, scores: Scores | None, apart: float = 15) -> None:
+    """Draw the lines to compare with, named on the right, where no two names meet."""
+    lines = sorted(reference_lines(scores), key=lambda line: line[1])
+    if not lines:
+        return
+    low, high = axes.get_ylim()
+    pixels = (size.height - size.top - size.bottom) / (high - low)
+    at = [(value - low) * pixels for _, value in lines]
+    for i in range(1, len(at)):
+        at[i] = max(at[i], at[i - 1] + apart)
+    over = at[-1] - (high - low) * pixels
+    for i in reversed(range(len(at))) if over > 0 else ():
+        at[i] = min(at[i], (high - low) * pixels - (len(at) - 1 - i) * apart)
+    for (name, value), y in zip(lines, at, strict=True):
+        axes.axhline(value, color=COLOURS["muted"], linewidth=1, dashes=(5, 4))
+        text = name if size.narrow else f"{name} {score(value)}"
+        axes.annotate(
+            text,
+            (1, 0),
+            (8, y),
+            xycoords="axes fraction",
+            textcoords="offset pixels",
+            va="center",
+            annotation_clip=False,
+        )
+
+
+def _drawable(values: NDArray[Any]) -> NDArray[np.float64]:
+    """Return numbers as they can be drawn, NaN where they cannot."""
+    return np.where(np.abs(values) < MOST, values, np.nan).astype(np.float64)
+
+
+def score_chart(run: RunRecord, scores: Scores | None) -> Markup:
+    """Return the score of every evaluation in training against frames."""
+    frames, reward = run.history["frames"], _drawable(run.history["reward"])
+    played, best = run.history["episodes"] > 0, run.history["best"] > 0
+
+    def plot(axes: Axes, size: Size) -> None:
+        axes.plot(frames[played], reward[played], color=COLOURS["best"], zorder=3)
+        marks: dict[str, Any] = {
+            "s": 26,
+            "zorder": 4,
+            "linewidths": 2,
+            "edgecolors": COLOURS["best"],
+        }
+        if len(frames) <= _FEW:
+            axes.scatter(frames[played], reward[played], color=COLOURS["best"], **marks)
+        axes.scatter(frames[~played], reward[~played], facecolors=COLOURS["paper"], **marks)
+        newest = np.flatnonzero(played & best)[-1:]
+        axes.scatter(
+            frames[newest],
+            reward[newest],
+            s=130,
+            facecolors="none",
+            edgecolors=COLOURS["best"],
+            linewidths=1.5,
+            zorder=4,
+        )
+        finite = [r for r in reward if np.isfinite(r)] + [v for _, v in reference_lines(scores)]
+        _set_limits(axes, finite)
+        axes.set_xlim(right=frames.max() * 1.02)
+        count_axis(axes, size, "frames of training")
+        value_axis(axes, size, ticks=6)
+        draw_references(axes, size, scores)
+
+    alt = f"Score of {len(frames)} evaluations in training, against frames"
+    sizes = _BIG if scores is not None else tuple(_without_names(size) for size in _BIG)
+    return draw("score", alt, sizes, plot)
+
+
+def _without_names(size: Size) -> Size:
+    return Size(size.width, size.height, left=size.left)
+
+
+def _set_limits(axes: Axes, values: Sequence[float]) -> None:
+    """Leave a little room above and below what is shown."""
+    low, high = min(values, default=0.0), max(values, default=1.0)
+    room = 0.06 * (high - low) or 0.1 * abs(high) or 0.5
+    axes.set_ylim(low - room, high + room)
+
+
+def line_chart(name: str, alt: str, run: RunRecord, columns: Mapping[str, str]) -> Markup:
+    """Return some columns of the history against frames; ``columns``: column → colour."""
+    frames = run.history["frames"]
+
+    def plot(axes: Axes, size: Size) -> None:
+        for column, colour in columns.items():
+            marker = "o" if len(frames) <= _FEW else None
+            values = _drawable(run.history[column])
+            axes.plot(frames, values, color=COLOURS[colour], marker=marker, markersize=4)
+        values = np.concatenate([_drawable(run.history[column]) for column in columns])
+        _set_limits(axes, values[np.isfinite(values)].tolist())
+        axes.set_xlim(right=frames.max() * 1.02)
+        count_axis(axes, size, "frames of training")
+        value_axis(axes, size, ticks=4)
+
+    return draw(name, alt, _SMALL, plot)
+
+
+def epsilon_curve(arguments: Mapping[str, Any]) -> tuple[NDArray[Any], NDArray[Any]] | None:
+    """Return (frames, ε in training) by a run's arguments; None where they do not tell."""
+    params = arguments.get("agent_params")
+    params = params if isinstance(params, dict) else {}
+    values = [arguments.get("steps"), arguments.get("actrep")]
+    values += [params.get(key) for key in ("ep", "ep_end", "ep_endt", "learn_start")]
+    told = [value for value in map(number, values) if value is not None and value >= 0]
+    if len(told) < len(values) or not told[0] or not told[1]:
+        return None
+    steps, actrep, start, end, endt, learn_start = told
+    at = np.unique(np.clip([0, learn_start, learn_start + endt, steps], 0, steps))
+    learnt = [max(0.0, step - learn_start) for step in at]
+    ep = [anneal_epsilon(t, start=start, end=end, endt=max(endt, 1)) for t in learnt]
+    return at * actrep, np.array(ep)
+
+
+def epsilon_chart(run: RunRecord) -> Markup | None:
+    """Return ε of training against frames, to the run's planned end."""
+    curve = epsilon_curve(run.arguments)
+    if curve is None:
+        return None
+
+    def plot(axes: Axes, size: Size) -> None:
+        axes.plot(*curve, color=COLOURS["best"])
+        axes.set_ylim(0, 1.05)
+        axes.set_xlim(right=curve[0][-1] * 1.02)
+        count_axis(axes, size, "frames of training")
+        value_axis(axes, size, ticks=5)
+
+    return draw("epsilon", "ε of training against frames", _SMALL, plot)
+
+
+def returns_chart(name: str, record: EvaluationRecord, scores: Scores | None) -> Markup:
+    """Return the returns of an evaluation: a dot an episode, or columns; below them the mean."""
+    rows = [n for n in ("best", "last") if record.of(n)]
+    everything = [episode.reward for episode in record.episodes]
+    lines = reference_lines(scores)
+    shown = everything + [value for _, value in lines]
+    low, high = min(shown), max(shown)
+    room = 0.04 * (high - low) or 1.0
+    low, high = low - room, high + room
+
+    def plot(axes: Axes, size: Size) -> None:
+        height = size.height - size.top - size.bottom
+        row_height = height / len(rows)
+        column = (high - low) * _DOT / (size.width - size.left - size.right)
+        stacks = {n: _stacked([e.reward for e in record.of(n)], low, column) for n in rows}
+        tallest = max(level for stack in stacks.values() for _, level in stack) + 1
+        step = min(_DOT, (row_height - 46) / tallest)
+        axes.set_xlim(low, high)
+        axes.set_ylim(0, height)
+        for i, network in enumerate(rows):
+            foot = height - (i + 1) * row_height + 26
+            colour = COLOURS[network]
+            x = [value for value, _ in stacks[network]]
+            y = [foot + 8 + level * step for _, level in stacks[network]]
+            if step >= _LEAST_DOT:
+                axes.scatter(x, y, s=(0.82 * step) ** 2, color=colour, linewidths=0, zorder=3)
+            else:
+                axes.vlines(x, foot, np.add(y, step), color=colour, linewidth=_DOT - 2, zorder=3)
+            mean, std = mean_and_std([e.reward for e in record.of(network)])
+            axes.plot(
+                [max(low, mean - std), min(high, mean + std)],
+                [foot - 8] * 2,
+                color=colour,
+                linewidth=3,
+                alpha=0.45,
+            )
+            axes.plot([mean], [foot - 8], "|", color=colour, markersize=14, markeredgewidth=3)
+            axes.axhline(foot, color=COLOURS["grid"], linewidth=1)
+            axes.annotate(
+                network,
+                (0, 0),
+                (-8, foot + 4),
+                xycoords=("axes fraction", "axes fraction"),
+                textcoords="offset pixels",
+                ha="right",
+                color=colour,
+                annotation_clip=False,
+            )
+        axes.grid(visible=False)
+        axes.set_yticks([])
+        axes.xaxis.set_major_locator(MaxNLocator(5 if size.narrow else 9, integer=True))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: score(v, 0)))
+        axes.set_xlabel("return of an episode", labelpad=6)
+        _name_above(axes, size, lines, low, high)
+
+    alt = f"Returns of the {len(everything)} episodes, by network"
+    height = 80 + 108 * len(rows)
+    sizes = (
+        Size(1040, height, left=56, right=24, top=30),
+        Size(350, height, left=40, right=14, top=30),
+    )
+    return draw(name, alt, sizes, plot)
+
+
+def _stacked(values: Sequence[float], low: float, width: float) -> list[tuple[float, int]]:
+    """Return (value, level): values in one column of that width are piled up, in its middle."""
+    levels: Counter[int] = Counter()
+    stacked = []
+    for value in sorted(values):
+        column = int((value - low) / width)
+        stacked.append((low + (column + 0.5) * width, levels[column]))
+        levels[column] += 1
+    return stacked
+
+
+def _name_above(
+    axes: Axes, size: Size, lines: Sequence[tuple[str, float]], low: float, high: float
+) -> None:
+    """Draw upright lines to compare with, named above, where no two names meet."""
+    pixels = (size.width - size.left - size.right) / (high - low)
+    height = size.height - size.top - size.bottom
+    apart = 50
+    lines = sorted(lines, key=lambda line: line[1])
+    at = [(value - low) * pixels for _, value in lines]
+    for i in range(1, len(at)):
+        at[i] = max(at[i], at[i - 1] + apart)
+    most = (high - low) * pixels - 14
+    for i in reversed(range(len(at))):
+        at[i] = min(at[i], most - (len(at) - 1 - i) * apart)
+    for (name, value), x in zip(lines, at, strict=True):
+        axes.plot([value] * 2, [0, height], color=COLOURS["muted"], linewidth=1, dashes=(5, 4))
+        axes.annotate(
+            name,
+            (0, 1),
+            (x, 10),
+            xycoords="axes fraction",
+            textcoords="offset pixels",
+            ha="center",
+            annotation_clip=False,
+        )
+
+
+def curves_chart(name: str, game: str, runs: Sequence[RunRecord], scores: Scores | None) -> Markup:
+    """Return the learning curves of one game, a line a run."""
+    size = Size(344, 216, left=46, right=62 if scores is not None else 16)
+    shown = [run for run in runs if len(run.history["frames"])]
+
+    def plot(axes: Axes, size: Size) -> None:
+        colours = itertools.cycle(COLOURS[f"seed{i}"] for i in range(SEED_COLOURS))
+        values = [value for _, value in reference_lines(scores)]
+        for run, colour in zip(shown, colours, strict=False):
+            frames, reward = run.history["frames"], _drawable(run.history["reward"])
+            keep = (run.history["episodes"] > 0) & np.isfinite(reward)
+            marker = "o" if keep.sum() <= 20 else None
+            axes.plot(frames[keep], reward[keep], color=colour, marker=marker, markersize=3.5)
+            values += reward[keep].tolist()
+        _set_limits(axes, values)
+        axes.set_xlim(right=max((r.history["frames"].max() for r in shown), default=1) * 1.02)
+        count_axis(axes, size, "frames")
+        value_axis(axes, size, ticks=4)
+        draw_references(axes, size, scores, apart=14)
+
+    return draw(name, f"Learning curves of {game}, a line a seed", (size,), plot)

@@ -1,0 +1,204 @@
+"""The report of a suite, games × seeds: a league table and everybody's learning curves."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+
+from dqn_port.exports.evaluations import EvaluationRecord, mean_and_std
+from dqn_port.exports.league import Aggregate, League, LeagueRow
+from dqn_port.exports.nature_scores import nature_scores
+from dqn_port.exports.report import charts, figures
+from dqn_port.exports.report.page import (
+    Tile,
+    shown_game,
+    trained_steps,
+    training_seconds,
+    write_page,
+)
+from dqn_port.exports.runs import RunRecord
+
+Suite = Sequence[tuple[RunRecord, Sequence[EvaluationRecord]]]
+"""Every run with what was evaluated of it; the first evaluation counts."""
+
+_LONGEST_BAR = 2.0
+"""Human-normalised score at which the table's bars end."""
+
+
+def suite_scores(runs: Suite) -> dict[str, list[float]]:
+    """Return game → the score of each of its runs: what a league is made of.
+
+    A run's score is the mean return of its best network, or else of its last one, in its first
+    evaluation; a run without one has none.
+    """
+    scores: dict[str, list[float]] = {}
+    for run, evaluations in runs:
+        if evaluations:
+            top = figures.results_of(evaluations[0])[0]
+            scores.setdefault(run.game, []).append(top.mean)
+    return scores
+
+
+def write_suite_report(path: Path, runs: Suite, league: League, *, title: str) -> None:
+    """Write the report of many runs to ``path``; ``league`` is that of suite_scores.
+
+    Raises:
+        RunFolderError: see files.write_whole.
+    """
+    games = sorted({run.game for run, _ in runs})
+    rows = {row.game: row for row in league.rows}
+    context = {
+        "title": title,
+        "tiles": _tiles(runs, league),
+        "league": league,
+        "rows": [_row(rows[game], runs) for game in games if game in rows],
+        "aggregates": _aggregates(league),
+        "said": _said(runs),
+        "notes": _notes(runs, league),
+        "games": [_game(i, game, runs, path) for i, game in enumerate(games)],
+    }
+    write_page(path, "suite.html", context)
+
+
+def _tiles(runs: Suite, league: League) -> list[Tile]:
+    tiles = []
+    for label, aggregate in (
+        ("Median", league.median),
+        ("Interquartile mean", league.interquartile_mean),
+    ):
+        if aggregate is not None:
+            note = f"human-normalised{_interval(aggregate, ', ')}"
+            tiles.append(Tile(label, figures.percent(aggregate.value), "", note, "best"))
+    n_games = len({run.game for run, _ in runs})
+    tiles.append(Tile("Games", str(n_games), "", figures.many(len(runs), "run")))
+    steps = sum(trained_steps(run) for run, _ in runs)
+    seconds = sum(training_seconds(run) for run, _ in runs)
+    note = f"{figures.duration(seconds)} of training, all runs together"
+    tiles.append(Tile("Trained", figures.large(steps), "steps", note))
+    return tiles
+
+
+def _interval(aggregate: Aggregate, before: str = "") -> str:
+    if aggregate.low is None or aggregate.high is None:
+        return ""
+    return f"{before}{figures.percent(aggregate.low)} to {figures.percent(aggregate.high)}"
+
+
+def _aggregates(league: League) -> list[dict[str, str]]:
+    named = (
+        ("Median over the games", league.median),
+        ("Interquartile mean over the runs", league.interquartile_mean),
+    )
+    return [
+        {
+            "name": name,
+            "value": figures.percent(aggregate.value),
+            "interval": _interval(aggregate) or figures.NONE,
+            "paper": figures.percent(aggregate.paper),
+        }
+        for name, aggregate in named
+        if aggregate is not None
+    ]
+
+
+def _row(row: LeagueRow, runs: Suite) -> dict[str, Any]:
+    """Return a game's row of the table."""
+    _, std = mean_and_std(row.scores)
+    return {
+        "row": row,
+        "game": shown_game(row.game),
+        "std": std if len(row.scores) > 1 else None,
+        "bar": _bar(row.human_normalised),
+        "tick": _bar(row.paper_normalised),
+        "comparable": not any(
+            figures.why_not_comparable(evaluations[0])
+            for run, evaluations in runs
+            if run.game == row.game and evaluations
+        ),
+    }
+
+
+def _bar(share: float | None) -> float | None:
+    """Return how much of a bar's length a human-normalised score takes, in per cent."""
+    return None if share is None else round(100 * min(max(share, 0.0), _LONGEST_BAR) / _LONGEST_BAR)
+
+
+def _said(runs: Suite) -> str:
+    """Say how the scores came about, where all runs agree."""
+    records = [evaluations[0] for _, evaluations in runs if evaluations]
+    if not records:
+        return "No evaluation was recorded, so there is no score."
+    networks = {figures.results_of(record)[0].network for record in records}
+    which = " or ".join(sorted(networks))
+    said = [f"Mean return of each run's {which} network"]
+    for name, values in (
+        ("ε {}", {f"{r.epsilon:g}" for r in records}),
+        ("{} a run", {figures.many(figures.results_of(r)[0].episodes, "episode") for r in records}),
+        ("at most {} frames an episode", {figures.whole(r.max_frames) for r in records}),
+        ("up to {} null actions at its start", {r.random_starts for r in records}),
+    ):
+        said.append(name.format(figures.listing(sorted(map(str, values)))))
+    return "; ".join(said) + "; no action is repeated at random (sticky actions off)."
+
+
+def _notes(runs: Suite, league: League) -> list[str]:
+    """Return what a reader has to know of the figures."""
+    notes = []
+    reasons: dict[str, list[str]] = {}
+    for run, evaluations in runs:
+        reason = figures.why_not_comparable(evaluations[0]) if evaluations else ""
+        if reason and run.game in nature_scores():
+            reasons.setdefault(reason, []).append(shown_game(run.game))
+    for reason, games in sorted(reasons.items()):
+        names = figures.listing(sorted(set(games)))
+        notes.append(f"Not comparable with the paper, {names}: {reason}.")
+    silent = [run.name for run, evaluations in runs if not evaluations]
+    if silent:
+        notes.append(f"Without a recorded evaluation: {figures.listing(sorted(silent))}.")
+    if league.median is not None:
+        if league.median.low is None:
+            notes.append("With one seed a game there is no interval.")
+        elif league.fewest_seeds < 3:
+            notes.append(
+                "Intervals: 95 %, of a bootstrap over seeds; with fewer than three seeds a game "
+                "they say little."
+            )
+        else:
+            notes.append("Intervals: 95 %, of a bootstrap over seeds, game by game.")
+    return notes
+
+
+def _game(number: int, game: str, runs: Suite, path: Path) -> dict[str, Any]:
+    """Return a game's learning curves, and the key to them."""
+    scores = nature_scores().get(game)
+    mine = [(run, evaluations) for run, evaluations in runs if run.game == game]
+    some = any(np.any(run.history["episodes"] > 0) for run, _ in mine)
+    chart = charts.curves_chart(f"curves{number}", game, [run for run, _ in mine], scores)
+    return {
+        "name": shown_game(game),
+        "chart": chart if some else None,
+        "keys": [
+            {
+                "colour": f"seed{i % charts.SEED_COLOURS}",
+                "text": f"seed {run.seed}" + ("" if run.finished else " (unfinished)"),
+                "link": _link(evaluations, path),
+            }
+            for i, (run, evaluations) in enumerate(mine)
+        ],
+    }
+
+
+def _link(evaluations: Sequence[EvaluationRecord], path: Path) -> str | None:
+    """Return the way from the page to a run's own: report-X.html beside evaluation-X."""
+    for evaluation in evaluations:
+        folder = evaluation.folder.absolute()
+        name = folder.name.replace("evaluation-", "report-", 1) + ".html"
+        if name.startswith("report-") and (folder.parent / name).is_file():
+            way = os.path.relpath(folder.parent / name, path.absolute().parent)
+            return quote(way, errors="surrogateescape")
+    return None

@@ -1,0 +1,308 @@
+"""Evaluate a snapshot's networks and keep a record: scores, a clip, what the agent sees."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import os
+import shutil
+import tempfile
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dqn_port.assemble import Setup, game_record, setup_to_play
+from dqn_port.errors import RunFolderError, SnapshotError
+from dqn_port.evaluate import Episode, Evaluation, EvaluationState
+from dqn_port.exports.evaluations import (
+    EVALUATION,
+    MAX_CLIP_BYTES,
+    NETWORKS,
+    Clip,
+    EvaluationRecord,
+    Image,
+    PlayedEpisode,
+    Seen,
+    read_evaluation,
+    to_json,
+)
+from dqn_port.exports.nature_scores import MAX_FRAMES
+from dqn_port.files import sync_folder
+from dqn_port.run import versions
+from dqn_port.run_folder import sha256_of
+from dqn_port.snapshot import load_snapshot
+from dqn_port.tools.clips import Film, pillow, png_of
+from dqn_port.tools.pictures import Picture, picture_of
+from dqn_port.tools.screens import as_image
+
+EPISODES: Final = 10
+EPSILON: Final = 0.05
+"""As in the paper's evaluations."""
+
+_STEPS_BEFORE: Final = 4
+"""What the agent saw so many steps before the first point, where the ball is in play."""
+
+_CLIP, _SCREEN, _SEEN = "clip.webp", "screen.png", "seen.png"
+
+
+class _Moment(NamedTuple):
+    """What was on the screen at a step of an episode, and what the agent made of it."""
+
+    step: int
+    screen: Picture
+    state: NDArray[np.uint8]
+    """uint8 [H, D]"""
+
+
+@dataclass
+class _Watched:
+    """What is kept of an episode while it is played."""
+
+    film: Film
+    moments: deque[_Moment] = field(default_factory=lambda: deque(maxlen=_STEPS_BEFORE))
+    """The last steps, up to the first point."""
+    scored: bool = False
+    index: int = -1
+    """Of the episode in the record."""
+
+
+def record_evaluation(
+    snapshot: Path,
+    folder: Path,
+    *,
+    networks: Sequence[str] = NETWORKS,
+    episodes: int = EPISODES,
+    seeds: Sequence[int] = (1,),
+    epsilon: float = EPSILON,
+    max_frames: int = MAX_FRAMES,
+    clip: bool = True,
+    threads: int = 1,
+    assignments: Sequence[str] = (),
+    replace: bool = False,
+    show: Callable[[int, int], None] | None = None,
+    tell: Callable[[PlayedEpisode], None] | None = None,
+) -> EvaluationRecord:
+    """Play ``episodes`` episodes a seed with each network, and write the record to ``folder``.
+
+    A snapshot without a best network has its last one played alone. The scores are those of
+    ``dqn-port evaluate``, seed by seed. The clip is the episode with the highest return of the
+    best network, or else of the last; it and the state seen are recorded as it is played.
+
+    ``max_frames`` (emulator frames) ends an episode; 0: only the game does. ``replace``: an
+    evaluation that stands in ``folder`` is replaced. After every episode ``show`` is called with
+    (episodes done, of how many), and ``tell`` with the episode.
+
+    Raises:
+        RunFolderError: the folder stands there, or cannot be written.
+        MissingLibraryError: see clips.pillow; before it plays.
+        SnapshotError, T7Error, ArgsError: see assemble.setup_to_play; no best network, where it
+            alone is asked for.
+    """
+    _check_place(folder, replace=replace)
+    if clip:
+        pillow()
+    chosen = _networks(snapshot, networks)
+    digest = _sha256(snapshot)
+    many = len(chosen) * len(seeds) * episodes
+    filmed = chosen[-1] if clip else None
+    played: list[PlayedEpisode] = []
+    kept: _Watched | None = None
+    with _beside(folder) as beside:
+        for network, seed in itertools.product(chosen, seeds):
+            ready, _ = setup_to_play(
+                snapshot,
+                best=network == "best",
+                seed=seed,
+                assignments=[f"threads={threads}", "gpu=-1", *assignments],
+            )
+            for episode, watched in _play(
+                ready, episodes, epsilon=epsilon, max_frames=max_frames, watch=network == filmed
+            ):
+                if watched and (kept is None or episode.reward > played[kept.index].reward):
+                    kept, watched.index = watched, len(played)
+                played.append(_played(episode, network, seed, ready.opt.actrep))
+                if tell is not None:
+                    tell(played[-1])
+                if show is not None:
+                    show(len(played), many)
+        opt = ready.opt
+        with _told(folder):
+            record = EvaluationRecord(
+                folder=folder,
+                game=opt.env,
+                rom_md5=game_record(opt).get("rom_md5"),
+                epsilon=float(epsilon),
+                seeds=tuple(seeds),
+                max_frames=max_frames,
+                actrep=opt.actrep,
+                random_starts=opt.random_starts,
+                snapshot=snapshot.name,
+                snapshot_sha256=digest,
+                versions=versions(),
+                episodes=tuple(played),
+                clip=None if kept is None else _write_clip(beside, kept),
+                seen=None if kept is None else _write_seen(beside, kept),
+            )
+            text = json.dumps(to_json(record), indent=2) + "\n"
+            _write(beside / EVALUATION, text.encode())
+    return read_evaluation(folder)
+
+
+def _networks(snapshot: Path, networks: Sequence[str]) -> list[str]:
+    """Return the networks to play, of those asked for and there."""
+    has_best = load_snapshot(snapshot).table.get("best_model") is not None
+    chosen = [network for network in NETWORKS if network in networks]
+    if not has_best:
+        chosen = [network for network in chosen if network != "best"]
+    if not chosen:
+        raise SnapshotError(
+            f"{snapshot}: expected a best network, got none: no evaluation was made in training; "
+            "record the last one"
+        )
+    return chosen
+
+
+def _sha256(path: Path) -> str:
+    try:
+        return sha256_of(path)
+    except OSError as error:
+        raise SnapshotError(f"{path}: cannot be read: {error.strerror or error}") from error
+
+
+def _played(episode: Episode, network: str, seed: int, actrep: int) -> PlayedEpisode:
+    return PlayedEpisode(
+        network=network,
+        seed=seed,
+        reward=episode.reward,
+        steps=episode.steps,
+        frames=episode.steps * actrep,
+        cut=episode.cut,
+    )
+
+
+def _play(
+    ready: Setup, episodes: int, *, epsilon: float, max_frames: int, watch: bool
+) -> Iterator[tuple[Episode, _Watched | None]]:
+    """Yield the episodes as Evaluation.play does, with what was kept of each if ``watch``."""
+    actrep, agent = ready.opt.actrep, ready.agent
+    evaluation = Evaluation(
+        ready.env,
+        agent,
+        epsilon=epsilon,
+        max_episode_steps=max(1, max_frames // actrep) if max_frames else None,
+    )
+    at = ready.env.next_random_game()
+    state = EvaluationState()
+    for number in range(episodes):
+        watched = _Watched(Film(actrep)) if watch else None
+        while len(state.episodes) == number:
+            if watched is None:
+                at = evaluation.tick(at, state)
+                continue
+            # Before the next step, which may paint over the screen.
+            screen, step, rewarded = picture_of(at[0]), state.episode_steps, state.n_rewards
+            watched.film.add(screen)
+            at = evaluation.tick(at, state)
+            if not watched.scored:
+                watched.moments.append(_Moment(step, screen, agent.transitions.get_recent()))
+                watched.scored = state.n_rewards > rewarded
+        yield state.episodes[-1], watched
+
+
+def _write_clip(folder: Path, kept: _Watched) -> Clip:
+    content, n = kept.film.webp(MAX_CLIP_BYTES)
+    return Clip(
+        video=_image(folder / _CLIP, content, kept.film.picture(0)),
+        pictures=n,
+        seconds=round(kept.film.seconds(n), 3),
+        episode=kept.index,
+        whole=kept.film.shows_all(n),
+    )
+
+
+def _write_seen(folder: Path, kept: _Watched) -> Seen:
+    moment = kept.moments[0]
+    strip = np.concatenate([as_image(frame) for frame in moment.state], axis=1)
+    return Seen(
+        screen=_image(folder / _SCREEN, png_of(moment.screen), moment.screen),
+        strip=_image(folder / _SEEN, png_of(strip), strip),
+        frames=len(moment.state),
+        episode=kept.index,
+        step=moment.step,
+    )
+
+
+def _image(path: Path, content: bytes, picture: Picture) -> Image:
+    """Write a picture's file, and return what the record tells of it."""
+    _write(path, content)
+    height, width = picture.shape[:2]
+    digest = hashlib.sha256(content).hexdigest()
+    return Image(file=path.name, sha256=digest, width=width, height=height, content=content)
+
+
+def _write(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _check_place(folder: Path, *, replace: bool) -> None:
+    if not folder.absolute().parent.is_dir():
+        raise RunFolderError(
+            f"{folder}: cannot be written: its folder does not exist; make it first"
+        )
+    if not folder.exists() and not folder.is_symlink():
+        return
+    if not (folder / EVALUATION).is_file():
+        raise RunFolderError(f"{folder}: expected an evaluation or nothing, got something else")
+    if not replace:
+        raise RunFolderError(
+            f"{folder}: holds an evaluation already; give another folder, or replace it"
+        )
+
+
+@contextmanager
+def _beside(folder: Path) -> Iterator[Path]:
+    """Give a new folder beside ``folder``, which it becomes at the end if all went well.
+
+    Raises:
+        RunFolderError: it cannot be written; what stood there is unharmed.
+    """
+    target = folder.resolve()
+    with _told(folder):
+        made = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part"))
+    try:
+        yield made
+        with _told(folder):
+            made.chmod(0o755)
+            sync_folder(made)
+            if target.exists():
+                # A folder cannot be renamed over one that holds something.
+                old = made.with_suffix(".old")
+                target.rename(old)
+                made.rename(target)
+                shutil.rmtree(old)
+            else:
+                made.rename(target)
+            sync_folder(target.parent)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+@contextmanager
+def _told(folder: Path) -> Iterator[None]:
+    """Turn a fault of the disk into one line about ``folder``."""
+    try:
+        yield
+    except OSError as error:
+        raise RunFolderError(
+            f"{folder}: cannot be written: {error.strerror or error}; what stood there is unharmed"
+        ) from error
