@@ -117,7 +117,10 @@ class RunFolder:
     def _holds_something_else(self) -> bool:
         """Tell whether the folder holds what no run of this name has written."""
         names = [path.name for path in self.folder.iterdir()]
-        return any(not is_lock(name) and not _is_stale(name, self.opt.name) for name in names)
+        return any(
+            not is_lock(name) and not _is_stale(name, self.opt.name) and not _is_pipeline(name)
+            for name in names
+        )
 
     def snapshots(self) -> list[Path]:
         """Return the files of snapshots and parameters that stand there, by name."""
@@ -200,6 +203,11 @@ def _is_stale(name: str, stem: str) -> bool:
     names = "|".join([*map(re.escape, (HISTORY, FINISHED, TENSORBOARD, CHECKPOINT)), snapshot])
     part = rf"\.({names}|{re.escape(ARGS)})\.\w+\.part"
     return re.fullmatch(f"{names}|{part}", name) is not None
+
+
+def _is_pipeline(name: str) -> bool:
+    """Tell whether ``name`` is that of a pipeline's run, which may lie in a run's folder."""
+    return re.fullmatch(r"[0-9a-f]{10}|latest|\.latest\.\w+", name) is not None
 
 
 def _differences(there: Any, here: dict[str, Any]) -> str:

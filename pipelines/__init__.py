@@ -1,1 +1,25 @@
-"""Luigi pipelines: one task a file, a base task that owns the paths. None is here yet."""
+"""Luigi pipelines: from a ROM to a report, one task a file, a base task that owns the paths.
+
+``luigi --module pipelines TrainEvalReport --args-file FILE --local-scheduler``; docs/pipelines.md.
+"""
+
+from pipelines.evaluate_agent import EvaluateAgent
+from pipelines.export_history import ExportHistory
+from pipelines.logs import install
+from pipelines.report import Report
+from pipelines.suite import Suite
+from pipelines.train_agent import TrainAgent
+from pipelines.train_eval_report import TrainEvalReport
+from pipelines.validate_rom import ValidateRom
+
+__all__ = [
+    "EvaluateAgent",
+    "ExportHistory",
+    "Report",
+    "Suite",
+    "TrainAgent",
+    "TrainEvalReport",
+    "ValidateRom",
+]
+
+install()

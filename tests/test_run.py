@@ -292,6 +292,27 @@ def test_a_foreign_folder_or_file_is_left_alone(tmp_path):
     assert files(tmp_path) == ["t/mine.txt"]
 
 
+def test_a_pipelines_runs_of_the_same_name_stand_beside_a_run(tmp_path):
+    folder = tmp_path / "t"
+    (folder / "0123456789" / "t").mkdir(parents=True)
+    (folder / "0123456789" / "t" / "t.t7").write_text("its own")
+    (folder / "latest").symlink_to("0123456789")
+    (folder / ".latest.1a2b3c4d").symlink_to("0123456789")
+    run = Run(toy_options(name="t"), tmp_path)
+    for overwrite in (False, True):
+        assert run.standing(overwrite=overwrite) == "new"
+    run.begin()
+    run.begin()
+    assert (folder / "latest").readlink() == Path("0123456789")
+    assert (folder / ".latest.1a2b3c4d").is_symlink()
+    assert (folder / "0123456789" / "t" / "t.t7").read_text() == "its own"
+    assert run.standing() == "unfinished"
+    (folder / ARGS).unlink()
+    (folder / "0123456789").rename(folder / "012345678")
+    with pytest.raises(RunFolderError, match="got something else"):
+        run.standing()
+
+
 @pytest.mark.parametrize("content", ["", "{", "\udcff"])
 def test_an_args_json_that_cannot_be_read(tmp_path, content):
     opt = toy_options(name="t")

@@ -1,0 +1,283 @@
+"""``dqn-port pipeline``: Luigi's tasks from a ROM to a report, with the configuration they need."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from typing import Any
+
+import click
+import luigi
+from luigi.parameter import ParameterException
+from luigi.rpc import RPCError
+
+import pipelines
+from dqn_port.checks import machine_memory
+from dqn_port.cli.parameters import epsilon_option, max_frames_option, set_option
+from dqn_port.errors import DqnPortError, UsageError
+from dqn_port.exports.evaluations import NETWORKS
+from pipelines.configuration import SchedulerError, check_scheduler, configure
+from pipelines.parameters import check_evaluation
+from pipelines.standing import remove, rubbish_in, runs_of, standing_of
+
+
+def _options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the words that name a run, its evaluation, or a suite of them."""
+    for option in reversed(
+        [
+            click.option(
+                "--args",
+                "args_file",
+                required=True,
+                metavar="FILE",
+                help="Argument file, JSON or an old .t7; its keys are the Lua program's options.",
+            ),
+            set_option,
+            click.option(
+                "--out",
+                default="artifacts",
+                show_default=True,
+                metavar="DIR",
+                help="Folder of all results; this run's go to DIR/NAME/HASH.",
+            ),
+            click.option(
+                "--device",
+                default="auto",
+                show_default=True,
+                metavar="auto|cpu|cuda|cuda:N",
+                help="Where the network is trained. auto: what option gpu says, the CPU where that "
+                "is not there.",
+            ),
+            click.option(
+                "--threads",
+                type=click.IntRange(min=1),
+                metavar="N",
+                help="CPU threads of a training; sets option threads.",
+            ),
+            click.option(
+                "--networks",
+                default=",".join(NETWORKS),
+                show_default=True,
+                metavar="last|best|last,best",
+                help="Which networks are evaluated.",
+            ),
+            click.option(
+                "--episodes",
+                type=click.IntRange(min=1),
+                default=10,
+                show_default=True,
+                help="Episodes of an evaluation, for each network and seed.",
+            ),
+            epsilon_option,
+            click.option(
+                "--evaluation-seeds",
+                default="1",
+                show_default=True,
+                metavar="N,N,…",
+                help="Seeds of an evaluation's random numbers.",
+            ),
+            max_frames_option,
+            click.option(
+                "--clip/--no-clip", default=True, help="Film one episode for the report, or not."
+            ),
+            click.option(
+                "--games",
+                default="",
+                metavar="GAME,GAME,…",
+                help="A suite: these games, each with every one of --seeds.",
+            ),
+            click.option(
+                "--seeds",
+                default="",
+                metavar="N,N,…",
+                help="A suite: trainings with these seeds.",
+            ),
+        ]
+    ):
+        command = option(command)
+    return command
+
+
+def _task(
+    *,
+    args_file: str,
+    assignments: tuple[str, ...],
+    threads: int | None,
+    networks: str,
+    evaluation_seeds: str,
+    games: str,
+    seeds: str,
+    **words: Any,
+) -> pipelines.TrainEvalReport | pipelines.Suite:
+    """Return the task that the words ask for; Luigi's parameters read the lists."""
+    words |= {"args_file": args_file, "set": assignments, "threads": threads or 0}
+    words["networks"] = _parsed("networks", networks)
+    words["evaluation_seeds"] = _parsed("evaluation_seeds", evaluation_seeds)
+    if games or seeds:
+        return pipelines.Suite(
+            games=_parsed("games", games), seeds=_parsed("seeds", seeds), **words
+        )
+    return pipelines.TrainEvalReport(**words)
+
+
+def _parsed(name: str, text: str) -> Any:
+    """Return a list as Luigi's parameter of that name reads it.
+
+    Raises:
+        UsageError: it is none.
+    """
+    try:
+        params = dict(pipelines.Suite.get_params())  # type: ignore[no-untyped-call]
+        return params[name].parse(text)
+    except (ParameterException, ValueError) as error:
+        flag = "--" + name.replace("_", "-")
+        raise UsageError(f"{flag}: expected words with commas between, got '{text}'") from error
+
+
+@click.group()
+def pipeline() -> None:
+    """From a ROM to a report: check, train, evaluate, export; what is there is not done twice."""
+
+
+@pipeline.command()
+@_options
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Tasks at a time on this machine.",
+)
+@click.option(
+    "--scheduler-host",
+    metavar="HOST",
+    help="Where luigid runs, to share the tasks with other machines; without, this process does "
+    "them all.",
+)
+@click.option(
+    "--scheduler-port",
+    type=click.IntRange(1, 65535),
+    default=8082,
+    show_default=True,
+    help="Of luigid.",
+)
+def run(workers: int, scheduler_host: str | None, scheduler_port: int, **words: Any) -> int:
+    """Run the chain to its report, or a suite's to its league table.
+
+    The same command again does nothing where all is there, makes what is missing or damaged, and
+    goes on with a training that was interrupted.
+
+    \b
+    dqn-port pipeline run --args legacy_args/pong_quick.json
+    dqn-port pipeline run --args legacy_args/pong_quick.json --games pong,breakout --seeds 1,2
+    """
+    local = scheduler_host is None
+    memory = int(machine_memory() // 10**9)
+    configure(keep_alive=not local, memory_gb=memory if local else None)
+    task = _task(**words)
+    if task.complete():
+        click.echo(f"{task.folder} is complete: nothing to do.")
+        _say_where(task)
+        return 0
+    _refuse(task)
+    if scheduler_host is not None:
+        check_scheduler(scheduler_host, scheduler_port)
+    # SIGTERM ends this process once a training has written its checkpoint; see pipelines.processes.
+    previous = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        luigi.build(
+            [task],
+            local_scheduler=local,
+            scheduler_host=scheduler_host or "",
+            scheduler_port=scheduler_port,
+            workers=workers,
+        )
+    except RPCError as error:
+        raise SchedulerError(f"luigid at {scheduler_host}: has left: {error}") from error
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+    if not task.complete():
+        click.echo("dqn-port: not complete, see above; the same command tries again", err=True)
+        return 1
+    click.echo(f"{task.folder} is complete.")
+    _say_where(task)
+    return 0
+
+
+def _refuse(task: pipelines.TrainEvalReport | pipelines.Suite) -> None:
+    """Refuse words by which nothing could be run; of a suite, some runs may be broken.
+
+    Raises:
+        DqnPortError: what is wrong with them.
+    """
+    check_evaluation(task.evaluation_words)
+    faults: list[DqnPortError] = []
+    runs = runs_of(task)
+    for run in runs:
+        try:
+            _ = run.resolved
+        except DqnPortError as error:
+            faults.append(error)
+    if len(faults) == len(runs):
+        raise faults[0]
+
+
+def _say_where(task: pipelines.TrainEvalReport | pipelines.Suite) -> None:
+    """Say where everything lies."""
+    if isinstance(task, pipelines.Suite):
+        history, _, table, report = task.files()
+        click.echo(f"League:      {table}")
+    else:
+        history, report = (
+            task.of(kind).files()[-1] for kind in (pipelines.ExportHistory, pipelines.Report)
+        )
+        click.echo(f"Run:         {task.run_folder}")
+        click.echo(f"Evaluation:  {task.evaluation_folder}")
+    click.echo(f"History:     {history}")
+    click.echo(f"Report:      {report}")
+
+
+@pipeline.command()
+@_options
+def status(**words: Any) -> int:
+    """Show what is complete, running, stopped, damaged or missing; ends with 1 if anything is.
+
+    \b
+    dqn-port pipeline status --args legacy_args/pong_quick.json
+    """
+    found = list(standing_of(_task(**words)))
+    width = max(len(standing.task) for standing in found)
+    run = ""
+    for standing in found:
+        if standing.run != run:
+            run = standing.run
+            click.echo(run)
+        click.echo(f"  {standing.task:{width}}  {standing.state:8}  {standing.text}".rstrip())
+    return 0 if all(standing.state == "complete" for standing in found) else 1
+
+
+@pipeline.command()
+@_options
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option(
+    "--all", "everything", is_flag=True, help="Remove all of it, finished runs and results too."
+)
+def clean(yes: bool, everything: bool, **words: Any) -> int:
+    """Remove attempts that stopped, with their checkpoints, and what is damaged; asks first.
+
+    \b
+    dqn-port pipeline clean --args legacy_args/pong_quick.json
+    """
+    found = rubbish_in(_task(**words), everything=everything)
+    if not found:
+        click.echo("Nothing to remove.")
+        return 0
+    for rubbish in found:
+        click.echo(f"{rubbish.path}  {rubbish.what}")
+    if not yes and not click.confirm("Remove them?"):
+        click.echo("Nothing was removed.")
+        return 0
+    for rubbish in found:
+        remove(rubbish)
+    click.echo("Removed.")
+    return 0

@@ -1,0 +1,136 @@
+"""Attempts at a training: each in a folder of its own, renamed at the end to the run's folder.
+
+``HASH/.attempt-ID/NAME/`` is a run's folder while it is made. Who trains holds the lock of
+``HASH/``, and so is alone. Who finds an attempt there finds its holder dead, and takes it over by
+renaming it to an ID of its own: a holder that only slept finds its folder gone, and stops, so that
+two never share one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import shutil
+from pathlib import Path
+from typing import Final
+
+from dqn_port.checkpoint import Checkpoints
+from dqn_port.errors import RunFolderError
+from dqn_port.files import sync_folder
+from dqn_port.lock import RunLock, is_lock
+from dqn_port.run_folder import FINISHED
+
+ATTEMPT: Final = ".attempt-"
+ASIDE: Final = ".damaged-"
+"""What a damaged target is renamed to, its name and an ID behind it."""
+LATEST: Final = "latest"
+"""A link beside the runs of one name, to the one begun last."""
+
+
+def attempts_in(folder: Path) -> list[Path]:
+    """Return the attempts that stand in a folder, whoever has made them."""
+    return sorted(path for path in _entries(folder) if path.name.startswith(ATTEMPT))
+
+
+def set_aside_in(folder: Path) -> list[Path]:
+    """Return the damaged targets that were put aside in a folder."""
+    return sorted(path for path in _entries(folder) if path.name.startswith(ASIDE))
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def position(attempt: Path, name: str) -> int:
+    """Return the number of an attempt's newest checkpoint: -1 without one, above all if finished.
+
+    ``name``: of the run.
+    """
+    run = attempt / name
+    if (run / FINISHED).is_file():
+        return 2**62
+    return max(Checkpoints(run).serials(), default=-1)
+
+
+def claim(folder: Path, name: str) -> Path:
+    """Take over the attempt that has come farthest, or begin one; the folder's lock is held.
+
+    Raises:
+        RunFolderError: the folder cannot be written.
+    """
+    mine = folder / f"{ATTEMPT}{secrets.token_hex(8)}"
+    left = sorted(attempts_in(folder), key=lambda attempt: position(attempt, name))
+    try:
+        if left:
+            left[-1].rename(mine)
+            _forget_lock(mine / name)
+            for other in left[:-1]:
+                shutil.rmtree(other, ignore_errors=True)
+        else:
+            mine.mkdir()
+    except OSError as error:
+        raise RunFolderError(
+            f"{folder}: cannot be written: {error.strerror or error}; give another out"
+        ) from error
+    return mine
+
+
+def _forget_lock(run: Path) -> None:
+    """Remove the lock that a dead holder left: the lock of the folder above has decided."""
+    for path in _entries(run):
+        if is_lock(path.name):
+            path.unlink(missing_ok=True)
+
+
+def finish(attempt: Path, target: Path, lock: RunLock) -> None:
+    """Rename a finished attempt's run to ``target``; the lock of its folder is held.
+
+    Raises:
+        LockedError: another process has taken over.
+        RunFolderError: the folder cannot be written.
+    """
+    lock.check()
+    put_aside(target)
+    try:
+        (attempt / target.name).rename(target)
+        sync_folder(target.parent)
+    except OSError as error:
+        raise RunFolderError(
+            f"{target}: cannot be written: {error.strerror or error}; the run is in {attempt}"
+        ) from error
+    shutil.rmtree(attempt, ignore_errors=True)
+
+
+def put_aside(target: Path) -> Path | None:
+    """Rename a damaged file or folder, so that it can be made again; None where nothing stands.
+
+    Raises:
+        RunFolderError: the folder cannot be written.
+    """
+    aside = target.with_name(f"{ASIDE}{target.name}-{secrets.token_hex(4)}")
+    try:
+        target.rename(aside)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise RunFolderError(
+            f"{target}: damaged, and cannot be renamed: {error.strerror or error}"
+        ) from error
+    return aside
+
+
+def point_latest(folder: Path) -> None:
+    """Have the link ``latest`` beside a run's folder point to it, for people to find it."""
+    link = folder.with_name(LATEST)
+    with contextlib.suppress(OSError):
+        if link.is_symlink() and str(link.readlink()) == folder.name:
+            return
+        new = folder.with_name(f".{LATEST}.{secrets.token_hex(4)}")
+        new.symlink_to(folder.name)
+        try:
+            new.replace(link)
+        finally:
+            new.unlink(missing_ok=True)

@@ -1,0 +1,242 @@
+"""What every task has: the words that name a run, and the paths that follow from them.
+
+``OUT/NAME/HASH/`` is the place of a run, HASH over its canonical effective arguments. In it lie
+``rom.json``, the run's own folder ``NAME/``, and what was made of it, with a second hash over the
+words of the evaluation in its name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import luigi
+from luigi.task import flatten
+
+from dqn_port.errors import DqnPortError, RunFolderError
+from dqn_port.exports.evaluations import EVALUATION, NETWORKS
+from dqn_port.exports.nature_scores import MAX_FRAMES
+from dqn_port.options import Options
+from pipelines.attempts import point_latest
+from pipelines.logs import logger, one_line
+from pipelines.parameters import SetParameter, WordsParameter
+from pipelines.processes import die_with_worker
+from pipelines.resolved import Resolved, device_assignment, resolved
+from pipelines.validation import short_hash
+
+ROM: Final = "rom.json"
+
+
+_Task = TypeVar("_Task", bound=luigi.Task)
+
+
+class PipelineTask(luigi.Task):
+    """A task with one target, which is complete when it is whole and what it is made of, too."""
+
+    @property
+    def folder(self) -> Path:
+        """Where the target lies, and what is made for it."""
+        raise NotImplementedError
+
+    def of(self, task: type[_Task], **changes: Any) -> _Task:
+        """Return another task with the words of this one that it knows, and ``changes``."""
+        made: _Task = self.clone(task, **changes)  # type: ignore[no-untyped-call]
+        return made
+
+    def files(self) -> Sequence[Path]:
+        """Return the target's files; the last one written is the last."""
+        raise NotImplementedError
+
+    def check(self) -> None:
+        """Look whether the target, all of whose files stand there, is whole.
+
+        Raises:
+            DqnPortError: it is damaged, or older than what it is made of.
+        """
+
+    def make(self) -> None:
+        """Make the target anew, whatever stands there.
+
+        Raises:
+            DqnPortError: it cannot be made.
+        """
+        raise NotImplementedError
+
+    def output(self) -> luigi.LocalTarget:
+        """Return the target: the file that is written last."""
+        return luigi.LocalTarget(str(self.files()[-1]))
+
+    def complete(self) -> bool:
+        """Tell whether the target stands there whole, and what it was made of.
+
+        Words that cannot be used make no task complete; running it tells what is wrong with them.
+        """
+        try:
+            files = self.files()
+        except DqnPortError:
+            return False
+        try:
+            if not all(path.exists() for path in files):
+                return False
+            required: list[luigi.Task] = flatten(self.requires())  # type: ignore[no-untyped-call]
+            if not all(task.complete() for task in required):
+                return False
+            self.check()
+        except DqnPortError as error:
+            _say_once(f"{self.task_family}: {error}; it is made again")
+            return False
+        except OSError:
+            return False
+        return True
+
+    def run(self) -> None:
+        """Make the target, and have ``latest`` point to its folder.
+
+        Luigi may have forked a process for it, which ends with the worker.
+
+        Raises:
+            DqnPortError: it cannot be made.
+        """
+        die_with_worker()
+        folder = self.folder
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunFolderError(
+                f"{folder}: cannot be made: {error.strerror or error}; give another --out"
+            ) from error
+        self.make()
+        point_latest(folder)
+
+    def on_failure(self, exception: BaseException) -> str:
+        """Return what the scheduler shows of a failure: one line, or a bug's traceback."""
+        said = one_line(exception)
+        return said if said is not None else str(super().on_failure(exception))  # type: ignore[no-untyped-call]
+
+
+_said: set[str] = set()
+
+
+def _say_once(text: str) -> None:
+    if text not in _said:
+        _said.add(text)
+        logger.warning(text)
+
+
+class RunTask(PipelineTask):
+    """A task of one run: its words, and where everything lies."""
+
+    args_file: str = luigi.Parameter(  # type: ignore[assignment]
+        description="Argument file of the run, JSON or an old .t7. Workers on several machines "
+        "share a task if they name the file alike."
+    )
+    set: tuple[str, ...] = SetParameter(  # type: ignore[assignment]
+        default=(),
+        description="Options on top of the file: KEY=VALUE, or a JSON list of them, such as "
+        '\'["seed=2", "agent_params.lr=0.001"]\'.',
+    )
+    out: str = luigi.Parameter(  # type: ignore[assignment]
+        default="artifacts",
+        significant=False,
+        description="Folder of all results; workers on several machines share it.",
+    )
+    device: str = luigi.Parameter(  # type: ignore[assignment]
+        default="auto",
+        description="Where the network is trained: auto (what option gpu says, the CPU where that "
+        "is not there), cpu, cuda or cuda:N.",
+    )
+    threads: int = luigi.IntParameter(  # type: ignore[assignment]
+        default=0,
+        significant=False,
+        description="CPU threads of a training or an evaluation; 0: what option threads says.",
+    )
+
+    @property
+    def assignments(self) -> tuple[str, ...]:
+        """The options on top of the file, the flags' included.
+
+        Raises:
+            ArgsError: the device cannot be used.
+        """
+        threads = [f"threads={self.threads}"] if self.threads else []
+        return (*self.set, *device_assignment(self.device), *threads)
+
+    @property
+    def resolved(self) -> Resolved:
+        """The run's arguments as they take effect.
+
+        Raises:
+            DqnPortError: they cannot be used; its ROM cannot.
+        """
+        return resolved(self.args_file, self.assignments)
+
+    @property
+    def options(self) -> Options:
+        """The run's options; see resolved."""
+        return self.resolved.opt
+
+    @property
+    def folder(self) -> Path:
+        """The place of the run, OUT/NAME/HASH."""
+        return Path(self.out) / self.options.name / self.resolved.hash
+
+    @property
+    def run_folder(self) -> Path:
+        """The finished run's own folder, as dqn-port train leaves it."""
+        return self.folder / self.options.name
+
+
+class EvaluationTask(RunTask):
+    """A task of one run and one way to evaluate it."""
+
+    networks: tuple[str, ...] = WordsParameter(  # type: ignore[assignment]
+        default=NETWORKS,
+        description="Which networks are evaluated: last, best or last,best.",
+    )
+    episodes: int = luigi.IntParameter(  # type: ignore[assignment]
+        default=10, description="Episodes of an evaluation, for each network and seed."
+    )
+    epsilon: float = luigi.FloatParameter(  # type: ignore[assignment]
+        default=0.05, description="Probability of a random action in an evaluation."
+    )
+    evaluation_seeds: tuple[int, ...] = WordsParameter(  # type: ignore[assignment]
+        kind=int, default=(1,), description="Seeds of an evaluation's random numbers, such as 1,2."
+    )
+    max_frames: int = luigi.IntParameter(  # type: ignore[assignment]
+        default=MAX_FRAMES,
+        description="End a game of an evaluation after so many emulator frames; 0: only the game "
+        "ends it. The default is the paper's 5 minutes.",
+    )
+    clip: bool = luigi.BoolParameter(  # type: ignore[assignment]
+        default=True,
+        parsing=luigi.BoolParameter.EXPLICIT_PARSING,
+        description="Whether one episode of an evaluation is filmed for the report: true or false.",
+    )
+
+    @property
+    def evaluation_words(self) -> dict[str, Any]:
+        """What an evaluation is asked for, as record_evaluation takes it."""
+        return {
+            "networks": self.networks,
+            "episodes": self.episodes,
+            "epsilon": self.epsilon,
+            "seeds": self.evaluation_seeds,
+            "max_frames": self.max_frames,
+            "clip": self.clip,
+        }
+
+    @property
+    def evaluation_hash(self) -> str:
+        """A short hash of what an evaluation is asked for; see evaluation_words."""
+        return short_hash(self.evaluation_words)
+
+    @property
+    def evaluation_folder(self) -> Path:
+        """Where the evaluation's record lies."""
+        return self.folder / f"evaluation-{self.evaluation_hash}"
+
+    @property
+    def evaluation_file(self) -> Path:
+        """The file of the record that is written last."""
+        return self.evaluation_folder / EVALUATION

@@ -1,0 +1,212 @@
+"""The jobs that run in a process of their own: ``python -m pipelines.jobs train|evaluate PARENT``.
+
+Started by processes.run_job, which hands them their words and hears what they tell.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final
+
+from dqn_port.devices import pick_device
+from dqn_port.errors import CheckpointError, DqnPortError, RunFolderError
+from dqn_port.exports.evaluations import NETWORKS, mean_and_std
+from dqn_port.lock import RunLock
+from dqn_port.options import Options
+from dqn_port.run import Finished, Run, Started
+from dqn_port.run_folder import ARGS
+from dqn_port.tools.record import record_evaluation
+from dqn_port.train import EpisodeEnded, Evaluated, Event, Saved, Ticked
+from pipelines.attempts import claim, finish, put_aside
+from pipelines.processes import Teller
+from pipelines.resolved import resolved
+from pipelines.validation import check_run_folder
+
+_TOLD_EVERY: Final = 1.0
+"""Seconds."""
+
+
+class _Stop:
+    """Note SIGTERM, so that the step at hand is finished and a checkpoint written."""
+
+    def __init__(self) -> None:
+        self.came = False
+        signal.signal(signal.SIGTERM, self._note)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.came = True
+
+
+def train(teller: Teller) -> int:
+    """Train in an attempt's folder, and rename it to the run's when it is finished.
+
+    Words: args_file, assignments, explicit (CUDA was asked for by name), hash, folder.
+
+    Raises:
+        DqnPortError: see run.Run, attempts.claim; the arguments have changed.
+    """
+    words, stop = teller.words, _Stop()
+    folder = Path(words["folder"])
+    run = resolved(words["args_file"], tuple(words["assignments"]))
+    if run.hash != words["hash"]:
+        raise RunFolderError(
+            f"{words['args_file']}: its arguments have changed since the task was scheduled; "
+            "start the pipeline again"
+        )
+    target = folder / run.opt.name
+    with RunLock(folder) as lock:
+        if target.exists():
+            try:
+                check_run_folder(target, run.hash)
+            except DqnPortError as error:
+                teller.tell("said", text=f"{error}; put aside as {put_aside(target)}")
+            else:
+                teller.tell("said", text=f"{target} was finished by another process")
+                return 0
+        attempt = claim(folder, run.opt.name)
+        while True:
+            opt = _options_of(attempt / run.opt.name, run.opt, run.hash)
+            try:
+                finished = _train(teller, stop, opt, attempt, explicit=words["explicit"])
+                break
+            except CheckpointError as error:
+                # None can be used: a damaged one is no reason never to finish.
+                aside = put_aside(attempt)
+                teller.tell("said", text=f"{error}; begins anew, the rest is in {aside}")
+                attempt = claim(folder, run.opt.name)
+        if not finished:
+            return 128 + signal.SIGTERM
+        finish(attempt, target, lock)
+    return 0
+
+
+def _options_of(folder: Path, opt: Options, digest: str) -> Options:
+    """Return the options to go on with: the attempt's own, which its checkpoints hold.
+
+    They may differ from ours in what changes no result, such as threads or game_path.
+
+    Raises:
+        DqnPortError: they cannot be used here, or are those of another run.
+    """
+    path = folder / ARGS
+    if not path.is_file():
+        return opt
+    there = resolved(str(path), ())
+    if there.hash != digest:
+        raise RunFolderError(
+            f"{path}: expected the arguments with hash {digest}, got {there.hash}; "
+            f"remove {folder.parent}"
+        )
+    return there.opt
+
+
+def _train(teller: Teller, stop: _Stop, opt: Options, attempt: Path, *, explicit: bool) -> bool:
+    """Train to the end, or until the process is to stop; tell which."""
+    where = pick_device(opt, explicit=explicit)
+    if where.note:
+        teller.tell("said", text=where.note)
+    run = Run(opt, attempt)
+    events: Any = run.train(where.device)
+    progress = _Progress(teller, opt)
+    finished = False
+    try:
+        for event in events:
+            progress.consume(event)
+            finished = finished or isinstance(event, Finished)
+            if stop.came and not finished:
+                run.save_checkpoint()
+                teller.tell("said", text=f"stopped at step {event.step:,}, a checkpoint is written")
+                return False
+    finally:
+        events.close()
+    return finished
+
+
+class _Progress:
+    """Tell a training's events, and now and then how far it is."""
+
+    def __init__(self, teller: Teller, opt: Options) -> None:
+        self._teller, self._opt = teller, opt
+        self._ticks, self._since = 0, time.monotonic()
+        self._score = ""
+
+    def consume(self, event: Event) -> None:
+        """Take one event."""
+        tell = self._teller.tell
+        if isinstance(event, Ticked):
+            self._ticks += 1
+            if self._ticks % 16 == 0 and self._teller.due(_TOLD_EVERY):
+                self._tell(event)
+        elif isinstance(event, EpisodeEnded):
+            self._score = f", last score {event.reward:g}"
+        elif isinstance(event, Started):
+            for note in event.notes:
+                tell("said", text=note)
+            how = f"goes on from step {event.step:,}" if event.resumed else "begins"
+            tell("said", text=f"{how}, {self._opt.steps:,} steps on {event.device}")
+        elif isinstance(event, Evaluated):
+            tell(
+                "said",
+                text=f"step {event.step:,}: evaluation {event.reward:.2f} in {event.n_episodes} "
+                f"episodes, V {event.v:.3f}, TD error {event.td:.3f}",
+            )
+        elif isinstance(event, Saved):
+            tell("said", text=f"step {event.step:,}: saved")
+
+    def _tell(self, event: Ticked) -> None:
+        now = time.monotonic()
+        rate = self._ticks / max(now - self._since, 1e-6)
+        self._ticks, self._since = 0, now
+        opt, step = self._opt, event.step
+        what = "" if event.evaluation_step is None else f", evaluation {event.evaluation_step:,}"
+        self._teller.tell(
+            "progress",
+            percentage=int(100 * step / opt.steps),
+            text=f"step {step:,} of {opt.steps:,}{what}, {step * opt.actrep:,} frames, "
+            f"{rate:,.0f} steps/s{self._score}",
+        )
+
+
+def evaluate(teller: Teller) -> int:
+    """Evaluate a finished run's snapshot and write the record.
+
+    Words: those of record_evaluation, snapshot and folder.
+    """
+    words = dict(teller.words)
+    snapshot, folder = Path(words.pop("snapshot")), Path(words.pop("folder"))
+
+    def show(done: int, many: int) -> None:
+        teller.tell("progress", percentage=int(100 * done / many), text=f"episode {done} of {many}")
+
+    record = record_evaluation(snapshot, folder, show=show, **words)
+    for network in NETWORKS:
+        if rewards := [episode.reward for episode in record.of(network)]:
+            mean, std = mean_and_std(rewards)
+            teller.tell(
+                "said", text=f"{network} network: {mean:.2f} ± {std:.2f}, {len(rewards)} episodes"
+            )
+    return 0
+
+
+JOBS: Final = {"train": train, "evaluate": evaluate}
+
+
+def main(name: str, parent: int) -> int:
+    """Run a job and return its exit code."""
+    teller = Teller(parent)
+    try:
+        return JOBS[name](teller)
+    except DqnPortError as error:
+        teller.tell("fault", text=str(error))
+    except MemoryError:
+        text = "no memory is left; set a smaller agent_params.replay_memory"
+        teller.tell("fault", text=text)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], int(sys.argv[2])))

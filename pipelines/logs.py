@@ -1,0 +1,77 @@
+"""What the pipelines' log says: one line a fault, and no more of Luigi's words than are read."""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import Final
+
+from luigi.parameter import ParameterException
+from luigi.rpc import RPCError
+
+from dqn_port.errors import DqnPortError
+
+LUIGI: Final = "luigi-interface"
+"""Luigi's logger; those below it share its handlers and level."""
+
+logger = logging.getLogger(f"{LUIGI}.pipelines")
+
+_LEFT_OUT: Final = re.compile(
+    r"Informed scheduler that task|Running Worker with|Done scheduling tasks|Loaded |"
+    r"logging configured|Worker .* was stopped\. Shutting down Keep-Alive thread"
+)
+"""Luigi's messages that tell nothing to who reads the rest."""
+
+_SHORTER: Final = {
+    "[pid %s] Worker %s running   %s": "begins: %s",
+    "[pid %s] Worker %s done      %s": "done: %s",
+    "[pid %s] Worker %s failed    %s": "failed: %s",
+}
+"""Luigi's message → ours, of its last argument."""
+
+
+_SCHEDULING: Final = re.compile(
+    r"(?P<what>Will not run .* or any dependencies) due to error in .*\n"
+    r"(?:dqn_port|pipelines)[\w.]*Error: (?P<said>[^\n]*)\n*\Z",
+    re.DOTALL,
+)
+"""Luigi's message that holds a traceback as text, where that ends with a fault of the user's."""
+
+
+def one_line(error: BaseException) -> str | None:
+    """Return what a fault of the input or the machine says; None for a bug, whose traceback counts.
+
+    An OSError that reaches Luigi is a folder that cannot be written, a full disk.
+    """
+    if isinstance(error, RPCError):
+        return f"the scheduler does not answer: {error}"
+    known = isinstance(error, DqnPortError | ParameterException | OSError)
+    return " ".join(str(error).split()) if known else None
+
+
+class OneLine(logging.Filter):
+    """Shorten Luigi's messages, and show a user's fault as one line without a traceback."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Change a record in place; False leaves it out."""
+        text = str(record.msg)
+        if record.levelno <= logging.INFO and _LEFT_OUT.match(text):
+            return False
+        if text in _SHORTER and isinstance(record.args, tuple):
+            record.msg, record.args = _SHORTER[text], record.args[-1:]
+        fault = _SCHEDULING.match(record.getMessage())
+        if fault is not None:
+            record.msg, record.args = f"{fault['what']}: {fault['said']}", ()
+        error = record.exc_info[1] if record.exc_info else None
+        said = one_line(error) if error is not None else None
+        if said is not None:
+            record.msg, record.args = f"{record.getMessage()}: {said}", ()
+            record.exc_info = record.exc_text = None
+        return True
+
+
+def install() -> None:
+    """Put the filter on Luigi's logger, once."""
+    luigi = logging.getLogger(LUIGI)
+    if not any(isinstance(known, OneLine) for known in luigi.filters):
+        luigi.addFilter(OneLine())

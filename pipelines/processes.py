@@ -1,0 +1,257 @@
+"""Processes of their own for heavy work: they tell how far they are, and end with their worker.
+
+Luigi forks, which CUDA and threads do not outlive, so a job runs in a fresh Python. The job's
+words come as one line of JSON on its stdin, what it tells goes as lines of JSON to its stdout, and
+its stderr into the worker's log. It dies with the process that started it, also when that is
+killed with -9: by PR_SET_PDEATHSIG where there is Linux, and anywhere as its stdin ends.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import ctypes
+import json
+import multiprocessing
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import IO, Any, Final
+
+from dqn_port.errors import DqnPortError
+from pipelines.logs import logger
+
+_PR_SET_PDEATHSIG: Final = 1
+_GRACE_SECONDS: Final = 120.0
+"""What a job has to write its checkpoint after SIGTERM, before it is killed."""
+_TAIL: Final = 50
+"""Lines of a job's stderr that are kept."""
+
+
+class JobError(DqnPortError):
+    """A job of the pipelines has failed."""
+
+
+def die_with(parent: int, number: signal.Signals) -> None:
+    """Have the system send this process ``number`` when the process ``parent`` ends.
+
+    Where it has ended already this process ends at once. Nothing happens where it is not Linux.
+    """
+    if sys.platform != "linux":
+        return
+    # Of the parent's thread that forked, so that is its main thread.
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, int(number), 0, 0, 0)
+    if os.getppid() != parent:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def die_with_worker() -> None:
+    """Have a process that Luigi has forked for a task end with its worker.
+
+    SIGTERM, which it passes on: a job then writes a checkpoint, if its worker was terminated. A
+    job whose own parent is killed is killed.
+    """
+    worker = multiprocessing.parent_process()
+    if worker is not None and worker.pid is not None:
+        die_with(worker.pid, signal.SIGTERM)
+
+
+def run_job(name: str, words: dict[str, Any], tell: Callable[[dict[str, Any]], None]) -> None:
+    """Run ``pipelines.jobs`` ``name`` in a process of its own and tell what it tells, to its end.
+
+    SIGTERM is passed on to it, and taken when it has ended; so is Ctrl-C.
+
+    Raises:
+        JobError: it has failed; the message is the job's own where it could say one.
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pipelines.jobs", name, str(os.getpid())],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        # Ctrl-C of the terminal reaches it through this process only.
+        start_new_session=True,
+    )
+    try:
+        with _stopping(process) as stop, _ended(process):
+            fault = _follow(process, words, tell)
+    except KeyboardInterrupt:
+        if multiprocessing.parent_process() is None:
+            raise
+        # The worker that has forked this process was interrupted, too, and says so.
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGTERM)
+        raise
+    if stop:
+        # What was put off until the job had written its checkpoint.
+        os.kill(os.getpid(), signal.SIGTERM)
+    if fault is not None:
+        raise JobError(fault)
+
+
+@contextlib.contextmanager
+def _stopping(process: subprocess.Popen[bytes]) -> Iterator[list[int]]:
+    """Pass SIGTERM on to ``process``; the list tells whether one came."""
+    came: list[int] = []
+
+    def pass_on(number: int, frame: FrameType | None) -> None:
+        came.append(number)
+        _terminate(process)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield came
+        return
+    previous = signal.signal(signal.SIGTERM, pass_on)
+    try:
+        yield came
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+@contextlib.contextmanager
+def _ended(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Leave nothing of ``process``, whatever happens."""
+    try:
+        yield
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            with contextlib.suppress(OSError):
+                assert pipe is not None
+                pipe.close()
+
+
+def _terminate(process: subprocess.Popen[bytes]) -> None:
+    """Have a job write its checkpoint and end, or be killed after a while."""
+    process.terminate()
+    killing = threading.Timer(_GRACE_SECONDS, process.kill)
+    killing.daemon = True
+    killing.start()
+
+
+def _wait(process: subprocess.Popen[bytes]) -> None:
+    try:
+        process.wait(_GRACE_SECONDS)
+    except (subprocess.TimeoutExpired, KeyboardInterrupt):
+        process.kill()
+        process.wait()
+
+
+def _follow(
+    process: subprocess.Popen[bytes],
+    words: dict[str, Any],
+    tell: Callable[[dict[str, Any]], None],
+) -> str | None:
+    """Hand a job its words and tell its events; return its fault, or None.
+
+    Raises:
+        KeyboardInterrupt: once the job has ended, too.
+    """
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert process.stderr is not None
+    tail: collections.deque[str] = collections.deque(maxlen=_TAIL)
+    events: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+    readers = [
+        threading.Thread(target=_read_events, args=(process.stdout, events), daemon=True),
+        threading.Thread(target=_read_lines, args=(process.stderr, tail), daemon=True),
+    ]
+    for reader in readers:
+        reader.start()
+    with contextlib.suppress(BrokenPipeError):
+        process.stdin.write(json.dumps(words).encode() + b"\n")
+        process.stdin.flush()
+    fault: str | None = None
+    interrupted = False
+    while True:
+        try:
+            if (event := events.get()) is None:
+                break
+            if event["event"] == "fault":
+                fault = str(event["text"])
+            else:
+                tell(event)
+        except KeyboardInterrupt:
+            if interrupted:
+                process.kill()
+                raise
+            interrupted = True
+            _terminate(process)
+    _wait(process)
+    if interrupted:
+        raise KeyboardInterrupt
+    readers[1].join(1)
+    if fault is None and process.returncode != 0:
+        fault = f"its process {_how(process.returncode)}"
+        if tail:
+            # A bug's traceback, most likely: who mends it needs all of it.
+            logger.error("what the job said last:\n%s", "\n".join(tail))
+            fault += f"; its last line: {tail[-1]}"
+    return fault
+
+
+def _how(code: int) -> str:
+    if code >= 0:
+        return f"ended with {code}"
+    memory = ", as the system does when memory runs out" if code == -signal.SIGKILL else ""
+    return f"was ended by {signal.Signals(-code).name}{memory}"
+
+
+def _read_events(pipe: IO[bytes], events: queue.SimpleQueue[dict[str, Any] | None]) -> None:
+    try:
+        for line in pipe:
+            events.put(json.loads(line))
+    finally:
+        events.put(None)
+
+
+def _read_lines(pipe: IO[bytes], tail: collections.deque[str]) -> None:
+    for line in pipe:
+        text = line.decode("utf-8", "replace").rstrip()
+        if text:
+            tail.append(text)
+
+
+class Teller:
+    """A job's side: its words, its way to tell, and its end with its parent."""
+
+    def __init__(self, parent: int) -> None:
+        """Tie this process to ``parent``, which has started it."""
+        die_with(parent, signal.SIGKILL)
+        # What a library prints must not come between the events.
+        self._out = os.fdopen(os.dup(1), "wb")
+        os.dup2(2, 1)
+        self.words: dict[str, Any] = json.loads(sys.stdin.buffer.readline() or b"{}")
+        threading.Thread(target=self._watch, daemon=True).start()
+        self._told = 0.0
+
+    def _watch(self) -> None:
+        # Past the buffered reader, whose lock a thread may not hold when Python ends.
+        while os.read(0, 4096):
+            pass
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def tell(self, event: str, **values: Any) -> None:
+        """Tell an event."""
+        line = json.dumps({"event": event} | values) + "\n"
+        try:
+            self._out.write(line.encode())
+            self._out.flush()
+        except BrokenPipeError:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def due(self, seconds: float) -> bool:
+        """Tell whether so many seconds have passed since this was last so."""
+        now = time.monotonic()
+        if now - self._told < seconds:
+            return False
+        self._told = now
+        return True

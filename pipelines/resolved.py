@@ -1,0 +1,58 @@
+"""A run's arguments as they take effect, and their hash."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+
+from dqn_port.arguments_hash import arguments_hash
+from dqn_port.assemble import game_record, load_options
+from dqn_port.errors import ArgsError
+from dqn_port.options import Options
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """The options of a run, and what is derived from them."""
+
+    opt: Options
+    hash: str
+    game: dict[str, str]
+    """What a run records of its game: the md5 of an Atari game's ROM."""
+
+
+def resolved(args_file: str, assignments: tuple[str, ...]) -> Resolved:
+    """Return the resolved arguments of a file with assignments on top; read once while it stands.
+
+    Raises:
+        DqnPortError: see assemble.load_options, game_record.
+    """
+    path = Path(args_file)
+    try:
+        status = path.stat()
+    except OSError:
+        return _resolved(args_file, assignments, 0, 0)
+    return _resolved(args_file, assignments, status.st_mtime_ns, status.st_size)
+
+
+@functools.lru_cache(maxsize=4096)
+def _resolved(args_file: str, assignments: tuple[str, ...], mtime: int, size: int) -> Resolved:
+    opt = load_options(args_file=Path(args_file), assignments=assignments)
+    return Resolved(opt, arguments_hash(opt), game_record(opt))
+
+
+def device_assignment(device: str) -> list[str]:
+    """Return the assignment of option gpu that ``device`` stands for, as ``--device`` does.
+
+    Raises:
+        ArgsError: it is none of auto, cpu, cuda, cuda:N.
+    """
+    name, _, index = device.partition(":")
+    if device == "auto":
+        return []
+    if device == "cpu":
+        return ["gpu=-1"]
+    if name == "cuda" and (not index or index.isdecimal()) and not device.endswith(":"):
+        return [f"gpu={int(index) + 1 if index else 0}"]
+    raise ArgsError(f"device: expected auto, cpu, cuda or cuda:N, got '{device}'")

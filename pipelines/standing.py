@@ -1,0 +1,210 @@
+"""What stands there of a pipeline, read only; and what can be removed of it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from dqn_port.errors import DqnPortError, LockedError, RunFolderError
+from dqn_port.lock import LOCK, MAX_BYTES, STALE_SECONDS, RunLock
+from dqn_port.run_folder import FINISHED, HISTORY
+from pipelines.attempts import attempts_in, set_aside_in
+from pipelines.base import EvaluationTask, PipelineTask
+from pipelines.evaluate_agent import EvaluateAgent
+from pipelines.export_history import ExportHistory
+from pipelines.report import Report
+from pipelines.suite import Suite
+from pipelines.train_agent import TrainAgent
+from pipelines.train_eval_report import TrainEvalReport
+from pipelines.validate_rom import ValidateRom
+from pipelines.validation import made_path
+
+CHAIN = (ValidateRom, TrainAgent, EvaluateAgent, ExportHistory, Report)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a task stands."""
+
+    run: str
+    """NAME/HASH of the run, or of the suite."""
+    task: str
+    state: str
+    """complete | missing | damaged | running | stopped | refused"""
+    text: str
+    """Where it is, or what there is to say."""
+
+
+@dataclass(frozen=True)
+class Rubbish:
+    """What can be removed."""
+
+    path: Path
+    what: str
+    run: Path
+    """The folder whose lock keeps others from it."""
+
+
+def runs_of(task: TrainEvalReport | Suite) -> list[TrainEvalReport]:
+    """Return the runs of a suite, or the one."""
+    return list(task.requires()) if isinstance(task, Suite) else [task]
+
+
+def standing_of(task: TrainEvalReport | Suite) -> Iterator[Standing]:
+    """Yield how every task of a run stands, or of a suite; nothing is changed."""
+    for run in runs_of(task):
+        try:
+            name = f"{run.options.name}/{run.resolved.hash}"
+        except DqnPortError as error:
+            yield Standing(" ".join(run.set), "ValidateRom", "refused", str(error))
+            continue
+        for kind in CHAIN:
+            state, text = _standing(run.of(kind))
+            yield Standing(name, kind.__name__, state, text)
+    if isinstance(task, Suite):
+        try:
+            state, text = _standing(task)
+            name = "/".join(task.folder.parts[-2:])
+        except DqnPortError as error:
+            name, state, text = "suite", "refused", str(error)
+        yield Standing(name, "Suite", state, text)
+
+
+def _standing(task: PipelineTask) -> tuple[str, str]:
+    target = task.files()[-1]
+    if task.complete():
+        return "complete", str(target)
+    if isinstance(task, TrainAgent):
+        holder = holder_of(task.folder)
+        for attempt in attempts_in(task.folder):
+            step = _last_step(attempt / task.options.name)
+            how = f"{step:,} of {task.options.steps:,} steps at its last evaluation"
+            return ("running", f"{holder}, {how}") if holder else ("stopped", how)
+        if holder:
+            return "running", holder
+    if target.exists():
+        try:
+            task.check()
+        except DqnPortError as error:
+            return "damaged", str(error)
+        return "missing", "what it is made of is not complete"
+    return "missing", ""
+
+
+def _last_step(run: Path) -> int:
+    try:
+        with (run / HISTORY).open(newline="", encoding="utf-8") as file:
+            return max((int(row["step"]) for row in csv.DictReader(file)), default=0)
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0
+
+
+def holder_of(folder: Path) -> str:
+    """Say which living process has a folder's lock; nothing where none has, as far as can be told.
+
+    The lock is only looked at: who takes it decides by more.
+    """
+    path = folder / LOCK
+    try:
+        with path.open("rb") as file:
+            table = json.loads(file.read(MAX_BYTES))
+        host, pid, since = str(table["host"]), int(table["pid"]), str(table["since"])
+        age = time.time() - path.stat().st_mtime
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
+        return ""
+    if age > STALE_SECONDS or (host == socket.gethostname() and not _lives(pid)):
+        return ""
+    return f"process {pid} on host {host} since {since}"
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def rubbish_in(task: TrainEvalReport | Suite, *, everything: bool = False) -> list[Rubbish]:
+    """Return the stopped attempts and damaged targets of a run, or of a suite's runs.
+
+    ``everything``: its whole folder instead.
+    """
+    found: list[Rubbish] = []
+    tasks: list[EvaluationTask] = [*runs_of(task)]
+    if isinstance(task, Suite):
+        tasks.append(task)
+    for each in tasks:
+        try:
+            folder = each.folder
+        except DqnPortError:
+            continue
+        if everything:
+            if folder.is_dir():
+                found.append(Rubbish(folder, "all of it", folder))
+            continue
+        if holder_of(folder):
+            continue
+        found += [Rubbish(p, "an attempt that stopped", folder) for p in attempts_in(folder)]
+        found += [Rubbish(p, "put aside as damaged", folder) for p in set_aside_in(folder)]
+        parts = [each] if isinstance(each, Suite) else [each.of(kind) for kind in CHAIN]
+        for part in parts:
+            found += [Rubbish(path, why, folder) for path, why in _damaged(part)]
+    return found
+
+
+def _damaged(task: PipelineTask) -> Iterator[tuple[Path, str]]:
+    """Yield what is damaged of a task's target, and what tells of it."""
+    target = task.files()[-1]
+    if not target.exists() or _standing(task)[0] != "damaged":
+        return
+    why = "damaged"
+    if target.name == FINISHED or isinstance(task, EvaluateAgent):
+        yield target.parent, why
+        return
+    for path in (*task.files(), made_path(target)):
+        if path.exists():
+            yield path, why
+
+
+def remove(rubbish: Rubbish) -> None:
+    """Remove what can be removed, unless a process is at work there.
+
+    Raises:
+        LockedError: one is.
+        RunFolderError: it cannot be removed.
+    """
+    try:
+        with RunLock(rubbish.run):
+            if rubbish.path != rubbish.run:
+                _remove(rubbish.path)
+                return
+            for path in rubbish.run.iterdir():
+                if path.name != LOCK:
+                    _remove(path)
+        rubbish.run.rmdir()
+        latest = rubbish.run.with_name("latest")
+        if latest.is_symlink() and not latest.exists():
+            latest.unlink()
+    except LockedError:
+        raise
+    except OSError as error:
+        raise RunFolderError(
+            f"{rubbish.path}: cannot be removed: {error.strerror or error}"
+        ) from error
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,139 @@
+"""Suite: games × seeds, each to its report, and a league table of all."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Final
+
+import luigi
+
+from dqn_port.errors import ArgsError, DqnPortError
+from dqn_port.exports.evaluations import EvaluationRecord, mean_and_std, read_evaluation
+from dqn_port.exports.league import League, league
+from dqn_port.exports.runs import RunRecord, read_run
+from dqn_port.files import write_whole
+from dqn_port.run_folder import FINISHED
+from pipelines.base import EvaluationTask
+from pipelines.parameters import WordsParameter
+from pipelines.train_eval_report import TrainEvalReport
+from pipelines.validation import check_made, note_made, short_hash, write_json
+
+_COLUMNS: Final = (
+    "game",
+    "seeds",
+    "mean",
+    "std",
+    "random",
+    "human",
+    "paper",
+    "human_normalised",
+    "paper_normalised",
+)
+"""Of league.csv; scores in points of the game."""
+
+
+class Suite(EvaluationTask):
+    """Take every game with every seed to its report, and all of them into one league table."""
+
+    games: tuple[str, ...] = WordsParameter(  # type: ignore[assignment]
+        default=(),
+        description="Games, such as pong,breakout; without any, that of the argument file.",
+    )
+    seeds: tuple[int, ...] = WordsParameter(  # type: ignore[assignment]
+        kind=int,
+        default=(),
+        description="Seeds of the trainings, such as 1,2,3; without any, that of the argument "
+        "file.",
+    )
+    name: str = luigi.Parameter(  # type: ignore[assignment]
+        default="",
+        significant=False,
+        description="Of the suite's folder, OUT/suite_NAME; the argument file's, if none is given.",
+    )
+
+    def requires(self) -> list[TrainEvalReport]:
+        """Return the chain of every game and seed.
+
+        Raises:
+            ArgsError: one is there twice.
+        """
+        for key, words in (("games", self.games), ("seeds", self.seeds)):
+            if len({*words}) < len(words):
+                got = ",".join(map(str, words))
+                raise ArgsError(f"{key}: expected each once, got '{got}'")
+        # Naming the file's own game would give its run another name, and so another folder.
+        own = self._own_game()
+        games = [[] if game == own else [f"env={game}"] for game in self.games] or [[]]
+        seeds = [[f"seed={seed}"] for seed in self.seeds] or [[]]
+        return [
+            self.of(TrainEvalReport, set=(*self.set, *game, *seed))
+            for game in games
+            for seed in seeds
+        ]
+
+    def _own_game(self) -> str | None:
+        """Return the game of the argument file; None where that cannot be used."""
+        try:
+            return self.options.env
+        except DqnPortError:
+            return None
+
+    @property
+    def folder(self) -> Path:
+        """The place of the suite, OUT/suite_NAME/HASH, by its runs and how they are evaluated."""
+        runs = sorted(task.resolved.hash for task in self.requires())
+        name = self.name or Path(self.args_file).stem
+        digest = short_hash({"runs": runs, "evaluation": self.evaluation_hash})
+        return Path(self.out) / f"suite_{name}" / digest
+
+    @property
+    def sources(self) -> list[Path]:
+        """What the suite's files are made of."""
+        return [
+            path
+            for task in self.requires()
+            for path in (task.run_folder / FINISHED, task.evaluation_file)
+        ]
+
+    def files(self) -> Sequence[Path]:
+        """Return the histories, the league table twice, and the report."""
+        names = ("history.h5", "league.json", "league.csv", "report.html")
+        return [self.folder / name for name in names]
+
+    def check(self) -> None:
+        """Check that the files are as they were made, of what now stands there."""
+        check_made(self.files()[-1], self.files(), self.sources)
+
+    def make(self) -> None:
+        """Write the files."""
+        # HDF5 and the plotting are loaded by who needs them.
+        from dqn_port.exports.hdf5 import export_hdf5
+        from dqn_port.exports.report.suite import suite_scores, write_suite_report
+
+        history, as_json, as_csv, report = self.files()
+        runs: list[tuple[RunRecord, list[EvaluationRecord]]] = [
+            (read_run(task.run_folder), [read_evaluation(task.evaluation_folder)])
+            for task in self.requires()
+        ]
+        table = league(suite_scores(runs))
+        export_hdf5(history, runs)
+        write_json(as_json, asdict(table))
+        write_whole(as_csv, lambda file: file.write(csv_of(table).encode()))
+        name = self.folder.parent.name.removeprefix("suite_")
+        write_suite_report(report, runs, table, title=name)
+        note_made(report, self.files(), self.sources)
+
+
+def csv_of(table: League) -> str:
+    """Return a league table's rows as CSV; what a game has no value for is empty."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, _COLUMNS, lineterminator="\n", extrasaction="ignore")
+    writer.writeheader()
+    for row in table.rows:
+        std = mean_and_std(row.scores)[1]
+        writer.writerow(asdict(row) | {"seeds": len(row.scores), "std": std})
+    return text.getvalue()

@@ -1,0 +1,118 @@
+"""Every parameter of every task: its help, how it is written, and what hangs on it."""
+
+from __future__ import annotations
+
+import luigi
+import pytest
+from luigi.parameter import ParameterException
+
+import pipelines
+from pipelines import EvaluateAgent, Suite, TrainAgent, ValidateRom
+from pipelines.parameters import SetParameter, WordsParameter
+from pipelines.train_agent import memory_gb
+from tests.cli.running import write_toy
+
+TASKS = [getattr(pipelines, name) for name in pipelines.__all__]
+PARAMETERS = [(task, name, param) for task in TASKS for name, param in task.get_params()]
+
+
+def test_the_walk_meets_every_task():
+    names = {"ValidateRom", "TrainAgent", "EvaluateAgent", "ExportHistory", "Report"}
+    assert {task.__name__ for task in TASKS} == names | {"TrainEvalReport", "Suite"}
+    assert len(PARAMETERS) > 60
+
+
+@pytest.mark.parametrize(
+    ("task", "name", "param"),
+    PARAMETERS,
+    ids=[f"{task.__name__}-{name}" for task, name, _ in PARAMETERS],
+)
+def test_every_parameter_has_help(task, name, param):
+    assert param.description.strip().endswith("."), (task, name)
+    # What changes no number is no part of a task's identity.
+    assert param.significant == (name not in ("out", "threads", "name"))
+
+
+@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.__name__)
+def test_every_task_says_what_it_does(task):
+    assert task.__doc__.strip().endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("", ()),
+        ("seed=2", ("seed=2",)),
+        ("agent_params.input_dims=[3,10,10]", ("agent_params.input_dims=[3,10,10]",)),
+        ('["seed=2", "agent_params.lr=0.001"]', ("seed=2", "agent_params.lr=0.001")),
+    ],
+)
+def test_assignments(text, value):
+    param = SetParameter(default=())
+    assert param.parse(text) == value
+    assert param.normalize(param.parse(param.serialize(value))) == value
+
+
+def test_a_json_list_of_assignments_that_is_none():
+    with pytest.raises(ParameterException) as caught:
+        SetParameter().parse("[seed=2")
+    assert str(caught.value).startswith("set: expected KEY=VALUE or a JSON list, got [seed=2: ")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("", ()), ("1", (1,)), ("1, 2", (1, 2)), ("[1, 2]", (1, 2))]
+)
+def test_lists(text, value):
+    param = WordsParameter(kind=int, default=())
+    assert param.parse(text) == value
+    assert param.normalize(param.parse(param.serialize(value))) == value
+
+
+def test_a_list_of_something_else():
+    with pytest.raises(ParameterException) as caught:
+        WordsParameter(kind=int).parse("1,x")
+    assert str(caught.value) == ("expected a list: invalid literal for int() with base 10: 'x'")
+
+
+def test_tasks_come_back_from_what_the_scheduler_keeps(tmp_path):
+    task = Suite(
+        args_file=str(write_toy(tmp_path)),
+        set=("seed=3", "agent_params.input_dims=[3,10,10]"),
+        games=("toyB", "toyC"),
+        seeds=(1, 2),
+        clip=False,
+        evaluation_seeds=(4, 5),
+    )
+    back = luigi.task_register.load_task("pipelines", "Suite", task.to_str_params())
+    assert back.task_id == task.task_id
+    assert back.folder == task.folder
+    assert [run.task_id for run in back.requires()] == [run.task_id for run in task.requires()]
+
+
+def test_where_the_results_lie_and_threads_do_not_change_a_task(tmp_path):
+    args = str(write_toy(tmp_path))
+    one = EvaluateAgent(args_file=args, out="here", threads=1)
+    assert one.task_id == EvaluateAgent(args_file=args, out="there", threads=2).task_id
+    assert one.task_id != EvaluateAgent(args_file=args, epsilon=0.1).task_id
+
+
+def test_a_training_on_cuda_asks_for_a_gpu(tmp_path):
+    args = str(write_toy(tmp_path))
+    assert TrainAgent(args_file=args, device="cpu").process_resources() == {}
+    assert TrainAgent(args_file=args, device="cuda:1").process_resources() == {"gpu": 1}
+    assert ValidateRom(args_file=args, device="cuda").process_resources() == {}
+    assert TrainAgent(args_file=str(tmp_path / "none.json")).process_resources() == {}
+
+
+def test_memory_is_asked_for_where_the_configuration_tells_it(tmp_path):
+    task = TrainAgent(args_file="legacy_args/pong.json", device="cpu")
+    assert memory_gb(task.options) == 8
+    assert task.process_resources() == {}
+    config = luigi.configuration.get_config()
+    config.set("resources", "memory_gb", "64")
+    try:
+        assert task.process_resources() == {"memory_gb": 8}
+        config.set("resources", "memory_gb", "7")
+        assert task.process_resources() == {"memory_gb": 7}
+    finally:
+        config.remove_option("resources", "memory_gb")
