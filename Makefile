@@ -3,6 +3,7 @@
 PYTHON ?= python3
 TORCH_INDEX ?=
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -19,6 +20,7 @@ help: ## list the targets
 	echo "  TORCH_INDEX=URL    one more index to find torch in, for example the one of its CPU builds:"
 	echo "                     https://download.pytorch.org/whl/cpu"
 	echo "  PYTEST_ARGS=...    more arguments for pytest"
+	echo "  BENCH_ARGS=...     arguments for bench: --quick, or --help for the others"
 
 .PHONY: run
 run: install ## train by legacy_args/pong_quick.json to its end
@@ -35,6 +37,32 @@ test-slow: install ## run the tests that learn for minutes
 .PHONY: test-gpu
 test-gpu: install ## run the tests that need a CUDA device
 	@.venv/bin/python -m pytest -m gpu $(PYTEST_ARGS)
+
+.PHONY: bench
+bench: bench-env ## measure speed beside Stable-Baselines3, and every part
+	@.venv/bin/python -m dqn_port.bench $(BENCH_ARGS)
+
+# Stable-Baselines3 has an environment of its own; its stamp comes last, as that of .venv does.
+.PHONY: bench-env
+bench-env: export TORCH_INDEX := $(TORCH_INDEX)
+bench-env: install
+	@lock=dqn_port/bench/peers.lock stamp=.venv-bench/installed
+	wanted="$$(pwd -P) $$(.venv/bin/python -V) $$(cksum <$$lock)"
+	if [ "$$(cat $$stamp 2>/dev/null || true)" = "$$wanted" ]; then
+	    exit 0
+	fi
+	echo "installing Stable-Baselines3 into .venv-bench (a few minutes, once)"
+	rm -rf .venv-bench
+	.venv/bin/python -m venv --without-pip .venv-bench
+	pip=(.venv/bin/python -m pip)
+	"$${pip[@]}" --version >/dev/null 2>&1 || pip=("$(PYTHON)" -m pip)
+	"$${pip[@]}" --python .venv-bench/bin/python install -qq --disable-pip-version-check \
+	    --no-input --only-binary :all: -r $$lock \
+	    $${TORCH_INDEX:+--extra-index-url "$$TORCH_INDEX"} || {
+	    echo "make: pip failed, see above; run make bench again to start over" >&2
+	    exit 1
+	}
+	printf '%s' "$$wanted" >$$stamp
 
 .PHONY: check
 check: lint format-check typecheck ## lint, format-check and typecheck
@@ -60,8 +88,8 @@ docs-games: install ## play all games and write docs/games.md anew
 	@.venv/bin/python -m dqn_port.tools.exactness -o docs/games.md
 
 .PHONY: clean
-clean: ## remove .venv and the caches, but not artifacts/
-	@rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+clean: ## remove .venv, .venv-bench and the caches, but not artifacts/
+	@rm -rf .venv .venv-bench build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find dqn_port pipelines tests -type d -name __pycache__ -prune -exec rm -rf {} +
 
 # .venv/installed is the stamp: where .venv was made, for which Python, from which pins. It goes

@@ -1,0 +1,1 @@
+"""Measure how fast the program is: whole loops, their parts, and others beside them."""

@@ -1,0 +1,52 @@
+"""Bare emulation: ale-py's own interface, and nothing around it."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Sequence
+
+from ale_py import Action, ALEInterface, LoggerMode
+
+from dqn_port.frameworks.alewrap.roms import check_rom
+from dqn_port.options import Options
+
+
+def bare_emulation(opt: Options, actions: Sequence[int]) -> BareEmulation | None:
+    """Return the game that the options name; None where it is not an Atari's."""
+    if opt.framework != "alewrap":
+        return None
+    return BareEmulation(opt.env, opt.game_path, actions, frames=opt.actrep)
+
+
+class BareEmulation:
+    """Play a game at random as fast as the emulator goes: no screen is fetched."""
+
+    def __init__(self, env: str, game_path: str, actions: Sequence[int], *, frames: int) -> None:
+        """``frames`` are emulated a step, with one action; ``actions``: to choose from.
+
+        Raises:
+            RomError, UnknownGameError: see roms.check_rom.
+        """
+        ALEInterface.setLoggerMode(LoggerMode.Error)
+        self._ale = ALEInterface()
+        self._ale.setInt("random_seed", 1)
+        self._ale.setFloat("repeat_action_probability", 0.0)
+        self._ale.setInt("frame_skip", 1)
+        self._ale.loadROM(check_rom(env, game_path)[0])
+        self._ale.reset_game()
+        self._actions = [Action(number) for number in actions]
+        self._frames = frames
+        self._random = random.Random(1)
+
+    def play(self, steps: int) -> float:
+        """Emulate so many steps and return the seconds, new games not counted."""
+        act, seconds = self._ale.act, 0.0
+        for action in self._random.choices(self._actions, k=steps):
+            started = time.perf_counter()
+            for _ in range(self._frames):
+                act(action)
+            seconds += time.perf_counter() - started
+            if self._ale.game_over():
+                self._ale.reset_game()
+        return seconds

@@ -1,0 +1,112 @@
+"""``dqn-port bench``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from dqn_port.assemble import load_options
+from dqn_port.bench.report import PARTS, REPEATS, about_the_machine, write_json
+from dqn_port.bench.report import bench as measure
+from dqn_port.cli.parameters import args_option, set_option
+from dqn_port.errors import ArgsError, RunFolderError, near_match
+
+_PARTS = "\n    ".join(f"{name:8} {part.what}" for name, part in PARTS.items())
+
+
+@click.command(
+    help=f"""Measure how fast PART is here, by the arguments given.
+
+    \b
+    {_PARTS}
+
+    Medians with their spread; one repeat is of so many --steps. Evaluations, reports and saves are
+    left out, and learning starts after at most 2,000 random steps, ε being at its end then. With N
+    threads it runs on N cores. `make bench` puts it beside others.
+
+    \b
+    dqn-port bench train --args legacy_args/pong_quick.json --profile
+    dqn-port bench update --args legacy_args/pong_quick.json --threads 2
+    """
+)
+@click.argument("part", metavar="PART")
+@args_option
+@click.option(
+    "--threads",
+    type=click.IntRange(min=1, max=1024),
+    help="CPU threads, and cores.  [default: the arguments']",
+)
+@click.option(
+    "--steps",
+    type=click.IntRange(min=4),
+    help="Agent steps, or calls, of one repeat.  [default: the part's]",
+)
+@click.option(
+    "--repeats",
+    type=click.IntRange(min=1),
+    default=REPEATS,
+    show_default=True,
+    help="How often it is measured.",
+)
+@click.option(
+    "--beside",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Keep the same cores busy with N other processes meanwhile.",
+)
+@click.option("--profile", is_flag=True, help="Also show where the time goes.")
+@click.option(
+    "--json",
+    "json_file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Also write every repeat, the machine and the arguments to FILE.",
+)
+@set_option
+def bench(
+    part: str,
+    args_file: Path | None,
+    threads: int | None,
+    steps: int | None,
+    repeats: int,
+    beside: int,
+    profile: bool,
+    json_file: Path | None,
+    assignments: tuple[str, ...],
+) -> None:
+    """Measure a part and print its figures."""
+    if part not in PARTS:
+        raise ArgsError(
+            f"PART: expected one of {', '.join(PARTS)}, got '{part}'{near_match(part, PARTS)}"
+        )
+    if json_file is not None and not json_file.absolute().parent.is_dir():
+        raise RunFolderError(f"--json {json_file}: its folder does not exist; make it first")
+    opt = load_options(args_file=args_file, assignments=assignments)
+    head = about_the_machine()
+    report = measure(
+        part,
+        opt,
+        threads=threads,
+        steps=steps,
+        repeats=repeats,
+        with_profile=profile,
+        busy_processes=beside,
+    )
+    cores = ", ".join(map(str, report.job.cores))
+    click.echo(
+        f"{opt.env}: {PARTS[part].what}; threads {report.job.threads}, cores {cores}, "
+        f"{report.job.steps:,} steps a repeat"
+        + (f", beside {beside} busy process{'es' if beside > 1 else ''}" if beside else "")
+    )
+    click.echo(
+        f"{head['machine']['cpu']}, {head['machine']['cores']} cores, "
+        f"{' '.join(head['machine']['flags'])}; torch {head['versions']['torch']}"
+    )
+    click.echo("")
+    for line in report.lines():
+        click.echo(line)
+    if json_file is not None:
+        write_json(json_file, head | report.to_json())
