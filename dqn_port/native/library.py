@@ -21,7 +21,7 @@ from typing import Final
 SOURCES: Final = tuple(
     Path(__file__).with_name(name) for name in ("kernels.c", "network.c", "products.c", "threads.c")
 )
-HEADERS: Final = (Path(__file__).with_name("threads.h"),)
+HEADERS: Final = tuple(Path(__file__).with_name(name) for name in ("packing.h", "threads.h"))
 SWITCH: Final = "DQN_PORT_NATIVE"
 """The environment variable that turns the kernels off when it is 0."""
 

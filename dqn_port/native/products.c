@@ -14,34 +14,17 @@
  * and of the rows after the last twelve those in whole fours (REST).
  */
 
+#include "packing.h"
 #include "threads.h"
 
-#include <math.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
-#include <string.h>
 
-#ifdef __x86_64__
-#include <immintrin.h>
-#endif
-
-#ifdef __AVX512F__
-#define LANES 16
-#else
-#define LANES 8
-#endif
-#define PANEL (2 * LANES)
 #define GROUP 12
 #define SUMS_AT_ONCE 32768
 #define WORTH_A_THREAD 500000
 #define SHARES 4
 
 enum { LEFT = 1, RIGHT = 2, REST = 4 };
-
-typedef float vec __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
-typedef float vec8 __attribute__((vector_size(32), aligned(4), may_alias));
-typedef int32_t order8 __attribute__((vector_size(32)));
 
 typedef struct {
     const int32_t *lane_a;   /* [panels · PANEL]: where a lane begins in a */
@@ -74,43 +57,14 @@ int32_t lanes_of_a_panel(void)
 #endif
 }
 
-#define INLINE static inline __attribute__((always_inline))
-
-INLINE vec fused(vec x, vec y, vec z)
-{
-#if defined(__AVX512F__)
-    return (vec)_mm512_fmadd_ps((__m512)x, (__m512)y, (__m512)z);
-#elif defined(__FMA__)
-    return (vec)_mm256_fmadd_ps((__m256)x, (__m256)y, (__m256)z);
-#else
-    for (int i = 0; i < LANES; i++)
-        z[i] = fmaf(x[i], y[i], z[i]);
-    return z;
-#endif
-}
-
-INLINE vec8 fused8(vec8 x, vec8 y, vec8 z)
-{
-#if defined(__FMA__)
-    return (vec8)_mm256_fmadd_ps((__m256)x, (__m256)y, (__m256)z);
-#else
-    for (int i = 0; i < 8; i++)
-        z[i] = fmaf(x[i], y[i], z[i]);
-    return z;
-#endif
-}
+/* Where the sums of a panel go: added to others, or, if there is one block only, at once to out. */
+typedef struct {
+    float *sums; /* [rows, PANEL], or null */
+    const task_t *task;
+    const int32_t *lanes; /* of out, in whole eights of neighbours */
+} goal_t;
 
 #define EACH_ROW _Pragma("GCC unroll 12") for (int r = 0; r < rows; r++)
-
-/* Load once: the compiler would rather read memory again in every multiplication. */
-INLINE vec load(const float *from)
-{
-    vec x = *(const vec *)from;
-#ifdef __x86_64__
-    __asm__("" : "+v"(x));
-#endif
-    return x;
-}
 
 /* sums += a · b of one k; a: [PANEL], b: [rows] */
 INLINE void add_one(vec sums[][2], const float *a, const float *b, int rows)
@@ -124,22 +78,44 @@ INLINE void add_one(vec sums[][2], const float *a, const float *b, int rows)
     }
 }
 
-/* out: [rows, PANEL] += the chain over a: [n_k, PANEL] and b: [n_k, GROUP] */
-INLINE void one_chain(const float *a, const float *b, ptrdiff_t n_k, float *out, int rows)
+/* Hand over the sums of some rows. */
+INLINE void reach(const goal_t *goal, vec sums[][2], ptrdiff_t row, int rows)
+{
+    if (goal->sums) {
+        vec *to = (vec *)(goal->sums + row * PANEL);
+        EACH_ROW
+        {
+            to[2 * r] += sums[r][0];
+            to[2 * r + 1] += sums[r][1];
+        }
+        return;
+    }
+    const task_t *task = goal->task;
+    EACH_ROW
+    {
+        float *out = task->out + task->plan->row_out[row + r];
+        float first = task->first ? task->first[row + r] : 0;
+        const vec8 *eights = (const vec8 *)sums[r];
+        for (int i = 0; i < PANEL / 8; i++) {
+            vec8 x = eights[i] + first;
+            *(vec8 *)(out + goal->lanes[8 * i]) = task->rectify ? rectified(x) : x;
+        }
+    }
+}
+
+/* The chain over a: [n_k, PANEL] and b: [n_k, GROUP] */
+INLINE void one_chain(const float *a, const float *b, ptrdiff_t n_k, const goal_t *goal,
+                      ptrdiff_t row, int rows)
 {
     vec sums[GROUP][2];
     EACH_ROW sums[r][0] = sums[r][1] = (vec){0};
     for (ptrdiff_t k = 0; k < n_k; k++)
         add_one(sums, a + k * PANEL, b + k * GROUP, rows);
-    vec *to = (vec *)out;
-    EACH_ROW
-    {
-        to[2 * r] += sums[r][0];
-        to[2 * r + 1] += sums[r][1];
-    }
+    reach(goal, sums, row, rows);
 }
 
-INLINE void two_chains(const float *a, const float *b, ptrdiff_t n_k, float *out, int rows)
+INLINE void two_chains(const float *a, const float *b, ptrdiff_t n_k, const goal_t *goal,
+                       ptrdiff_t row, int rows)
 {
     vec even[GROUP / 2][2], odd[GROUP / 2][2];
     EACH_ROW even[r][0] = even[r][1] = odd[r][0] = odd[r][1] = (vec){0};
@@ -150,166 +126,64 @@ INLINE void two_chains(const float *a, const float *b, ptrdiff_t n_k, float *out
     }
     for (; k < n_k; k++)
         add_one(even, a + k * PANEL, b + k * GROUP, rows);
-    vec *to = (vec *)out;
     EACH_ROW
     {
-        to[2 * r] += even[r][0] + odd[r][0];
-        to[2 * r + 1] += even[r][1] + odd[r][1];
+        even[r][0] += odd[r][0];
+        even[r][1] += odd[r][1];
     }
+    reach(goal, even, row, rows);
 }
 
 /* Sums are kept in registers: of thirty-two 24 with AVX-512, of sixteen 12 without. */
 #define MOST_ROWS (LANES == 16 ? 12 : 6)
 
-static void add_rows(const float *a, const float *b, ptrdiff_t n_k, float *out, int rows, int two)
+static void add_rows(const float *a, const float *b, ptrdiff_t n_k, const goal_t *goal,
+                     ptrdiff_t row, int rows, int two)
 {
     while (rows > 0) {
         int n, most = two ? MOST_ROWS / 2 : MOST_ROWS;
         if (two && rows >= 6 && most >= 6)
-            two_chains(a, b, n_k, out, n = 6);
+            two_chains(a, b, n_k, goal, row, n = 6);
         else if (two && rows % 3 == 0)
-            two_chains(a, b, n_k, out, n = 3);
+            two_chains(a, b, n_k, goal, row, n = 3);
         else if (two && rows >= 4 && most >= 4)
-            two_chains(a, b, n_k, out, n = 4);
+            two_chains(a, b, n_k, goal, row, n = 4);
         else if (two)
-            two_chains(a, b, n_k, out, n = 2);
+            two_chains(a, b, n_k, goal, row, n = 2);
         else if (rows >= 12 && most >= 12)
-            one_chain(a, b, n_k, out, n = 12);
+            one_chain(a, b, n_k, goal, row, n = 12);
         else if (rows >= 8 && most >= 8)
-            one_chain(a, b, n_k, out, n = 8);
+            one_chain(a, b, n_k, goal, row, n = 8);
         else if (rows >= 6 && rows != 8)
-            one_chain(a, b, n_k, out, n = 6);
+            one_chain(a, b, n_k, goal, row, n = 6);
         else if (rows >= 4)
-            one_chain(a, b, n_k, out, n = 4);
+            one_chain(a, b, n_k, goal, row, n = 4);
         else if (rows >= 2)
-            one_chain(a, b, n_k, out, n = 2);
+            one_chain(a, b, n_k, goal, row, n = 2);
         else
-            one_chain(a, b, n_k, out, n = 1);
+            one_chain(a, b, n_k, goal, row, n = 1);
         rows -= n;
+        row += n;
         b += n;
-        out += n * PANEL;
     }
 }
 
 static void add_block(const plan_t *plan, const float *a, ptrdiff_t from, ptrdiff_t n_k, int two,
-                      float *out)
+                      const goal_t *goal)
 {
     for (ptrdiff_t row = 0; row < plan->rows; row += GROUP) {
         const float *b = plan->packed + row * plan->n_k + from * GROUP;
-        float *to = out + row * PANEL;
         int rows = (int)(plan->rows - row);
         if (rows >= GROUP && !(two & (LEFT | RIGHT)))
-            add_rows(a, b, n_k, to, GROUP, 0);
+            add_rows(a, b, n_k, goal, row, GROUP, 0);
         else if (rows >= GROUP) {
-            add_rows(a, b, n_k, to, 6, two & LEFT);
-            add_rows(a, b + 6, n_k, to + 6 * PANEL, 6, two & RIGHT);
+            add_rows(a, b, n_k, goal, row, 6, two & LEFT);
+            add_rows(a, b + 6, n_k, goal, row + 6, 6, two & RIGHT);
         } else {
             int fours = two & REST ? rows / 4 * 4 : 0;
             for (int r = 0; r < fours; r += 4)
-                add_rows(a, b + r, n_k, to + r * PANEL, 4, 1);
-            add_rows(a, b + fours, n_k, to + fours * PANEL, rows - fours, 0);
-        }
-    }
-}
-
-static int are_neighbours(const int32_t *offsets, int n)
-{
-    int so_far = 1;
-    for (int i = 1; i < n; i++)
-        so_far &= offsets[i] == offsets[0] + i;
-    return so_far;
-}
-
-#ifdef __clang__
-#define MIX(x, y, ...) __builtin_shufflevector(x, y, __VA_ARGS__)
-#else
-#define MIX(x, y, ...) __builtin_shuffle(x, y, (order8){__VA_ARGS__})
-#endif
-
-/* low[0..4], high[0..4] */
-INLINE vec8 join(const float *low, const float *high)
-{
-#ifdef __AVX__
-    return (vec8)_mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(low)),
-                                      _mm_loadu_ps(high), 1);
-#else
-    return (vec8){low[0], low[1], low[2], low[3], high[0], high[1], high[2], high[3]};
-#endif
-}
-
-/* out[k][i] = from[at[i] + k], 4 × 8 */
-INLINE void turn(const float *from, const int32_t *at, vec8 out[4])
-{
-    vec8 x[4], y[4];
-    for (int i = 0; i < 4; i++)
-        x[i] = join(from + at[i], from + at[i + 4]);
-    for (int i = 0; i < 4; i += 2) {
-        y[i] = MIX(x[i], x[i + 1], 0, 8, 1, 9, 4, 12, 5, 13);
-        y[i + 1] = MIX(x[i], x[i + 1], 2, 10, 3, 11, 6, 14, 7, 15);
-    }
-    for (int i = 0; i < 2; i++) {
-        out[2 * i] = MIX(y[i], y[i + 2], 0, 1, 8, 9, 4, 5, 12, 13);
-        out[2 * i + 1] = MIX(y[i], y[i + 2], 2, 3, 10, 11, 6, 7, 14, 15);
-    }
-}
-
-/* How many of the next k, at most eight, lie side by side in whole fours. */
-INLINE ptrdiff_t fours(const int32_t *ks, ptrdiff_t left)
-{
-    return left >= 8 && ks[7] - ks[0] == 7 ? 8 : left >= 4 && ks[3] - ks[0] == 3 ? 4 : 0;
-}
-
-INLINE void pack_fours(const float *from, const int32_t *at, float *out, ptrdiff_t width,
-                       ptrdiff_t n)
-{
-    for (; n > 0; n -= 4, from += 4, out += 4 * width) {
-        vec8 turned[4];
-        turn(from, at, turned);
-        for (int k = 0; k < 4; k++)
-            *(vec8 *)(out + k * width) = turned[k];
-    }
-}
-
-/* Eight lanes whose offsets are at most two runs of neighbours, as in images: the first run's
- * length and how far the second is shifted. 0: they are something else.
- */
-static int two_runs(const int32_t *at, int32_t *shift)
-{
-    int n = 1;
-    while (n < 8 && at[n] == at[0] + n)
-        n++;
-    *shift = n < 8 ? at[n] - n : at[0];
-    /* What is read lies between the first lane and the last. */
-    return n == 8 || (*shift >= at[0] && are_neighbours(at + n, 8 - n)) ? n : 0;
-}
-
-INLINE void copy_runs(const float *from, int32_t first, int32_t second, order8 of_first, float *to)
-{
-    order8 x = (order8)*(const vec8 *)(from + first), y = (order8)*(const vec8 *)(from + second);
-    *(vec8 *)to = (vec8)((x & of_first) | (y & ~of_first));
-}
-
-/* out[k, lane] = a[lanes[lane] + ks[k]] */
-static void pack_panel(const float *a, const int32_t *lanes, const int32_t *ks, ptrdiff_t n_k,
-                       float *out)
-{
-    const order8 order = {0, 1, 2, 3, 4, 5, 6, 7};
-    for (int i = 0; i < PANEL; i += 8) {
-        const int32_t *at = lanes + i;
-        float *to = out + i;
-        int32_t shift;
-        int n = two_runs(at, &shift);
-        for (ptrdiff_t k = 0, step; k < n_k; k += step, to += step * PANEL) {
-            const float *from = a + ks[k];
-            ptrdiff_t together = n ? 0 : fours(ks + k, n_k - k);
-            if (n)
-                copy_runs(from, *at, shift, order < n, to);
-            else if (together)
-                pack_fours(from, at, to, PANEL, together);
-            else
-                for (int lane = 0; lane < 8; lane++)
-                    to[lane] = from[at[lane]];
-            step = together ? together : 1;
+                add_rows(a, b + r, n_k, goal, row + r, 4, 1);
+            add_rows(a, b + fours, n_k, goal, row + fours, rows - fours, 0);
         }
     }
 }
@@ -361,13 +235,6 @@ static void add_single(const float *a, const int32_t *lanes, const int32_t *ks, 
         ((vec8 *)out)[i] += sums[i];
 }
 
-/* (|x| + x) / 2 */
-INLINE vec8 rectified(vec8 x)
-{
-    const order8 all_but_sign = (order8){0} + INT32_MAX;
-    return ((vec8)((order8)x & all_but_sign) + x) / 2;
-}
-
 static void store_panel(const task_t *task, const int32_t *lanes, const float *sums)
 {
     const plan_t *plan = task->plan;
@@ -393,12 +260,42 @@ static void store_panel(const task_t *task, const int32_t *lanes, const float *s
     }
 }
 
-/* sums: [panels, rows, PANEL] = first[row], or 0 */
-static void begin_sums(const task_t *task, ptrdiff_t panels, float *sums)
+/* sums: [rows, PANEL] = first[row], or 0 */
+static void begin_sums(const task_t *task, float *sums)
 {
-    for (vec *to = (vec *)sums; panels > 0; panels--)
-        for (ptrdiff_t r = 0; r < task->plan->rows; r++, to += 2)
-            to[0] = to[1] = (task->first ? task->first[r] : 0) - (vec){0};
+    vec *to = (vec *)sums;
+    for (ptrdiff_t r = 0; r < task->plan->rows; r++, to += 2)
+        to[0] = to[1] = (task->first ? task->first[r] : 0) - (vec){0};
+}
+
+static int in_whole_eights(const int32_t *lanes)
+{
+    int so_far = 1;
+    for (int i = 0; i < PANEL; i += 8)
+        so_far &= lanes[i] >= 0 && are_neighbours(lanes + i, 8);
+    return so_far;
+}
+
+/* Add one block's products to the sums of a panel; the last one stores them. */
+static void add_panel(const task_t *task, ptrdiff_t panel, ptrdiff_t block, float *packed,
+                      float *sums)
+{
+    const plan_t *plan = task->plan;
+    ptrdiff_t from = block ? plan->ends[block - 1] : 0, n_k = plan->ends[block] - from;
+    const int32_t *lanes = plan->lane_a + panel * PANEL, *ks = plan->k_a + from;
+    goal_t goal = {sums, task, plan->lane_out + panel * PANEL};
+    if (plan->rows > 1 && plan->blocks == 1 && !task->last && in_whole_eights(goal.lanes))
+        goal.sums = NULL;
+    else if (block == 0)
+        begin_sums(task, sums);
+    if (plan->rows == 1)
+        add_single(task->a, lanes, ks, plan->packed + from * GROUP, n_k, sums);
+    else {
+        pack_panel(task->a, lanes, ks, n_k, packed);
+        add_block(plan, packed, from, n_k, plan->two[panel], &goal);
+    }
+    if (goal.sums && block == plan->blocks - 1)
+        store_panel(task, goal.lanes, sums);
 }
 
 static void work(void *argument)
@@ -415,21 +312,9 @@ static void work(void *argument)
         ptrdiff_t end = begin + most < plan->panels ? begin + most : plan->panels;
         if (begin >= end)
             break;
-        begin_sums(task, end - begin, sums);
-        for (ptrdiff_t block = 0, from = 0; block < plan->blocks; from = plan->ends[block++])
-            for (ptrdiff_t panel = begin; panel < end; panel++) {
-                const int32_t *lanes = plan->lane_a + panel * PANEL, *ks = plan->k_a + from;
-                ptrdiff_t n_k = plan->ends[block] - from;
-                float *to = sums + (panel - begin) * size;
-                if (plan->rows == 1)
-                    add_single(task->a, lanes, ks, plan->packed + from * GROUP, n_k, to);
-                else {
-                    pack_panel(task->a, lanes, ks, n_k, packed);
-                    add_block(plan, packed, from, n_k, plan->two[panel], to);
-                }
-            }
-        for (ptrdiff_t panel = begin; panel < end; panel++)
-            store_panel(task, plan->lane_out + panel * PANEL, sums + (panel - begin) * size);
+        for (ptrdiff_t block = 0; block < plan->blocks; block++)
+            for (ptrdiff_t panel = begin; panel < end; panel++)
+                add_panel(task, panel, block, packed, sums + (panel - begin) * size);
     }
     free(sums);
 }
