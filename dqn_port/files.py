@@ -23,7 +23,9 @@ def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
         raise RunFolderError(f"{path}: cannot be written: its folder does not exist; make it first")
     try:
         # What a link points to is written; a device or a folder is never replaced.
-        target = path.resolve()
+        target = Path(os.path.realpath(path))
+        if target.is_symlink():
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
         if target.exists() and not target.is_file():
             raise OSError(errno.EINVAL, "it is no file")
         handle, name = tempfile.mkstemp(

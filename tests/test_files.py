@@ -38,6 +38,18 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_beside_it(tmp_path, monk
         assert leftovers(tmp_path) == ["a.t7"]
 
 
+def test_links_in_a_ring_are_one_line(tmp_path):
+    path = tmp_path / "ring"
+    path.symlink_to("ring")
+    with pytest.raises(RunFolderError) as caught:
+        write_whole(path, lambda file: file.write(b"6"))
+    assert str(caught.value) == (
+        f"{path}: cannot be written: Too many levels of symbolic links; "
+        "what stood there is unharmed"
+    )
+    assert leftovers(tmp_path) == ["ring"]
+
+
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit, RuntimeError])
 def test_an_interrupted_write_leaves_the_old_file_and_nothing_beside_it(tmp_path, stop):
     path = tmp_path / "a.txt"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os.path
 from pathlib import Path
 
 import click
@@ -9,9 +10,12 @@ import click
 from dqn_port.errors import UsageError
 from dqn_port.exports.evaluations import with_evaluations
 from dqn_port.exports.hdf5 import export_hdf5
+from dqn_port.exports.hdf5_layout import HDF5_SUFFIXES
 from dqn_port.exports.hdf5_reading import read_hdf5
 from dqn_port.exports.history_table import exported_lines, run_lines, shortened, write_csv
 from dqn_port.exports.runs import read_run
+from dqn_port.run_folder import ARGS, FINISHED, HISTORY
+from dqn_port.snapshot import SUFFIX
 
 _PATH = click.Path(path_type=Path)
 
@@ -46,6 +50,7 @@ def export(
     \b
     dqn-port history export artifacts/pong_quick -o pong_quick.h5
     """
+    _check_output(runs, output, as_csv=as_csv)
     if as_csv and evaluations:
         raise UsageError("--csv, --evaluation: expected one of them, got both; HDF5 holds episodes")
     read = [read_run(folder) for folder in runs]
@@ -59,6 +64,24 @@ def export(
     export_hdf5(output, exported)
     played = sum(len(record.episodes) for _, records in exported for record in records)
     click.echo(f"{many} in training, {played} episodes after it: {output}")
+
+
+def _check_output(runs: tuple[Path, ...], output: Path, *, as_csv: bool) -> None:
+    """Refuse a name that tells of the other format, and the files that a run consists of.
+
+    Raises:
+        UsageError: it is one of these.
+    """
+    ending = output.suffix.lower()
+    if as_csv and ending in HDF5_SUFFIXES:
+        raise UsageError(f"--csv: expected a name for CSV, got {output}; without --csv it is HDF5")
+    if not as_csv and ending == ".csv":
+        raise UsageError(f"-o: expected a name for HDF5, got {output}; with --csv it is CSV")
+    target = Path(os.path.realpath(output))
+    if target.name in (ARGS, HISTORY, FINISHED) or target.suffix == SUFFIX:
+        for folder in runs:
+            if target.parent == Path(os.path.realpath(folder)):
+                raise UsageError(f"-o: expected a new file, got {output}, a part of the run itself")
 
 
 @history.command()

@@ -113,7 +113,7 @@ def _created(run: RunRecord) -> str:
     if run.finished:
         try:
             return _iso(datetime.datetime.fromisoformat(run.about["created"]))
-        except ValueError as error:
+        except (ValueError, OverflowError) as error:
             raise HistoryError(
                 f"{run.folder}: created: expected a date of ISO 8601, got {run.about['created']!r}"
             ) from error

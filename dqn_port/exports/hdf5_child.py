@@ -34,6 +34,8 @@ _MOST_MEMORY: Final = 2 * 2**30
 _MOST_SECONDS: Final = 60
 _MOST_ENTRIES: Final = 5_000_000
 """Numbers in a file: six times as many as that suite has."""
+_MOST_TEXT: Final = 256 * 2**20
+"""Bytes of one attribute; args.json may have a quarter, and its escapes three times as many."""
 _MOST_DEFLATED: Final = 1032
 """What a byte of deflate can hold at most."""
 _SCALES: Final = {"CLASS", "NAME", "REFERENCE_LIST", "DIMENSION_LIST"}
@@ -140,7 +142,7 @@ def _run(group: Any, where: str, room: _Room, attributes: dict[str, Any]) -> dic
             if dataset.shape != axis.shape:
                 raise _Fault(spot, f"{axis.shape} as {each.axis} has", f"{dataset.shape}")
             _check_scale(dataset, spot, axis, each)
-            run[name][each.name] = _values(dataset)
+            run[name][each.name] = _values(dataset, spot, each)
         run[f"{name}_attributes"] = found
     if run["history"]["time_step"] != [0, *run["history"]["step"]]:
         raise _Fault(_below(where, "history/time_step"), "0 and the steps", "others")
@@ -154,7 +156,7 @@ def _below(where: str, name: str) -> str:
 def _check_members(group: Any, where: str, expected: set[str]) -> None:
     found = set(group)
     if found != expected:
-        odd = ", ".join(sorted(found ^ expected)[:3])
+        odd = ", ".join(sorted(map(str, found ^ expected))[:3])
         raise _Fault(where, f"the members {', '.join(sorted(expected))}", f"others ({odd})")
 
 
@@ -217,16 +219,21 @@ def _check_scale(dataset: Any, where: str, axis: Any, series: Series) -> None:
         raise _Fault(where, f"the scale {series.axis} attached", "others or none")
 
 
-def _values(dataset: Any) -> list[Any]:
-    values = dataset[...]
-    return [word.decode() for word in values] if values.dtype.kind == "S" else values.tolist()
+def _values(dataset: Any, where: str, series: Series) -> list[Any]:
+    values: list[Any] = dataset[...].tolist()
+    if not series.words:
+        return values
+    words = [word.decode("latin-1") for word in values]
+    if odd := set(words) - set(series.words):
+        raise _Fault(where, " or ".join(series.words), repr(min(odd)))
+    return words
 
 
 def _attributes(target: Any, where: str, kinds: dict[str, str]) -> dict[str, Any]:
     """Return the attributes of an object, which are just those expected."""
     found = set(target.attrs) - (_SCALES if isinstance(target, h5py.Dataset) else set())
     if found != set(kinds):
-        odd = ", ".join(sorted(found ^ set(kinds))[:3])
+        odd = ", ".join(sorted(map(str, found ^ set(kinds)))[:3])
         raise _Fault(where, f"the attributes {', '.join(kinds) or 'none'}", f"others ({odd})")
     return {name: _attribute(target, where, name, kind) for name, kind in kinds.items()}
 
@@ -241,8 +248,14 @@ def _attribute(target: Any, where: str, name: str, kind: str) -> Any:
         raise _Fault(place, expected, "another class of types")
     if found.shape != () or (kind != "S" and found.dtype != np.dtype(expected)):
         raise _Fault(place, expected, f"{found.dtype} {found.shape}")
-    value = target.attrs[name]
-    return bytes(value).decode() if kind == "S" else int(value)
+    if kind != "S":
+        return int(target.attrs[name])
+    if stored.get_size() > _MOST_TEXT:
+        raise _Fault(place, f"at most {_MOST_TEXT:,} bytes", f"{stored.get_size():,}")
+    try:
+        return bytes(target.attrs[name]).decode()
+    except UnicodeDecodeError:
+        raise _Fault(place, "a text in UTF-8", "other bytes") from None
 
 
 def _layout(target: Any, where: str) -> Iterator[str]:

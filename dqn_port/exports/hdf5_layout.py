@@ -16,6 +16,9 @@ CONVENTIONS: Final = "CF-1.11"
 
 RUNS: Final = "runs"
 
+HDF5_SUFFIXES: Final = frozenset({".h5", ".hdf5", ".hdf", ".he5", ".nc", ".nc4"})
+"""What HDF5 files are called, netCDF-4 among them."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Series:
@@ -30,6 +33,8 @@ class Series:
     long_name: str
     column: str = ""
     """The column of history.csv it is, if it is one."""
+    words: tuple[str, ...] = ()
+    """What S4 may be."""
 
 
 def _history(
@@ -45,8 +50,12 @@ def _history(
     )
 
 
-def _episodes(name: str, long_name: str, *, dtype: str = "int64") -> Series:
-    return Series(name=name, axis="episode", dtype=dtype, units="1", long_name=long_name)
+def _episodes(
+    name: str, long_name: str, *, dtype: str = "int64", words: tuple[str, ...] = ()
+) -> Series:
+    return Series(
+        name=name, axis="episode", dtype=dtype, units="1", long_name=long_name, words=words
+    )
 
 
 HISTORY: Final = (
@@ -98,7 +107,7 @@ EPISODES: Final = (
     _episodes("length", "agent steps of the episode"),
     _episodes("frames", "emulator frames of the episode"),
     _episodes("seed", "seed of the evaluation that it belongs to"),
-    _episodes("network", "network that played: last or best", dtype="S4"),
+    _episodes("network", "network that played: last or best", dtype="S4", words=("last", "best")),
     _episodes("cut", "1 where the limit of length ended it, 0 where the game did", dtype="uint8"),
     _episodes("evaluation", "index of its evaluation in the attribute evaluations of the group"),
 )

@@ -71,7 +71,8 @@ def read_hdf5(path: Path, *, layout: bool = False) -> HistoryFile:
         raise HistoryError(f"{path}: expected an HDF5 file, got something else; export it anew")
     answer = _ask_child(path, layout=layout)
     if (fault := answer.get("fault") or answer.get("library")) is not None:
-        told = " ".join(fault.split())
+        # Names in it are the file's: nothing that moves the terminal's cursor.
+        told = "".join(c if c.isprintable() else "�" for c in " ".join(fault.split()))
         if "fault" not in answer:
             told = f"damaged: the HDF5 library says {told[:200]}"
         raise HistoryError(f"{path}: {told}; export it anew")

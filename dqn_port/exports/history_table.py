@@ -33,7 +33,8 @@ def sparkline(values: Sequence[float] | NDArray[Any], width: int = _SPARK_WIDTH)
     """
     every = np.asarray(values, dtype=np.float64)
     parts = np.array_split(every, min(width, len(every))) if len(every) else []
-    means = [float(part.mean()) for part in parts]
+    with np.errstate(all="ignore"):
+        means = [float(part.mean()) for part in parts]
     finite = [value for value in means if math.isfinite(value)]
     low, high = min(finite, default=0.0), max(finite, default=0.0)
     # Halves, so that the largest doubles do not overflow.
@@ -97,9 +98,11 @@ def exported_lines(run: ExportedRun) -> Iterator[str]:
     for network in ("last", "best"):
         found = returns[played == network.encode()]
         if len(found):
-            spread = f" ± {_number(found.std(ddof=1))}" if len(found) > 1 else ""
+            with np.errstate(all="ignore"):
+                mean, std = found.mean(), found.std(ddof=1) if len(found) > 1 else None
+            spread = "" if std is None else f" ± {_number(std)}"
             many = f"{len(found)} episode{'s' if len(found) > 1 else ''}"
-            yield f"evaluated, {network} network: {_number(found.mean())}{spread}, {many}"
+            yield f"evaluated, {network} network: {_number(mean)}{spread}, {many}"
 
 
 def write_csv(path: Path, runs: Sequence[RunRecord]) -> None:

@@ -25,6 +25,8 @@ WHOLE_COLUMNS: Final = frozenset({"step", "frames", "episodes", "rewards", "best
 
 _MOST_BYTES: Final = 64 * 2**20
 """Of a file that is read: far above that of the longest run."""
+_MOST: Final = 1e300
+"""Of a number of history.csv, so that sums of them are finite, too."""
 _ROUNDING: Final = 0.0006
 """Seconds that a row of history.csv may be off the snapshot: it holds three decimals."""
 
@@ -171,7 +173,10 @@ def _history(path: Path) -> dict[str, NDArray[Any]]:
                 int(cell) if column in WHOLE_COLUMNS else float(cell)
                 for column, cell in zip(HISTORY_COLUMNS, line, strict=True)
             ]
-            whole = all(math.isfinite(cell) and abs(cell) < 2**63 for cell in row)
+            whole = all(
+                math.isfinite(cell) and abs(cell) < (2**63 if isinstance(cell, int) else _MOST)
+                for cell in row
+            )
         except (ValueError, OverflowError):
             whole = False
         if not whole or row[0] <= last:

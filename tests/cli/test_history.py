@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import h5py
 import pytest
@@ -129,6 +130,64 @@ def test_usage(capsys, tmp_path):
         2,
         "missing argument 'RUN...'; see `dqn-port history export --help`",
     )
+
+
+def before_and_after(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_name_of_the_other_format(capsys, tmp_path):
+    folder = write_run(tmp_path / "a")
+    before = before_and_after(tmp_path)
+    for name in ("x.h5", "x.HDF5", "x.nc"):
+        output = tmp_path / name
+        result = run(capsys, "history", "export", folder, "--csv", "-o", output)
+        assert (result.code, result.out, result.error) == (
+            2, "", f"--csv: expected a name for CSV, got {output}; without --csv it is HDF5",
+        )  # fmt: skip
+    output = tmp_path / "x.csv"
+    result = run(capsys, "history", "export", folder, "-o", output)
+    assert (result.code, result.out, result.error) == (
+        2, "", f"-o: expected a name for HDF5, got {output}; with --csv it is CSV",
+    )  # fmt: skip
+    assert before_and_after(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("--csv", "-o", "history.csv"), ("-o", "args.json"), ("-o", "a.t7"), ("-o", "link")],
+)
+def test_no_part_of_the_run_is_replaced(capsys, tmp_path, words):
+    folder = write_run(tmp_path / "a")
+    (folder / "link").symlink_to("run.json")
+    before = before_and_after(tmp_path)
+    output = folder / words[-1]
+    result = run(capsys, "history", "export", folder, *words[:-1], output)
+    assert (result.code, result.out, result.error) == (
+        2, "", f"-o: expected a new file, got {output}, a part of the run itself",
+    )  # fmt: skip
+    assert before_and_after(tmp_path) == before
+    # What is none of it may lie in its folder.
+    assert run(capsys, "history", "export", folder, "-o", folder / "a.h5").code == 0
+
+
+@pytest.mark.parametrize("words", [(), ("--csv",)])
+def test_what_cannot_be_written(capsys, tmp_path, words):
+    folder = write_run(tmp_path / "a")
+    os.mkfifo(tmp_path / "fifo")
+    before = before_and_after(tmp_path)
+    unharmed = "; what stood there is unharmed"
+    for output, why in (
+        (tmp_path, f"it is no file{unharmed}"),
+        (tmp_path / "fifo", f"it is no file{unharmed}"),
+        (tmp_path / ("x" * 300), f"File name too long{unharmed}"),
+        (tmp_path / "none" / "x", "its folder does not exist; make it first"),
+        (folder / "args.json" / "x", "its folder does not exist; make it first"),
+    ):
+        result = run(capsys, "history", "export", folder, *words, "-o", output)
+        assert (result.code, result.out) == (1, "")
+        assert result.error == f"{output}: cannot be written: {why}"
+    assert before_and_after(tmp_path) == before
 
 
 def test_a_damaged_file_is_one_line(capsys, tmp_path):

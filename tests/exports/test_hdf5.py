@@ -269,11 +269,13 @@ def test_what_cannot_be_exported(tmp_path, run):
     assert not path.exists()
 
 
-def test_a_date_that_is_none(tmp_path):
-    run = read_run(write_run(tmp_path / "a", about={"created": "yesterday"}))
+@pytest.mark.parametrize("created", ["yesterday", "0001-01-01T00:00:00+10:00"])
+def test_a_date_that_is_none(tmp_path, created):
+    run = read_run(write_run(tmp_path / "a", about={"created": created}))
     assert refusal(export_hdf5, tmp_path / "a.h5", [(run, [])]) == (
-        f"{run.folder}: created: expected a date of ISO 8601, got 'yesterday'"
+        f"{run.folder}: created: expected a date of ISO 8601, got '{created}'"
     )
+    assert not (tmp_path / "a.h5").exists()
 
 
 def test_a_folder_that_does_not_exist(tmp_path, run):

@@ -189,6 +189,26 @@ def more_attributes(file):
     file["history/v"].attrs["valid_range"] = 3
 
 
+def other_words(file):
+    file["episodes/network"][1] = b"\xff"
+
+
+def control_characters(file):
+    file.create_group("evil\x1b[31m\n\u202e")
+
+
+def bytes_for_a_name(file):
+    h5py.h5g.create(file.id, b"\xff\xfe")
+
+
+def no_utf8(file):
+    file.attrs["game"] = np.array(b"\xff", dtype="S4")
+
+
+def long_text(file):
+    file.attrs["game"] = np.array(b"pong", dtype=h5py.string_dtype("utf-8", 100_000))
+
+
 def many_runs(file):
     file.attrs["run_count"] = np.int64(2)
 
@@ -235,12 +255,20 @@ STORAGE = "one chunk with shuffle, gzip and fletcher32, got another storage"
         (float_attribute, f"/@seed: expected int64, got {ANOTHER}"),
         (more_attributes, "/history/v: expected the attributes units, long_name, got others "
          "(valid_range)"),
+        (other_words, "/episodes/network: expected last or best, got 'ÿ'"),
+        (control_characters, "/: expected the members episodes, history, got others "
+         "(evil\x1b[31m\n\u202e)"),
+        (bytes_for_a_name, "/: expected the members episodes, history, got others "
+         "(b'\\xff\\xfe')"),
+        (no_utf8, "/@game: expected a text in UTF-8, got other bytes"),
+        (long_text, "/@game: expected at most 99,999 bytes, got 100,000"),
         (many_runs, "/: expected the attributes schema, schema_version, Conventions, created, "
          "run_count, got others (arguments, arguments_hash, finished)"),
     ],
     ids=lambda value: value.__name__ if callable(value) else "",
 )  # fmt: skip
-def test_what_is_not_as_it_was_written(path, change, message):
+def test_what_is_not_as_it_was_written(path, change, message, monkeypatch):
+    monkeypatch.setattr(hdf5_child, "_MOST_TEXT", 99_999)
     with h5py.File(path, "r+") as file:
         change(file)
     size = f"{path.stat().st_size:,}"
@@ -256,6 +284,8 @@ def test_what_is_not_as_it_was_written(path, change, message):
         (giant, "/history/v: expected what a file of SIZE bytes can hold, 5,000,000 in all, got "
          "1,000,000,000,000 entries"),
         (external_link, "/history/v: expected an object, got a link (ExternalLink)"),
+        (control_characters, "/: expected the members episodes, history, got others "
+         "(evil�[31m �)"),
     ],
 )  # fmt: skip
 def test_the_process_of_its_own_tells_it(path, change, message):
@@ -269,6 +299,8 @@ def test_a_file_that_is_something_else(tmp_path):
     path = tmp_path / "x.h5"
     assert refusal(path) == "cannot be read: No such file or directory"
     assert refusal(tmp_path) == "expected an HDF5 file, got a folder or a device"
+    os.mkfifo(tmp_path / "fifo")
+    assert refusal(tmp_path / "fifo") == "expected an HDF5 file, got a folder or a device"
     path.write_text("no HDF5")
     assert refusal(path) == "expected an HDF5 file, got something else; export it anew"
     with h5py.File(path, "w") as file:
@@ -276,6 +308,13 @@ def test_a_file_that_is_something_else(tmp_path):
     assert refusal(path) == (
         "/: expected the attribute schema of a dqn-port history, got none; export it anew"
     )
+
+
+def test_a_user_block_is_not_taken(path):
+    path.write_bytes(bytes(512) + path.read_bytes())
+    with h5py.File(path) as file:
+        assert "history" in file
+    assert refusal(path) == "expected an HDF5 file, got something else; export it anew"
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.9, 0.9999])
@@ -331,7 +370,7 @@ def test_a_crash_of_the_library_is_one_line(path, monkeypatch, tmp_path):
 
 
 def test_flipped_bytes_change_nothing_unseen(path):
-    """In processes of their own, forked, for speed; every byte: see docs/hdf5.md."""
+    """In processes of their own, forked, for speed; more of them: see docs/hdf5.md."""
     content, expected = path.read_bytes(), hdf5_child.read(path)
     generator = random.Random(1)
     outcomes = []

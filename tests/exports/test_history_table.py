@@ -10,9 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dqn_port.exports.history_table import run_lines, shortened, sparkline, write_csv
+from dqn_port.exports.hdf5 import export_hdf5
+from dqn_port.exports.hdf5_reading import read_hdf5
+from dqn_port.exports.history_table import (
+    exported_lines,
+    run_lines,
+    shortened,
+    sparkline,
+    write_csv,
+)
 from dqn_port.exports.runs import read_run
-from tests.exports.building import ROWS, write_run
+from tests.exports.building import ROWS, evaluation_of, write_run
 
 
 @pytest.mark.parametrize(
@@ -74,6 +82,18 @@ def test_the_paper_s_whole_run_fits_80_columns(tmp_path):
     lines = list(run_lines(read_run(write_run(tmp_path / name, rows=rows))))
     assert len(lines) == 3 + 200 + 4
     assert max(map(len, lines)) <= 80
+
+
+def test_numbers_without_a_sum_warn_of_nothing(tmp_path):
+    """Of a stranger's file: the warnings of NumPy would be errors here."""
+    assert sparkline([math.inf, -math.inf, 1e308, 1e308, 0.0], 2) == " ▄"
+    run = read_run(write_run(tmp_path / "a"))
+    export_hdf5(tmp_path / "a.h5", [(run, [evaluation_of(run)])])
+    (found,) = read_hdf5(tmp_path / "a.h5").runs
+    found.episodes["return"][:2] = math.inf, -math.inf
+    assert list(exported_lines(found))[-2] == "evaluated, last network: nan ± nan, 2 episodes"
+    found.episodes["return"][:2] = 1.7e308
+    assert list(exported_lines(found))[-2] == "evaluated, last network: inf ± inf, 2 episodes"
 
 
 def test_what_moves_the_cursor_is_not_shown():

@@ -146,6 +146,7 @@ def test_a_damaged_file(tmp_path, name, content, message):
         {"step": "9" * 400},
         {"frames": 2**63},
         {"episodes": 1.5},
+        {"v": 1e301},
         {"best": ""},
     ],
 )
@@ -154,6 +155,11 @@ def test_a_damaged_row(tmp_path, changes):
     write_rows(folder, [ROWS[0], ROWS[1] | changes, ROWS[2]])
     text = refusal(folder)
     assert text.startswith("RUN/history.csv: expected line 3: finite numbers and rising steps, got")
+
+
+def test_a_network_that_diverged_has_its_numbers(tmp_path):
+    run = read_run(write_run(tmp_path / "a", rows=[ROWS[0] | {"v": -3e38}]))
+    assert run.history["v"].tolist() == [-3e38]
 
 
 def test_a_row_that_is_cut(tmp_path):
