@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -21,16 +21,20 @@ from dqn_port.exports.runs import RunRecord
 from dqn_port.schedule import anneal_epsilon
 
 _BIG: Final = (
-    Size(1040, 380, left=56, right=150),
+    Size(1040, 380, left=56, right=112),
     Size(350, 300, left=44, right=62),
 )
 _SMALL: Final = (Size(510, 230), Size(350, 210))
 SEED_COLOURS: Final = 8
 """Of the style sheet, seed0 to seed7."""
-_FEW: Final = 60
-"""Up to so many evaluations are marked one by one."""
+_FEW, _FEW_NARROW = 60, 25
+"""Up to so many evaluations are marked one by one, on a wide page and on a phone."""
+_FLAT: Final = 0.15
+"""Share of a chart's height below which a curve tells nothing."""
 _DOT: Final = 11.0
 """Pixels from one dot to the next, at most."""
+_TALLEST_ROW: Final = 108.0
+"""Pixels of a network's row."""
 _LEAST_DOT: Final = 4.0
 """Pixels; where dots were smaller, columns are drawn."""
 
@@ -49,15 +53,18 @@ def draw_references(axes: Axes, size: Size, scores: Scores | None, apart: float 
         return
     low, high = axes.get_ylim()
     pixels = (size.height - size.top - size.bottom) / (high - low)
-    at = [(value - low) * pixels for _, value in lines]
+    top = (high - low) * pixels
+    at = [min(max((value - low) * pixels, 0), top) for _, value in lines]
     for i in range(1, len(at)):
         at[i] = max(at[i], at[i - 1] + apart)
-    over = at[-1] - (high - low) * pixels
-    for i in reversed(range(len(at))) if over > 0 else ():
-        at[i] = min(at[i], (high - low) * pixels - (len(at) - 1 - i) * apart)
+    for i in reversed(range(len(at))) if at[-1] > top else ():
+        at[i] = min(at[i], top - (len(at) - 1 - i) * apart)
     for (name, value), y in zip(lines, at, strict=True):
-        axes.axhline(value, color=COLOURS["muted"], linewidth=1, dashes=(5, 4))
         text = name if size.narrow else f"{name} {score(value)}"
+        if low <= value <= high:
+            axes.axhline(value, color=COLOURS["muted"], linewidth=1, dashes=(5, 4))
+        else:
+            text += " ↑" if value > high else " ↓"
         axes.annotate(
             text,
             (1, 0),
@@ -87,7 +94,7 @@ def score_chart(run: RunRecord, scores: Scores | None) -> Markup:
             "linewidths": 2,
             "edgecolors": COLOURS["best"],
         }
-        if len(frames) <= _FEW:
+        if _marked(len(frames), size):
             axes.scatter(frames[played], reward[played], color=COLOURS["best"], **marks)
         axes.scatter(frames[~played], reward[~played], facecolors=COLOURS["paper"], **marks)
         newest = np.flatnonzero(played & best)[-1:]
@@ -116,6 +123,37 @@ def _without_names(size: Size) -> Size:
     return Size(size.width, size.height, left=size.left)
 
 
+def _marked(n: int, size: Size) -> bool:
+    """Tell whether ``n`` evaluations are marked one by one."""
+    return n <= (_FEW_NARROW if size.narrow else _FEW)
+
+
+def is_flat(values: Sequence[float], scores: Scores | None) -> bool:
+    """Tell whether the lines to compare with squash a curve that is not constant."""
+    everything = [*values, *(value for _, value in reference_lines(scores))]
+    if scores is None or len(values) < 2:
+        return False
+    low, high = min(values), max(values)
+    return low < high and high - low < _FLAT * (max(everything) - min(everything))
+
+
+def _shown(run: RunRecord) -> NDArray[np.bool_]:
+    """Tell of each evaluation in training whether it has a score that can be drawn."""
+    finite: NDArray[np.bool_] = np.isfinite(_drawable(run.history["reward"]))
+    return finite & (run.history["episodes"] > 0)
+
+
+def closer_chart(run: RunRecord, scores: Scores | None) -> Markup | None:
+    """Return the score without the lines to compare with, where these squash it."""
+    reward, shown = run.history["reward"], _shown(run)
+    if not is_flat(reward[shown].tolist(), scores):
+        return None
+    closer = {"frames": run.history["frames"], "reward": np.where(shown, reward, np.nan)}
+    alt = "Score of the evaluations in training against frames, closer"
+    sizes = (Size(1040, 230, left=56, right=112), Size(350, 210, left=44, right=62))
+    return line_chart("closer", alt, replace(run, history=closer), {"reward": "best"}, sizes=sizes)
+
+
 def _set_limits(axes: Axes, values: Sequence[float]) -> None:
     """Leave a little room above and below what is shown."""
     low, high = min(values, default=0.0), max(values, default=1.0)
@@ -123,22 +161,32 @@ def _set_limits(axes: Axes, values: Sequence[float]) -> None:
     axes.set_ylim(low - room, high + room)
 
 
-def line_chart(name: str, alt: str, run: RunRecord, columns: Mapping[str, str]) -> Markup:
+def line_chart(
+    name: str,
+    alt: str,
+    run: RunRecord,
+    columns: Mapping[str, str],
+    *,
+    sizes: tuple[Size, Size] = _SMALL,
+    from_zero: bool = False,
+) -> Markup:
     """Return some columns of the history against frames; ``columns``: column → colour."""
     frames = run.history["frames"]
 
     def plot(axes: Axes, size: Size) -> None:
         for column, colour in columns.items():
-            marker = "o" if len(frames) <= _FEW else None
+            marker = "o" if _marked(len(frames), size) else None
             values = _drawable(run.history[column])
             axes.plot(frames, values, color=COLOURS[colour], marker=marker, markersize=4)
         values = np.concatenate([_drawable(run.history[column]) for column in columns])
         _set_limits(axes, values[np.isfinite(values)].tolist())
+        if from_zero:
+            axes.set_ylim(bottom=0)
         axes.set_xlim(right=frames.max() * 1.02)
         count_axis(axes, size, "frames of training")
         value_axis(axes, size, ticks=4)
 
-    return draw(name, alt, _SMALL, plot)
+    return draw(name, alt, sizes, plot)
 
 
 def epsilon_curve(arguments: Mapping[str, Any]) -> tuple[NDArray[Any], NDArray[Any]] | None:
@@ -173,22 +221,36 @@ def epsilon_chart(run: RunRecord) -> Markup | None:
     return draw("epsilon", "ε of training against frames", _SMALL, plot)
 
 
+def returns_are_beyond(record: EvaluationRecord, scores: Scores | None) -> bool:
+    """Tell whether lines to compare with lie beyond the scale of the returns.
+
+    It is the returns' own where the lines would squash them.
+    """
+    return is_flat([episode.reward for episode in record.episodes], scores)
+
+
 def returns_chart(name: str, record: EvaluationRecord, scores: Scores | None) -> Markup:
     """Return the returns of an evaluation: a dot an episode, or columns; below them the mean."""
     rows = [n for n in ("best", "last") if record.of(n)]
     everything = [episode.reward for episode in record.episodes]
     lines = reference_lines(scores)
-    shown = everything + [value for _, value in lines]
+    beyond = returns_are_beyond(record, scores)
+    spread = {n: mean_and_std([e.reward for e in record.of(n)]) for n in rows}
+    shown = everything + [value for _, value in lines if not beyond]
+    shown += [mean + side * std for mean, std in spread.values() for side in (-1, 1)]
     low, high = min(shown), max(shown)
     room = 0.04 * (high - low) or 1.0
     low, high = low - room, high + room
 
+    def stacks_of(size: Size) -> tuple[dict[str, list[tuple[float, int]]], int]:
+        column = (high - low) * _DOT / (size.width - size.left - size.right)
+        stacks = {n: stacked([e.reward for e in record.of(n)], column) for n in rows}
+        return stacks, max(level for stack in stacks.values() for _, level in stack) + 1
+
     def plot(axes: Axes, size: Size) -> None:
         height = size.height - size.top - size.bottom
         row_height = height / len(rows)
-        column = (high - low) * _DOT / (size.width - size.left - size.right)
-        stacks = {n: _stacked([e.reward for e in record.of(n)], low, column) for n in rows}
-        tallest = max(level for stack in stacks.values() for _, level in stack) + 1
+        stacks, tallest = stacks_of(size)
         step = min(_DOT, (row_height - 46) / tallest)
         axes.set_xlim(low, high)
         axes.set_ylim(0, height)
@@ -201,9 +263,9 @@ def returns_chart(name: str, record: EvaluationRecord, scores: Scores | None) ->
                 axes.scatter(x, y, s=(0.82 * step) ** 2, color=colour, linewidths=0, zorder=3)
             else:
                 axes.vlines(x, foot, np.add(y, step), color=colour, linewidth=_DOT - 2, zorder=3)
-            mean, std = mean_and_std([e.reward for e in record.of(network)])
+            mean, std = spread[network]
             axes.plot(
-                [max(low, mean - std), min(high, mean + std)],
+                [mean - std, mean + std],
                 [foot - 8] * 2,
                 color=colour,
                 linewidth=3,
@@ -223,29 +285,43 @@ def returns_chart(name: str, record: EvaluationRecord, scores: Scores | None) ->
             )
         axes.grid(visible=False)
         axes.set_yticks([])
-        axes.xaxis.set_major_locator(MaxNLocator(5 if size.narrow else 9, integer=True))
+        steps = [1, 2, 2.5, 5, 10]
+        axes.xaxis.set_major_locator(
+            MaxNLocator(5 if size.narrow else 9, steps=steps, integer=True)
+        )
         axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: score(v, 0)))
         axes.set_xlabel("return of an episode", labelpad=6)
         _name_above(axes, size, lines, low, high)
 
     alt = f"Returns of the {len(everything)} episodes, by network"
-    height = 80 + 108 * len(rows)
-    sizes = (
-        Size(1040, height, left=56, right=24, top=30),
-        Size(350, height, left=40, right=14, top=30),
-    )
-    return draw(name, alt, sizes, plot)
+    top = 30 if lines else 4
+    sizes = [
+        Size(1040, 0, left=56, right=24, top=top),
+        Size(350, 0, left=40, right=14, top=top),
+    ]
+    for i, size in enumerate(sizes):
+        row = min(_TALLEST_ROW, 46 + max(3, stacks_of(size)[1]) * _DOT)
+        sizes[i] = replace(size, height=round(size.top + size.bottom + row * len(rows)))
+    return draw(name, alt, tuple(sizes), plot)
 
 
-def _stacked(values: Sequence[float], low: float, width: float) -> list[tuple[float, int]]:
-    """Return (value, level): values in one column of that width are piled up, in its middle."""
-    levels: Counter[int] = Counter()
-    stacked = []
+def stacked(values: Sequence[float], width: float) -> list[tuple[float, int]]:
+    """Return (place, level) of sorted values: those less than ``width`` apart are piled up.
+
+    A pile stands amid its values, or as near as the pile before lets it: no two piles are less
+    than ``width`` apart, and none is more than half of it off.
+    """
+    piles: list[list[float]] = []
     for value in sorted(values):
-        column = int((value - low) / width)
-        stacked.append((low + (column + 0.5) * width, levels[column]))
-        levels[column] += 1
-    return stacked
+        if not piles or value - piles[-1][0] >= width:
+            piles.append([])
+        piles[-1].append(value)
+    found: list[tuple[float, int]] = []
+    place = -np.inf
+    for pile in piles:
+        place = max(place + width, (pile[0] + pile[-1]) / 2)
+        found += [(place, level) for level in range(len(pile))]
+    return found
 
 
 def _name_above(
@@ -254,16 +330,19 @@ def _name_above(
     """Draw upright lines to compare with, named above, where no two names meet."""
     pixels = (size.width - size.left - size.right) / (high - low)
     height = size.height - size.top - size.bottom
-    apart = 50
+    apart = 60
     lines = sorted(lines, key=lambda line: line[1])
-    at = [(value - low) * pixels for _, value in lines]
+    most = (high - low) * pixels - 14
+    at = [min(max((value - low) * pixels, 0), most) for _, value in lines]
     for i in range(1, len(at)):
         at[i] = max(at[i], at[i - 1] + apart)
-    most = (high - low) * pixels - 14
     for i in reversed(range(len(at))):
         at[i] = min(at[i], most - (len(at) - 1 - i) * apart)
     for (name, value), x in zip(lines, at, strict=True):
-        axes.plot([value] * 2, [0, height], color=COLOURS["muted"], linewidth=1, dashes=(5, 4))
+        if low <= value <= high:
+            axes.plot([value] * 2, [0, height], color=COLOURS["muted"], linewidth=1, dashes=(5, 4))
+        else:
+            name += " →" if value > high else " ←"
         axes.annotate(
             name,
             (0, 1),
@@ -275,20 +354,34 @@ def _name_above(
         )
 
 
+def scores_of(runs: Sequence[RunRecord]) -> list[float]:
+    """Return every score of the runs' evaluations in training that can be drawn."""
+    return [value for run in runs for value in run.history["reward"][_shown(run)].tolist()]
+
+
+def is_beyond(runs: Sequence[RunRecord], scores: Scores | None) -> bool:
+    """Tell whether lines to compare with lie beyond the scale of a game's curves.
+
+    It is the curves' own where the lines would squash them.
+    """
+    return is_flat(scores_of(runs), scores)
+
+
 def curves_chart(name: str, game: str, runs: Sequence[RunRecord], scores: Scores | None) -> Markup:
     """Return the learning curves of one game, a line a run."""
-    size = Size(344, 216, left=46, right=62 if scores is not None else 16)
+    size = Size(344, 216, left=46, right=74 if scores is not None else 16)
+    values = scores_of(runs)
+    if not is_beyond(runs, scores):
+        values += [value for _, value in reference_lines(scores)]
     shown = [run for run in runs if len(run.history["frames"])]
 
     def plot(axes: Axes, size: Size) -> None:
         colours = itertools.cycle(COLOURS[f"seed{i}"] for i in range(SEED_COLOURS))
-        values = [value for _, value in reference_lines(scores)]
         for run, colour in zip(shown, colours, strict=False):
-            frames, reward = run.history["frames"], _drawable(run.history["reward"])
-            keep = (run.history["episodes"] > 0) & np.isfinite(reward)
-            marker = "o" if keep.sum() <= 20 else None
-            axes.plot(frames[keep], reward[keep], color=colour, marker=marker, markersize=3.5)
-            values += reward[keep].tolist()
+            keep = _shown(run)
+            frames, reward = run.history["frames"][keep], run.history["reward"][keep]
+            marker = "o" if len(frames) <= 20 else None
+            axes.plot(frames, reward, color=colour, marker=marker, markersize=3.5)
         _set_limits(axes, values)
         axes.set_xlim(right=max((r.history["frames"].max() for r in shown), default=1) * 1.02)
         count_axis(axes, size, "frames")

@@ -14,6 +14,8 @@ from dqn_port.exports.nature_scores import MAX_FRAMES, nature_scores
 PAPER_EPSILON: Final = 0.05
 PAPER_RANDOM_STARTS: Final = 30
 """Of the paper's evaluations: up to so many null actions."""
+PAPER_EPISODES: Final = 30
+"""Of its evaluation of a game."""
 
 MINUS: Final = "\N{MINUS SIGN}"
 NONE: Final = "\N{EN DASH}"
@@ -82,7 +84,7 @@ def why_not_comparable(record: EvaluationRecord) -> str:
     if any(e.frames > MAX_FRAMES for e in record.episodes):
         return f"an episode is longer than the paper's limit of {whole(MAX_FRAMES)} frames"
     if record.epsilon != PAPER_EPSILON:
-        return f"the paper's evaluations have ε {PAPER_EPSILON:g}"
+        return f"the paper's evaluations have {epsilon(PAPER_EPSILON)}"
     if record.random_starts != PAPER_RANDOM_STARTS:
         return f"the paper's episodes begin with up to {PAPER_RANDOM_STARTS} null actions"
     return ""
@@ -119,6 +121,11 @@ def whole(value: float) -> str:
 def percent(value: float | None) -> str:
     """Write a share in per cent."""
     return NONE if value is None else f"{value:,.1%}".replace("-", MINUS)
+
+
+def epsilon(value: float) -> str:
+    """Write an ε, which no end of a line parts from its sign."""
+    return f"ε\N{NO-BREAK SPACE}{value:g}"
 
 
 def many(n: int, thing: str) -> str:

@@ -16,7 +16,15 @@ from dqn_port.exports.evaluations import Clip, EvaluationRecord, Image, Seen
 from dqn_port.exports.nature_scores import Scores, nature_scores
 from dqn_port.exports.report import charts, figures
 from dqn_port.exports.report.arguments import differences
-from dqn_port.exports.report.figures import NONE, Result, many, number, whole
+from dqn_port.exports.report.figures import (
+    NONE,
+    PAPER_EPISODES,
+    PAPER_EPSILON,
+    Result,
+    many,
+    number,
+    whole,
+)
 from dqn_port.exports.runs import RunRecord
 from dqn_port.files import write_whole
 
@@ -25,6 +33,8 @@ _LONGEST: Final = 200
 FRAMES_PER_SECOND: Final = 60
 """Of the Atari 2600 (NTSC)."""
 _MIME: Final = {".webp": "image/webp", ".png": "image/png"}
+_FEW_EPISODES: Final = 10
+"""Of fewer a mean is a rough figure."""
 _SHOWN_PACKAGES: Final = ("python", "dqn-port", "torch", "numpy", "ale-py")
 
 
@@ -57,8 +67,10 @@ def write_report(path: Path, run: RunRecord, evaluations: Sequence[EvaluationRec
         "scores": scores,
         "curves": _curves(run) if n_rows else [],
         "score_chart": charts.score_chart(run, scores) if n_rows else None,
+        "closer_chart": charts.closer_chart(run, scores) if n_rows else None,
         "n_rows": n_rows,
         "qmax": _constant(run.history["qmax"]),
+        "paper_episodes": PAPER_EPISODES,
         "n_silent": int((run.history["episodes"] == 0).sum()),
         "eval_steps": NONE if eval_steps is None else whole(eval_steps),
         "episodes_each": _range(run.history["episodes"]) if n_rows else "",
@@ -96,6 +108,7 @@ def _templates() -> jinja2.Environment:
         keep_trailing_newline=True,
     )
     named = (figures.score, figures.points, figures.percent, figures.whole, figures.large)
+    environment.filters["breakable"] = _breakable
     environment.filters |= {function.__name__: function for function in named}
     environment.globals |= {"many": many, "data_uri": _data_uri}
     return environment
@@ -109,6 +122,11 @@ def shown_game(game: str) -> str:
 def _data_uri(image: Image) -> Markup:
     kind = _MIME[Path(image.file).suffix]
     return Markup(f"data:{kind};base64,{base64.b64encode(image.content).decode()}")
+
+
+def _breakable(path: str) -> Markup:
+    """Let an option's path go on in the next line after a dot."""
+    return Markup(".<wbr>").join(path.split("."))
 
 
 def trained_steps(run: RunRecord) -> int:
@@ -132,6 +150,7 @@ def _tiles(
     for result in results:
         std = f"± {figures.score(result.std)}" if result.episodes > 1 else ""
         note = many(result.episodes, "episode")
+        note = f"mean ± std of {note}" if result.episodes > 1 else note
         mean = figures.score(result.mean)
         tiles.append(Tile(f"{result.network.title()} network", mean, std, note, result.network))
     top = next((result for result in results if result.human is not None), None)
@@ -177,7 +196,8 @@ def _curves(run: RunRecord) -> list[dict[str, Any]]:
             "title": "ε in training",
             "chart": charts.epsilon_chart(run),
             "keys": [],
-            "note": "By the arguments, to the planned end; evaluations in training have ε 0.05.",
+            "note": "By the arguments, to the planned end; evaluations in training have "
+            f"{figures.epsilon(PAPER_EPSILON)}.",
         },
         {
             "title": "Frames a second",
@@ -185,9 +205,10 @@ def _curves(run: RunRecord) -> list[dict[str, Any]]:
                 "rate",
                 "Frames a second in training and evaluation, against frames of training",
                 columns=dict(zip(frames, ("best", "second"), strict=True)),
+                from_zero=True,
             ),
             "keys": [("best", "training"), ("second", "evaluation")],
-            "note": "Emulator frames by the clock, over the interval before each evaluation.",
+            "note": "Emulator frames by the clock, before each evaluation and in it.",
         },
     ]
     if not _constant(run.history["qmax"]):
@@ -216,7 +237,7 @@ def _evaluation(
     reason = figures.why_not_comparable(record)
     compare = None if reason else scores
     said = [
-        f"ε {record.epsilon:g}",
+        f"Played with {figures.epsilon(record.epsilon)}",
         _counts(record),
         f"an episode ends after {whole(record.max_frames)} frames at the latest"
         if record.max_frames
@@ -231,6 +252,12 @@ def _evaluation(
     notes = [_cut_note(result) for result in results if result.cut]
     if reason and scores is not None:
         notes.append(f"Not comparable with the paper: {reason}.")
+    fewest = min(result.episodes for result in results)
+    if fewest < _FEW_EPISODES:
+        notes.append(
+            f"{many(fewest, 'episode').capitalize()} a network: a rough figure; the paper's agent "
+            f"played {PAPER_EPISODES}."
+        )
     known = run.snapshot_sha256s
     if known and record.snapshot_sha256 not in known:
         notes.append("It was played with another snapshot than the one this run ended with.")
@@ -240,6 +267,7 @@ def _evaluation(
         "said": "; ".join(said),
         "notes": notes,
         "compare": compare,
+        "beyond": charts.returns_are_beyond(record, compare),
         "chart": charts.returns_chart(f"returns{number}", record, compare),
     }
 
@@ -250,8 +278,8 @@ def _counts(record: EvaluationRecord) -> str:
     n = set(counts.values())
     each = f"{many(max(n), 'episode')} a network" if len(n) == 1 else "episodes"
     if len(record.seeds) == 1:
-        return f"{each}, seed {record.seeds[0]}"
-    return f"{each} with each of seeds {figures.listing([str(s) for s in record.seeds])}"
+        return f"{each}, evaluation seed {record.seeds[0]}"
+    return f"{each} with each of evaluation seeds {figures.listing([str(s) for s in record.seeds])}"
 
 
 def _cut_note(result: Result) -> str:
@@ -266,11 +294,13 @@ def _which_episode(record: EvaluationRecord, index: int) -> str:
     """Say which episode it is, and how it compares."""
     episode = record.episodes[index]
     rewards = [other.reward for other in record.of(episode.network)]
-    highest = len(rewards) > 1 and episode.reward == max(rewards)
+    rank = ""
+    if len(rewards) > 1 and episode.reward == max(rewards):
+        equal = min(rewards) == max(rewards)
+        rank = f", {'that of all' if equal else 'the highest of'} {len(rewards)} episodes"
     return (
-        f"The {episode.network} network, seed {episode.seed}, ε {record.epsilon:g}: "
-        f"return {figures.points(episode.reward)}"
-        + (f", the highest of {len(rewards)} episodes" if highest else "")
+        f"The {episode.network} network, evaluation seed {episode.seed}, "
+        f"{figures.epsilon(record.epsilon)}: return {figures.points(episode.reward)}{rank}"
     )
 
 

@@ -50,8 +50,11 @@ def write_suite_report(path: Path, runs: Suite, league: League, *, title: str) -
     Raises:
         RunFolderError: see files.write_whole.
     """
+    # A seed has its colour by its rank, so that it is the same one in every game.
+    runs = sorted(runs, key=lambda entry: (entry[0].seed, entry[0].name))
     games = sorted({run.game for run, _ in runs})
     rows = {row.game: row for row in league.rows}
+    shown = [_game(i, game, runs, path) for i, game in enumerate(games)]
     context = {
         "title": title,
         "tiles": _tiles(runs, league),
@@ -60,7 +63,8 @@ def write_suite_report(path: Path, runs: Suite, league: League, *, title: str) -
         "aggregates": _aggregates(league),
         "said": _said(runs),
         "notes": _notes(runs, league),
-        "games": [_game(i, game, runs, path) for i, game in enumerate(games)],
+        "games": shown,
+        "beyond": any(game["beyond"] for game in shown),
     }
     write_page(path, "suite.html", context)
 
@@ -68,11 +72,11 @@ def write_suite_report(path: Path, runs: Suite, league: League, *, title: str) -
 def _tiles(runs: Suite, league: League) -> list[Tile]:
     tiles = []
     for label, aggregate in (
-        ("Median", league.median),
+        ("Human-normalised median", league.median),
         ("Interquartile mean", league.interquartile_mean),
     ):
         if aggregate is not None:
-            note = f"human-normalised{_interval(aggregate, ', ')}"
+            note = _interval(aggregate, "95% interval ") or "one seed a game: no interval"
             tiles.append(Tile(label, figures.percent(aggregate.value), "", note, "best"))
     n_games = len({run.game for run, _ in runs})
     tiles.append(Tile("Games", str(n_games), "", figures.many(len(runs), "run")))
@@ -137,7 +141,7 @@ def _said(runs: Suite) -> str:
     which = " or ".join(sorted(networks))
     said = [f"Mean return of each run's {which} network"]
     for name, values in (
-        ("ε {}", {f"{r.epsilon:g}" for r in records}),
+        ("{}", {figures.epsilon(r.epsilon) for r in records}),
         ("{} a run", {figures.many(figures.results_of(r)[0].episodes, "episode") for r in records}),
         ("at most {} frames an episode", {figures.whole(r.max_frames) for r in records}),
         ("up to {} null actions at its start", {r.random_starts for r in records}),
@@ -165,11 +169,11 @@ def _notes(runs: Suite, league: League) -> list[str]:
             notes.append("With one seed a game there is no interval.")
         elif league.fewest_seeds < 3:
             notes.append(
-                "Intervals: 95 %, of a bootstrap over seeds; with fewer than three seeds a game "
+                "Intervals: 95%, of a bootstrap over seeds; with fewer than three seeds a game "
                 "they say little."
             )
         else:
-            notes.append("Intervals: 95 %, of a bootstrap over seeds, game by game.")
+            notes.append("Intervals: 95%, of a bootstrap over seeds, game by game.")
     return notes
 
 
@@ -181,6 +185,7 @@ def _game(number: int, game: str, runs: Suite, path: Path) -> dict[str, Any]:
     chart = charts.curves_chart(f"curves{number}", game, [run for run, _ in mine], scores)
     return {
         "name": shown_game(game),
+        "beyond": charts.is_beyond([run for run, _ in mine], scores),
         "chart": chart if some else None,
         "keys": [
             {

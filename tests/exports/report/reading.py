@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
 
-_VOID = {"meta", "img", "source", "br", "link", "hr"}
+_VOID = {"meta", "img", "source", "br", "link", "hr", "wbr"}
 _SVG = "{http://www.w3.org/2000/svg}"
 
 
@@ -50,6 +50,11 @@ class Page(HTMLParser):
     @property
     def text(self) -> str:
         return " ".join(" ".join(self.words).split())
+
+    @property
+    def shape(self) -> list[tuple[str, tuple[str, ...]]]:
+        """Its elements and the names of their attributes: all that is no text."""
+        return [(tag, tuple(attributes)) for tag, attributes in self.elements]
 
     def all(self, tag: str) -> list[dict[str, str]]:
         return [attributes for name, attributes in self.elements if name == tag]

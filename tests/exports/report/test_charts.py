@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
-from dqn_port.exports.report.charts import epsilon_curve, returns_chart
+from dqn_port.exports.nature_scores import nature_scores
+from dqn_port.exports.report.charts import (
+    epsilon_curve,
+    returns_are_beyond,
+    returns_chart,
+    stacked,
+)
 from tests.exports.report.building import arguments_of, episodes_of, evaluation_of, run_of
 
 
@@ -54,6 +62,18 @@ def test_every_episode_is_a_dot():
     assert more - few == 2 * 2
 
 
+def test_piles_stand_amid_their_values_and_apart():
+    assert stacked([5.0, 5.0, -1.0], 2.0) == [(-1, 0), (5, 0), (5, 1)]
+    # The second pile, of 2 alone, has to make room for the first.
+    assert stacked([0.0, 1.5, 2.0], 2.0) == [(0.75, 0), (0.75, 1), (2.75, 0)]
+    values = np.random.default_rng(1).normal(size=500)
+    piles = stacked(values.tolist(), 0.1)
+    places = np.unique([place for place, _ in piles])
+    assert np.diff(places).min() > 0.1 - 1e-9
+    assert np.abs(np.array([place for place, _ in piles]) - np.sort(values)).max() <= 0.1
+    assert len(piles) == 500
+
+
 def test_many_equal_returns_are_a_column():
     run = run_of()
     charts = [
@@ -64,3 +84,21 @@ def test_many_equal_returns_are_a_column():
     ]
     few, more = map(dots_of, charts)
     assert more == few
+
+
+def test_lines_that_would_squash_the_returns_are_arrows():
+    run = run_of(game="breakout")
+    scores = nature_scores()["breakout"]
+    for low, names in ((0.0, {"Random", "Human →", "Paper →"}), (900.0, {"Random ←"})):
+        record = evaluation_of(run, episodes=tuple(episodes_of("last", [low, low + 11.0])))
+        assert names <= names_in(returns_chart("returns", record, scores))
+        assert returns_are_beyond(record, scores)
+    for rewards in ([0.0, 0.0], [0.0, 300.0]):
+        record = evaluation_of(run, episodes=tuple(episodes_of("last", rewards)))
+        assert {"Random", "Human", "Paper"} <= names_in(returns_chart("returns", record, scores))
+        assert not returns_are_beyond(record, scores)
+
+
+def names_in(svg):
+    """Return what is written in a chart."""
+    return set(re.findall(r">([^<>]+)</text>", svg))

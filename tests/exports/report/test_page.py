@@ -36,8 +36,8 @@ def test_the_headline_figures(path):
     write_report(path, run, [evaluation_of(run)])
     text = read_page(path).text
     # (15 + 20.7) / (9.3 + 20.7)
-    assert "Pong mine · seed 1 Best network 15.0 ± 3.0 3 episodes" in text
-    assert "Last network 6.0 ± 3.6 3 episodes" in text
+    assert "Pong mine · seed 1 Best network 15.0 ± 3.0 mean ± std of 3 episodes" in text
+    assert "Last network 6.0 ± 3.6 mean ± std of 3 episodes" in text
     assert "Human-normalised 119.0% best network; 0% random, 100% human" in text
     assert "Trained 1M steps 4M frames Training time 1 h 278 steps a second" in text
 
@@ -64,6 +64,32 @@ def test_the_score_stands_beside_random_human_and_paper(path):
         "in 125,000 steps with ε 0.05. The ring marks the best one, whose network was kept."
     ) in page.text
     assert "Hollow" not in page.text
+    assert (
+        "Random play (−20.7), a human tester (9.3) and the paper's agent (18.9): of episodes of"
+    ) in page.text
+
+
+CLOSER = "Score of the evaluations in training against frames, closer"
+
+
+def test_a_score_that_the_lines_squash_is_drawn_closer(path):
+    run = with_history(run_of(), reward=np.array([-20.5, -20.0, -20.25, 0.0]))
+    run = with_history(run, episodes=np.array([2, 3, 2, 0]))
+    write_report(path, run, [])
+    closer = [chart for chart in charts_of(path) if chart.get("aria-label") == CLOSER]
+    # The hollow point, of no episode, is not in it.
+    assert [text for text in texts_of(closer[0]) if text.startswith("−")] == [
+        "−20.4",
+        "−20.2",
+        "−20",
+    ]
+    assert "Closer The same scores on a scale of their own." in read_page(path).text
+    for reward in ([-20.0] * 4, [-20.5, -10.0, 0.0, 10.0]):
+        write_report(path, with_history(run_of(), reward=np.array(reward)), [])
+        assert CLOSER not in [chart.get("aria-label") for chart in charts_of(path)]
+    # Without lines there is nothing that squashes.
+    write_report(path, replace(run, game="toyB"), [])
+    assert CLOSER not in [chart.get("aria-label") for chart in charts_of(path)]
 
 
 def test_every_curve_is_drawn_for_a_wide_page_and_for_a_phone(path):
@@ -98,8 +124,9 @@ def test_the_evaluation_is_told_as_it_was(path):
     write_report(path, run, [evaluation_of(run)])
     page = read_page(path)
     assert (
-        "ε 0.05; 3 episodes a network, seed 1; an episode ends after 18,000 frames at the latest; "
-        "up to 30 null actions at its start; sticky actions off (repeat_action_probability 0)."
+        "Played with ε 0.05; 3 episodes a network, evaluation seed 1; an episode ends after "
+        "18,000 frames at the latest; up to 30 null actions at its start; sticky actions off "
+        "(repeat_action_probability 0)."
     ) in page.text
     assert page.rows[:7] == [
         ["Network", "Mean", "± std", "Human-normalised", "Median", "Lowest", "Highest",
@@ -111,6 +138,7 @@ def test_the_evaluation_is_told_as_it_was(path):
         ["Human", "9.3", "", "100.0%", "", "", "", "", ""],
         ["Random", "−20.7", "", "0.0%", "", "", "", "", ""],
     ]  # fmt: skip
+    assert "3 episodes a network: a rough figure; the paper's agent played 30." in page.text
     assert "cut" not in page.text
     assert "Not comparable" not in page.text
 
@@ -152,8 +180,8 @@ def test_other_ways_to_play_are_told(path):
     write_report(path, run, [evaluation_of(run, episodes=tuple(episodes), **changes)])
     page = read_page(path)
     assert (
-        "ε 0.05; 2 episodes a network with each of seeds 1 and 2; only the game ends an episode; "
-        "no null actions at its start; no action is repeated at random."
+        "Played with ε 0.05; 2 episodes a network with each of evaluation seeds 1 and 2; only the "
+        "game ends an episode; no null actions at its start; no action is repeated at random."
     ) in page.text
     assert (
         "2 episodes of the best network were cut by the limit; what was scored until then counts."
@@ -174,7 +202,9 @@ def test_several_evaluations_have_a_section_each(path):
     other = evaluation_of(run, epsilon=0.01, episodes=tuple(episodes_of("last", [1.0])))
     write_report(path, run, [evaluation_of(run), other])
     text = read_page(path).text
-    assert text.index("Evaluation 1 ε 0.05;") < text.index("Evaluation 2 ε 0.01;")
+    assert text.index("Evaluation 1 Played with ε 0.05;") < text.index(
+        "Evaluation 2 Played with ε 0.01;"
+    )
     assert "Best network 15.0" in text
 
 
@@ -195,8 +225,8 @@ def test_the_clip_and_what_the_agent_sees_are_in_the_page(path):
     frames = [a for a in page.all("div") if a.get("aria-label", "").startswith("Frame ")]
     assert [a["aria-label"] for a in frames] == [f"Frame {i} of 4" for i in (1, 2, 3, 4)]
     assert (
-        "The best network, seed 1, ε 0.05: return 18, the highest of 3 episodes. The whole "
-        "episode, 0 s, in the game's own time."
+        "The best network, evaluation seed 1, ε 0.05: return 18, the highest of 3 episodes. "
+        "The whole episode, 0 s, in the game's own time."
     ) in page.text
     assert (
         "The game's screen after 58 steps of the clip's episode, 16 × 21 in colour; then the "
@@ -210,15 +240,37 @@ def test_a_clip_that_shows_a_part_says_so(path):
     evaluation = evaluation_of(run, clip=clip_of(episode=4, whole=False))
     write_report(path, run, [evaluation])
     assert (
-        "The best network, seed 1, ε 0.05: return 15. Its first 0 s of 33 s, in the game's own "
-        "time."
+        "The best network, evaluation seed 1, ε 0.05: return 15. Its first 0 s of 33 s, "
+        "in the game's own time."
     ) in read_page(path).text
     episodes = tuple(episodes_of("last", [3.0], cut=1))
     write_report(path, run, [evaluation_of(run, clip=clip_of(), episodes=episodes)])
     assert (
-        "The last network, seed 1, ε 0.05: return 3. All of it, 0 s, up to the limit that cut it, "
-        "in the game's own time."
+        "The last network, evaluation seed 1, ε 0.05: return 3. All of it, 0 s, up to the "
+        "limit that cut it, in the game's own time."
     ) in read_page(path).text
+
+
+def test_an_episode_like_all_others_is_not_called_the_highest(path):
+    run = run_of()
+    evaluation = evaluation_of(run, clip=clip_of(), episodes=tuple(episodes_of("last", [3.0] * 3)))
+    write_report(path, run, [evaluation])
+    text = read_page(path).text
+    assert (
+        "The last network, evaluation seed 1, ε 0.05: return 3, that of all 3 episodes. The whole"
+        in text
+    )
+
+
+def test_a_single_episode_has_no_spread(path):
+    run = run_of()
+    write_report(path, run, [evaluation_of(run, episodes=tuple(episodes_of("last", [3.0])))])
+    text = read_page(path).text
+    assert "Last network 3.0 1 episode Human" in text
+    assert "1 episode a network: a rough figure; the paper's agent played 30." in text
+    episodes = tuple(episodes_of("last", [3.0] * 10))
+    write_report(path, run, [evaluation_of(run, episodes=episodes)])
+    assert "a rough figure" not in read_page(path).text
 
 
 def test_a_state_of_one_frame(path):
@@ -261,6 +313,7 @@ def test_evaluations_in_which_no_episode_ended_are_hollow(path):
     assert "Hollow: no episode ended in 2 evaluations; the original counts 0." in text
     write_report(path, with_history(run_of(2), episodes=np.zeros(2, dtype=int)), [])
     text = read_page(path).text
+    assert "0 episodes in 125,000 steps with ε 0.05, too few for an episode." in text
     assert "The ring" not in text
     assert "Best evaluation" not in text
 
@@ -285,28 +338,6 @@ def test_numbers_that_cannot_be_drawn_are_left_out(path, value):
         write_report(path, with_history(run, **columns), [])
         read_page(path)
         assert charts_of(path)
-
-
-HOSTILE = "<script>alert('x')</script>\"&\ud800"
-
-
-def test_what_files_tell_is_escaped(path):
-    run = run_of(name=HOSTILE, game=HOSTILE)
-    hostile = dict.fromkeys(("device", "platform", "threads", "created"), HOSTILE)
-    run = replace(
-        run,
-        about=run.about | hostile | {"versions": {HOSTILE: HOSTILE}},
-        arguments=run.arguments | {HOSTILE: HOSTILE, "steps": HOSTILE, "eval_steps": HOSTILE},
-        arguments_hash=HOSTILE,
-    )
-    evaluation = evaluation_of(
-        run, snapshot=HOSTILE, versions={HOSTILE: "1"}, clip=clip_of(), seen=seen_of()
-    )
-    write_report(path, run, [evaluation])
-    page = read_page(path)
-    shown = HOSTILE.replace("\ud800", "\\ud800")
-    assert f"{shown} {shown} · seed 1" in page.text
-    assert "<script" not in path.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("value", [None, 10**400, {"a": {"b": []}}], ids=["nil", "huge", "table"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from dqn_port.exports.league import league
@@ -53,6 +54,7 @@ def test_the_league_table(path):
         ["toyB", "5.0", "–", "", "1", "", "", "", ""],
     ]  # fmt: skip
     assert "A few games" in page.text
+    assert "Human-normalised median 688.3% 95% interval 663.3% to 713.3%" in page.text
     assert "Games 3 4 runs" in page.text
     assert (
         "Mean return of each run's best network; ε 0.05; 1 episode a run; at most 18,000 frames "
@@ -76,7 +78,7 @@ def test_the_aggregates_have_intervals_and_the_papers_beside(path):
     assert " to " in rows[1][2]
     assert "Over 2 games of the paper" in page.text
     assert (
-        "Intervals: 95 %, of a bootstrap over seeds; with fewer than three seeds a game they say "
+        "Intervals: 95%, of a bootstrap over seeds; with fewer than three seeds a game they say "
         "little."
     ) in page.text
 
@@ -90,6 +92,9 @@ def test_every_game_has_its_curves_a_line_a_seed(path):
     assert "Human" in texts_of(charts[1])
     assert "Human" not in texts_of(charts[2])
     assert "Breakout seed 1 Pong seed 1 seed 2 toyB seed 1" in page.text
+    before = path.read_bytes()
+    write(path, RUNS[::-1])
+    assert path.read_bytes() == before
 
 
 def test_the_same_runs_give_the_same_bytes(path):
@@ -128,9 +133,14 @@ def test_runs_are_linked_where_their_reports_lie_beside(path, tmp_path):
     assert [link["href"] for link in page.all("a")] == ["runs/a%20b/report-x1.html"]
 
 
-def test_what_files_tell_is_escaped(path):
-    hostile = "<script>alert(1)</script>"
-    run = run_of(1, game=hostile, name=hostile)
-    page = write(path, [(run, [evaluation_of(run)]), (run, [])], title=hostile)
-    assert "<script" not in path.read_text()
-    assert page.text.startswith(hostile)
+def test_a_score_beyond_the_scale_has_an_arrow(path):
+    said = "An arrow stands for a score beyond the scale."
+    run, evaluations = entry("breakout", 1, [1.0])
+    low = np.array([0.5, 1.0, 2.0])
+    page = write(path, [(replace(run, history={**run.history, "reward": low}), evaluations)])
+    (chart,) = charts_of(path)
+    assert {"Random", "Human ↑", "Paper ↑"} <= set(texts_of(chart))
+    assert said in page.text
+    page = write(path, RUNS[:2])
+    assert not any("↑" in text or "↓" in text for c in charts_of(path) for text in texts_of(c))
+    assert said not in page.text
