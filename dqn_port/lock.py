@@ -27,6 +27,7 @@ import socket
 import stat
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Self, TypeGuard
@@ -67,6 +68,9 @@ class _Holder:
     """Of pids: containers of one host have one host name, or one boot, but not one namespace."""
     since: str
     token: str
+
+    def __str__(self) -> str:
+        return f"process {self.pid} on host {self.host} since {self.since}"
 
     @property
     def place(self) -> tuple[str, str, str]:
@@ -153,6 +157,16 @@ class RunLock:
             # A lock that cannot be removed is free when this process ends.
             with contextlib.suppress(OSError, RunFolderError):
                 self._leave(held)
+
+    def holder(self) -> str:
+        """Say which living process has the lock, or nothing; it is only looked at."""
+        try:
+            chain = self._chain()
+        except (OSError, RunFolderError):
+            return ""
+        if not chain or _is_dead(chain[-1], _myself(), now=time.time()):
+            return ""
+        return str(chain[-1].holder or f"a process that its damaged {LOCK} does not tell")
 
     def _successor_of(self, seen: _Seen) -> Path:
         return self._path.with_name(f"{LOCK}.after.{seen.generation}")
@@ -279,9 +293,8 @@ class RunLock:
         return self._locked(f"in use by {{}}; wait for it, or {NEXT}", holder)
 
     def _locked(self, how: str, holder: _Holder) -> LockedError:
-        host, pid, since = holder.host, holder.pid, holder.since
-        how = how.format(f"process {pid} on host {host} since {since}")
-        return LockedError(f"{self.folder}: {how}", host=host, pid=pid, since=since)
+        how = f"{self.folder}: {how.format(holder)}"
+        return LockedError(how, host=holder.host, pid=holder.pid, since=holder.since)
 
 
 def _myself() -> _Holder:

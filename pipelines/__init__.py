@@ -3,6 +3,7 @@
 ``luigi --module pipelines TrainEvalReport --args-file FILE --local-scheduler``; docs/pipelines.md.
 """
 
+from pipelines.configuration import take_shipped
 from pipelines.evaluate_agent import EvaluateAgent
 from pipelines.export_history import ExportHistory
 from pipelines.logs import install
@@ -23,3 +24,4 @@ __all__ = [
 ]
 
 install()
+take_shipped()

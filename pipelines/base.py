@@ -20,7 +20,13 @@ from dqn_port.exports.nature_scores import MAX_FRAMES
 from dqn_port.options import Options
 from pipelines.attempts import point_latest
 from pipelines.logs import logger, one_line
-from pipelines.parameters import SetParameter, WordsParameter
+from pipelines.parameters import (
+    NumberParameter,
+    SetParameter,
+    SwitchParameter,
+    WholeParameter,
+    WordsParameter,
+)
 from pipelines.processes import die_with_worker
 from pipelines.resolved import Resolved, device_assignment, resolved
 from pipelines.validation import short_hash
@@ -67,33 +73,38 @@ class PipelineTask(luigi.Task):
         """Return the target: the file that is written last."""
         return luigi.LocalTarget(str(self.files()[-1]))
 
-    def complete(self) -> bool:
-        """Tell whether the target stands there whole, and what it was made of.
+    def fault(self) -> str | None:
+        """Return None where the target stands there whole, and what it was made of; else why not.
 
-        Words that cannot be used make no task complete; running it tells what is wrong with them.
+        Nothing is said of a target that is not there, of what it is made of, which says so itself,
+        and of words that cannot be used: running the task tells what is wrong with them.
         """
         try:
             files = self.files()
         except DqnPortError:
-            return False
+            return ""
         try:
-            if not all(path.exists() for path in files):
-                return False
-            required: list[luigi.Task] = flatten(self.requires())  # type: ignore[no-untyped-call]
-            if not all(task.complete() for task in required):
-                return False
+            if files and not files[-1].exists():
+                return ""
+            required: list[PipelineTask] = flatten(self.requires())  # type: ignore[no-untyped-call]
+            if any(task.fault() is not None for task in required):
+                return ""
             self.check()
-        except DqnPortError as error:
-            _say_once(f"{self.task_family}: {error}; it is made again")
-            return False
-        except OSError:
-            return False
-        return True
+        except (DqnPortError, OSError) as error:
+            return one_line(error)
+        return None
+
+    def complete(self) -> bool:
+        """Tell whether the target stands there whole, and what it was made of."""
+        if fault := self.fault():
+            _say_once(f"{self.task_family}: {fault}; it is made again")
+        return fault is None
 
     def run(self) -> None:
         """Make the target, and have ``latest`` point to its folder.
 
-        Luigi may have forked a process for it, which ends with the worker.
+        Luigi may have forked a process for it, which ends with the worker. Since the task was
+        scheduled, another worker may have made the target.
 
         Raises:
             DqnPortError: it cannot be made.
@@ -106,7 +117,10 @@ class PipelineTask(luigi.Task):
             raise RunFolderError(
                 f"{folder}: cannot be made: {error.strerror or error}; give another --out"
             ) from error
-        self.make()
+        if not self.complete():
+            self.make()
+        elif self.files():
+            logger.info("%s was made by another process", self.files()[-1])
         point_latest(folder)
 
     def on_failure(self, exception: BaseException) -> str:
@@ -146,7 +160,7 @@ class RunTask(PipelineTask):
         description="Where the network is trained: auto (what option gpu says, the CPU where that "
         "is not there), cpu, cuda or cuda:N.",
     )
-    threads: int = luigi.IntParameter(  # type: ignore[assignment]
+    threads: int = WholeParameter(  # type: ignore[assignment]
         default=0,
         significant=False,
         description="CPU threads of a training or an evaluation; 0: what option threads says.",
@@ -194,23 +208,23 @@ class EvaluationTask(RunTask):
         default=NETWORKS,
         description="Which networks are evaluated: last, best or last,best.",
     )
-    episodes: int = luigi.IntParameter(  # type: ignore[assignment]
+    episodes: int = WholeParameter(  # type: ignore[assignment]
         default=10, description="Episodes of an evaluation, for each network and seed."
     )
-    epsilon: float = luigi.FloatParameter(  # type: ignore[assignment]
+    epsilon: float = NumberParameter(  # type: ignore[assignment]
         default=0.05, description="Probability of a random action in an evaluation."
     )
     evaluation_seeds: tuple[int, ...] = WordsParameter(  # type: ignore[assignment]
         kind=int, default=(1,), description="Seeds of an evaluation's random numbers, such as 1,2."
     )
-    max_frames: int = luigi.IntParameter(  # type: ignore[assignment]
+    max_frames: int = WholeParameter(  # type: ignore[assignment]
         default=MAX_FRAMES,
         description="End a game of an evaluation after so many emulator frames; 0: only the game "
         "ends it. The default is the paper's 5 minutes.",
     )
-    clip: bool = luigi.BoolParameter(  # type: ignore[assignment]
+    clip: bool = SwitchParameter(  # type: ignore[assignment]
         default=True,
-        parsing=luigi.BoolParameter.EXPLICIT_PARSING,
+        parsing=SwitchParameter.EXPLICIT_PARSING,
         description="Whether one episode of an evaluation is filmed for the report: true or false.",
     )
 

@@ -1,13 +1,13 @@
-"""Luigi's configuration for who starts it from elsewhere than this repository's root."""
+"""Luigi's configuration, from whatever folder it is started."""
 
 from __future__ import annotations
 
-import os
+import configparser
 import socket
 from pathlib import Path
 from typing import Final
 
-from luigi.configuration import add_config_path, get_config
+from luigi.configuration import get_config
 
 from dqn_port.errors import DqnPortError
 
@@ -34,15 +34,26 @@ def check_scheduler(host: str, port: int) -> None:
         ) from error
 
 
-def configure(*, keep_alive: bool = False, memory_gb: int | None = None) -> None:
-    """Take the shipped luigi.cfg, unless there is one here or LUIGI_CONFIG_PATH names another.
+def take_shipped() -> None:
+    """Take from the shipped luigi.cfg what no other configuration says.
+
+    Without, Luigi would end with 0 where a task has failed.
+    """
+    shipped, config = configparser.ConfigParser(), get_config()
+    shipped.read(SHIPPED, encoding="utf-8")
+    for section in shipped.sections():
+        for option, value in shipped.items(section):
+            if not config.has_option(section, option):
+                config.set(section, option, value)
+
+
+def configure(*, keep_alive: bool, memory_gb: int | None) -> None:
+    """Set what ``dqn-port pipeline run`` decides by its words.
 
     ``keep_alive``: the worker waits for what others run, and for what is to be tried again; else
     it ends when it finds nothing to do.
     ``memory_gb``: what replay memories may take at a time, where the scheduler is this process.
     """
-    if "LUIGI_CONFIG_PATH" not in os.environ and not Path("luigi.cfg").is_file():
-        add_config_path(str(SHIPPED))
     config = get_config()
     config.set("worker", "keep_alive", str(keep_alive).lower())
     if memory_gb is not None and not config.has_option("resources", "memory_gb"):

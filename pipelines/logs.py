@@ -8,6 +8,7 @@ from typing import Final
 
 from luigi.parameter import ParameterException
 from luigi.rpc import RPCError
+from luigi.worker import TaskException
 
 from dqn_port.errors import DqnPortError
 
@@ -45,7 +46,7 @@ def one_line(error: BaseException) -> str | None:
     """
     if isinstance(error, RPCError):
         return f"the scheduler does not answer: {error}"
-    known = isinstance(error, DqnPortError | ParameterException | OSError)
+    known = isinstance(error, DqnPortError | ParameterException | TaskException | OSError)
     return " ".join(str(error).split()) if known else None
 
 
@@ -63,6 +64,9 @@ class OneLine(logging.Filter):
         if fault is not None:
             record.msg, record.args = f"{fault['what']}: {fault['said']}", ()
         error = record.exc_info[1] if record.exc_info else None
+        if error is None:
+            # Luigi hands over an exception where none is at hand.
+            record.exc_info = None
         said = one_line(error) if error is not None else None
         if said is not None:
             record.msg, record.args = f"{record.getMessage()}: {said}", ()

@@ -1,10 +1,10 @@
-"""Luigi's list parameter, as it is typed on a command line, and what an evaluation may be asked."""
+"""Luigi's parameters, as they are typed on a command line, and what an evaluation may be asked."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 import luigi
 
@@ -12,51 +12,82 @@ from dqn_port.errors import ArgsError
 from dqn_port.exports.evaluations import NETWORKS
 
 
-class SetParameter(luigi.ListParameter):
+class _Told:
+    """Say of a text that cannot be read whose it is and what was expected, in one line."""
+
+    expected: str
+    read: ClassVar[Callable[..., Any]]
+    """What makes a value of a text."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        super().__set_name__(owner, name)  # type: ignore[misc]
+        self._name = name.replace("_", "-")
+
+    def parse(self, text: str) -> Any:
+        """Read what stands on the command line or came from the scheduler."""
+        try:
+            return self.read(text)
+        except (TypeError, ValueError) as error:
+            raise luigi.parameter.ParameterException(
+                f"--{self._name}: expected {self.expected}, got '{text}'"
+            ) from error
+
+
+class WholeParameter(_Told, luigi.IntParameter):
+    """A whole number."""
+
+    expected = "a whole number"
+    read = luigi.IntParameter.parse
+
+
+class NumberParameter(_Told, luigi.FloatParameter):
+    """A number."""
+
+    expected = "a number"
+    read = luigi.FloatParameter.parse
+
+
+class SwitchParameter(_Told, luigi.BoolParameter):
+    """True or false."""
+
+    expected = "true or false"
+    read = luigi.BoolParameter.parse
+
+
+class SetParameter(_Told, luigi.ListParameter):
     """Assignments KEY=VALUE: one as it is, or several as a JSON list, for values hold commas."""
 
-    def parse(self, text: str) -> tuple[str, ...]:
-        """Read what stands on the command line or came from the scheduler."""
+    expected = "KEY=VALUE or a JSON list of them"
+
+    def read(self, text: str) -> tuple[str, ...]:
+        """Return the assignments."""
         if not text.startswith("["):
             return (text,) if text else ()
-        return self.normalize(_list("set", text))
+        return self.normalize(json.loads(text))
 
     def normalize(self, value: Iterable[Any]) -> tuple[str, ...]:
         """Return the assignments as a tuple, which can be hashed."""
         return tuple(str(entry) for entry in value)
 
 
-class WordsParameter(luigi.ListParameter):
-    """Words, or numbers, with commas between; a JSON list will do, too."""
+class WordsParameter(_Told, luigi.ListParameter):
+    """Words, or whole numbers, with commas between; a JSON list will do, too."""
 
-    def __init__(self, *, kind: Callable[[str], Any] = str, **rest: Any) -> None:
+    def __init__(self, *, kind: type[str] | type[int] = str, **rest: Any) -> None:
         """``kind`` makes a value of each word."""
         super().__init__(**rest)
         self._kind = kind
+        self.expected = f"{'words' if kind is str else 'whole numbers'} with commas between"
 
-    def parse(self, text: str) -> tuple[Any, ...]:
-        """Read what stands on the command line or came from the scheduler."""
+    def read(self, text: str) -> tuple[Any, ...]:
+        """Return the words."""
         if text.startswith("["):
-            return self.normalize(_list("a list", text))
+            return self.normalize(json.loads(text))
         return self.normalize(word.strip() for word in text.split(",") if word.strip())
 
     def normalize(self, value: Iterable[Any]) -> tuple[Any, ...]:
         """Return the values as a tuple, which can be hashed."""
-        try:
-            return tuple(self._kind(entry) for entry in value)
-        except (TypeError, ValueError) as error:
-            raise luigi.parameter.ParameterException(f"expected a list: {error}") from error
-
-
-def _list(name: str, text: str) -> list[Any]:
-    try:
-        value = json.loads(text)
-    except ValueError as error:
-        raise luigi.parameter.ParameterException(
-            f"{name}: expected KEY=VALUE or a JSON list, got {text}: {error}"
-        ) from error
-    assert isinstance(value, list)
-    return value
+        return tuple(self._kind(str(entry)) for entry in value)
 
 
 def check_evaluation(words: dict[str, Any]) -> None:

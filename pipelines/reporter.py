@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import collections
-import contextlib
 import time
 from collections.abc import Callable
 from typing import Any, Final
@@ -15,6 +14,8 @@ from pipelines.logs import logger
 
 _REPORTED_EVERY: Final = 2.0
 """Seconds between two messages to the scheduler."""
+_QUIET_SECONDS: Final = 60.0
+"""Without a message to a scheduler that is away: Luigi tries each for a minute."""
 _SHOWN_LINES: Final = 10
 """Of a job's log, to the scheduler."""
 
@@ -26,7 +27,7 @@ class Reporter:
         self._task, self._name = task, name
         self._lines: collections.deque[str] = collections.deque(maxlen=_SHOWN_LINES)
         self._progress = ""
-        self._next = 0.0
+        self._next = self._away_until = 0.0
 
     def tell(self, event: dict[str, Any]) -> None:
         """Take one event of a job."""
@@ -45,7 +46,10 @@ class Reporter:
 
     def _report(self, name: str, value: Any) -> None:
         report: Callable[[Any], None] | None = getattr(self._task, name, None)
-        # A scheduler that is away for a while does no harm to a training.
-        if report is not None:
-            with contextlib.suppress(RPCError, OSError):
-                report(value)
+        if report is None or time.monotonic() < self._away_until:
+            return
+        try:
+            report(value)
+        except (RPCError, OSError):
+            # A scheduler that is away for a while does no harm to a training.
+            self._away_until = time.monotonic() + _QUIET_SECONDS

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import csv
-import json
-import os
 import shutil
-import socket
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from dqn_port.errors import DqnPortError, LockedError, RunFolderError
-from dqn_port.lock import LOCK, MAX_BYTES, STALE_SECONDS, RunLock
+from dqn_port.lock import LOCK, RunLock
 from dqn_port.run_folder import FINISHED, HISTORY
 from pipelines.attempts import attempts_in, set_aside_in
 from pipelines.base import EvaluationTask, PipelineTask
@@ -78,24 +74,20 @@ def standing_of(task: TrainEvalReport | Suite) -> Iterator[Standing]:
 
 
 def _standing(task: PipelineTask) -> tuple[str, str]:
-    target = task.files()[-1]
-    if task.complete():
+    target, fault = task.files()[-1], task.fault()
+    if fault is None:
         return "complete", str(target)
     if isinstance(task, TrainAgent):
-        holder = holder_of(task.folder)
+        holder = RunLock(task.folder).holder()
         for attempt in attempts_in(task.folder):
             step = _last_step(attempt / task.options.name)
             how = f"{step:,} of {task.options.steps:,} steps at its last evaluation"
             return ("running", f"{holder}, {how}") if holder else ("stopped", how)
         if holder:
             return "running", holder
-    if target.exists():
-        try:
-            task.check()
-        except DqnPortError as error:
-            return "damaged", str(error)
-        return "missing", "what it is made of is not complete"
-    return "missing", ""
+    if fault:
+        return "damaged", fault
+    return "missing", "what it is made of is not complete" if target.exists() else ""
 
 
 def _last_step(run: Path) -> int:
@@ -104,34 +96,6 @@ def _last_step(run: Path) -> int:
             return max((int(row["step"]) for row in csv.DictReader(file)), default=0)
     except (OSError, ValueError, KeyError, TypeError):
         return 0
-
-
-def holder_of(folder: Path) -> str:
-    """Say which living process has a folder's lock; nothing where none has, as far as can be told.
-
-    The lock is only looked at: who takes it decides by more.
-    """
-    path = folder / LOCK
-    try:
-        with path.open("rb") as file:
-            table = json.loads(file.read(MAX_BYTES))
-        host, pid, since = str(table["host"]), int(table["pid"]), str(table["since"])
-        age = time.time() - path.stat().st_mtime
-    except (OSError, ValueError, KeyError, TypeError, OverflowError):
-        return ""
-    if age > STALE_SECONDS or (host == socket.gethostname() and not _lives(pid)):
-        return ""
-    return f"process {pid} on host {host} since {since}"
-
-
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def rubbish_in(task: TrainEvalReport | Suite, *, everything: bool = False) -> list[Rubbish]:
@@ -152,7 +116,7 @@ def rubbish_in(task: TrainEvalReport | Suite, *, everything: bool = False) -> li
             if folder.is_dir():
                 found.append(Rubbish(folder, "all of it", folder))
             continue
-        if holder_of(folder):
+        if RunLock(folder).holder():
             continue
         found += [Rubbish(p, "an attempt that stopped", folder) for p in attempts_in(folder)]
         found += [Rubbish(p, "put aside as damaged", folder) for p in set_aside_in(folder)]

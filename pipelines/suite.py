@@ -101,8 +101,9 @@ class Suite(EvaluationTask):
 
     def files(self) -> Sequence[Path]:
         """Return the histories, the league table twice, and the report."""
+        folder = self.folder
         names = ("history.h5", "league.json", "league.csv", "report.html")
-        return [self.folder / name for name in names]
+        return [folder / name for name in names]
 
     def check(self) -> None:
         """Check that the files are as they were made, of what now stands there."""
@@ -134,6 +135,7 @@ def csv_of(table: League) -> str:
     writer = csv.DictWriter(text, _COLUMNS, lineterminator="\n", extrasaction="ignore")
     writer.writeheader()
     for row in table.rows:
-        std = mean_and_std(row.scores)[1]
+        # One seed has no spread.
+        std = mean_and_std(row.scores)[1] if len(row.scores) > 1 else None
         writer.writerow(asdict(row) | {"seeds": len(row.scores), "std": std})
     return text.getvalue()

@@ -143,6 +143,22 @@ def test_it_costs_less_than_5_ms_a_run_and_its_check_next_to_nothing(tmp_path):
 # Who has it.
 
 
+def test_its_holder_can_be_looked_at(tmp_path):
+    assert RunLock(tmp_path / "none").holder() == RunLock(tmp_path).holder() == ""
+    with holder(tmp_path) as process:
+        table = document(tmp_path)
+        who = f"process {process.pid} on host {table['host']} since {table['since']}"
+        assert RunLock(tmp_path).holder() == who
+        # Another process of that pid, as after a boot, is none.
+        rewrite(tmp_path / LOCK, start=str(int(table["start"]) - 1))
+        assert RunLock(tmp_path).holder() == ""
+        (tmp_path / LOCK).write_text("{")
+        assert RunLock(tmp_path).holder() == "a process that its damaged .lock does not tell"
+        os.utime(tmp_path / LOCK, (0, 0))
+        assert RunLock(tmp_path).holder() == ""
+        assert left_in(tmp_path) == [LOCK]
+
+
 def test_a_second_process_is_told_who_has_it(tmp_path):
     with holder(tmp_path) as process:
         with pytest.raises(LockedError) as caught:

@@ -129,9 +129,8 @@ def _parsed(name: str, text: str) -> Any:
     try:
         params = dict(pipelines.Suite.get_params())  # type: ignore[no-untyped-call]
         return params[name].parse(text)
-    except (ParameterException, ValueError) as error:
-        flag = "--" + name.replace("_", "-")
-        raise UsageError(f"{flag}: expected words with commas between, got '{text}'") from error
+    except ParameterException as error:
+        raise UsageError(str(error)) from error
 
 
 @click.group()

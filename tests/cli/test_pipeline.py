@@ -107,7 +107,7 @@ def test_a_broken_game_of_a_suite(capsys, there):
     assert not list(out.glob("suite_*"))
 
 
-def test_status(capsys, there):
+def test_status(capsys, there, caplog):
     _, words, task = there
     result = run(capsys, "pipeline", "status", *words)
     place = task.folder
@@ -123,9 +123,23 @@ def test_status(capsys, there):
     fault = f"{place}/toy/toy.t7: damaged: its sha256 is not the one in run.json"
     assert f"  TrainAgent     damaged   {fault}\n" in result.out
     assert "  EvaluateAgent  missing   what it is made of is not complete\n" in result.out
+    # Nothing is made again by looking.
+    assert caplog.messages == []
     result = run(capsys, "pipeline", "status", *words, "--set", "seed=2")
     assert result.code == 1
     assert "  TrainAgent     missing\n" in result.out
+
+
+def test_what_is_made_of_something_damaged_is_not_damaged_itself(capsys, there):
+    _, words, task = there
+    (task.evaluation_folder / "evaluation.json").write_text("{")
+    result = run(capsys, "pipeline", "status", *words)
+    assert "  EvaluateAgent  damaged   " in result.out
+    for kind in ("ExportHistory  ", "Report         "):
+        assert f"  {kind}missing   what it is made of is not complete\n" in result.out
+    result = run(capsys, "pipeline", "clean", *words, "--yes")
+    assert result.out == f"{task.evaluation_folder}  damaged\nRemoved.\n"
+    assert result.err == ""
 
 
 def test_a_training_that_runs_and_one_that_stopped(capsys, tmp_path):
@@ -196,7 +210,7 @@ def test_clean_all_removes_the_run_but_not_under_another_process(capsys, there):
     ("words", "code", "said"),
     [
         (["--args", "none.json"], 2, "none.json: cannot be read: No such file or directory; "),
-        (["--evaluation-seeds", "x"], 2, "--evaluation-seeds: expected words with commas betw"),
+        (["--evaluation-seeds", "x"], 2, "--evaluation-seeds: expected whole numbers with comm"),
         (["--games", "[x"], 2, "--games: expected words with commas between, got '[x'"),
         (["--networks", "worst"], 2, "networks: expected last, best or both, got 'worst'"),
         (["--set", "stesp=1"], 2, "--set: stesp: no such key; did you mean 'steps'"),

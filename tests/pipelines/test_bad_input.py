@@ -40,6 +40,28 @@ def test_a_missing_parameter(tmp_path):
     ]
 
 
+def test_a_parameter_that_cannot_be_read(tmp_path):
+    code, _, errors = luigi(tmp_path, "TrainAgent", "--args-file", "x.json", "--threads", "two")
+    assert code == 40
+    assert errors == [
+        "ERROR: Uncaught exception in luigi: --threads: expected a whole number, got 'two'"
+    ]
+
+
+@pytest.mark.parametrize("config", ["", "[core]\nno_lock = true\n[retcode]\ntask_failed = 31\n"])
+def test_a_failure_is_one_without_or_beside_other_configuration(tmp_path, config):
+    """Luigi's own codes are 0, whatever has failed."""
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "luigi.cfg").write_text(config)
+    words = ("TrainAgent", "--args-file", "none.json", "--local-scheduler")
+    with processes(tmp_path / "work") as started:
+        code = started.luigi(*words, LUIGI_CONFIG_PATH="luigi.cfg").wait(60)
+        log = started.log()
+    assert code == (31 if config else 30)
+    assert "DEBUG" not in log
+    assert "none.json: cannot be read" in log
+
+
 def test_a_file_that_is_not_there(tmp_path):
     code, log, errors = luigi(tmp_path, "TrainEvalReport", "--args-file", "none.json")
     assert code == 30

@@ -240,6 +240,18 @@ def test_a_damaged_hdf5_alone_is_made_again_to_the_same_bytes(chain, caplog):
     ) in caplog.messages
 
 
+def test_what_another_worker_has_made_since_is_left_alone(chain, caplog):
+    """Two workers with schedulers of their own: who comes later finds the target there."""
+    before = tree(Path(chain.task.out))
+    with caplog.at_level(logging.INFO):
+        for kind in (*CHAIN, TrainEvalReport):
+            chain.of(kind).run()
+    assert tree(Path(chain.task.out)) == before
+    assert [m for m in caplog.messages if m.endswith(" was made by another process")] == [
+        f"{chain.of(kind).files()[-1]} was made by another process" for kind in CHAIN
+    ]
+
+
 def test_a_tree_that_was_moved_is_complete(chain, tmp_path):
     Path(chain.task.out).rename(tmp_path / "elsewhere")
     assert not chain.task.complete()
@@ -262,6 +274,7 @@ def test_a_suite_makes_a_league_of_runs_that_are_there(chain, caplog):
     record = read_evaluation(chain.task.evaluation_folder)
     rewards = [episode.reward for episode in record.of("best")]
     assert (row["game"], row["seeds"], float(row["mean"])) == ("toyB", "1", sum(rewards) / 2)
+    assert (row["std"], row["human"], row["paper_normalised"]) == ("", "", "")
     assert json.loads((suite.folder / "league.json").read_text())["rows"][0]["game"] == "toyB"
     check_hdf5(suite.folder / "history.h5")
     assert (suite.folder / "report.html").read_text().rstrip().endswith("</html>")
