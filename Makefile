@@ -23,8 +23,8 @@ help: ## list the targets
 	echo "  BENCH_ARGS=...     arguments for bench: --quick, or --help for the others"
 
 .PHONY: run
-run: install ## train by legacy_args/pong_quick.json to its end
-	@.venv/bin/dqn-port train --args legacy_args/pong_quick.json
+run: install ## real Pong by legacy_args/pong_quick.json, from its ROM to a report
+	@.venv/bin/dqn-port pipeline run --args legacy_args/pong_quick.json
 
 .PHONY: test
 test: install ## run all tests but the slow and the gpu ones

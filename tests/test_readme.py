@@ -6,17 +6,22 @@ import re
 import shlex
 from pathlib import Path
 
+import click
 import pytest
 
 from dqn_port.cli.main import COMMANDS, LazyGroup
+from dqn_port.exports.hdf5 import export_hdf5
+from dqn_port.exports.runs import read_run
 from dqn_port.torch7 import load
+from tests.exports.building import write_run
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
+PYTHON = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
 def test_the_python_example_runs_and_saves_a_slim_agent(tmp_path, monkeypatch, capsys):
-    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    code, _ = PYTHON
     code = code.replace('"legacy_args', f'"{ROOT}/legacy_args')
     monkeypatch.chdir(tmp_path)
     (tmp_path / "artifacts").mkdir()
@@ -27,6 +32,14 @@ def test_the_python_example_runs_and_saves_a_slim_agent(tmp_path, monkeypatch, c
     assert agent["numSteps"] == 100
 
 
+def test_the_lines_that_plot_a_curve_plot_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    export_hdf5(Path("second.h5"), [(read_run(write_run(tmp_path / "second")), [])])
+    exec(compile(PYTHON[1], "README.md", "exec"), {})
+    assert (tmp_path / "reward.png").read_bytes().startswith(b"\x89PNG")
+
+
 def test_every_command_of_the_readme_exists_with_its_options():
     lines = re.findall(r"^dqn-port .*$", README, re.MULTILINE)
     assert len(lines) >= 8
@@ -34,7 +47,7 @@ def test_every_command_of_the_readme_exists_with_its_options():
         words = shlex.split(line.split("  #")[0])[1:]
         command = LazyGroup().get_command(None, words[0])
         assert command is not None, line
-        if words[0] in ("args", "t7"):
+        if isinstance(command, click.Group):
             command = command.commands[words[1]]
         known = {
             option for param in command.params for option in (*param.opts, *param.secondary_opts)
