@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from typing import Final
 
 import torch
 
@@ -12,6 +13,9 @@ from dqn_port.native.library import set_threads
 from dqn_port.options import Options
 from dqn_port.torch7.generator import Generator
 
+DEVICE: Final = "auto, cpu, cuda or cuda:N"
+"""What ``--device`` may be."""
+
 
 @dataclass(frozen=True)
 class Device:
@@ -19,6 +23,22 @@ class Device:
 
     device: torch.device
     note: str = ""
+
+
+def device_assignment(device: str) -> list[str]:
+    """Return the assignment of option gpu that ``--device`` stands for.
+
+    Raises:
+        ArgsError: it is none of auto, cpu, cuda, cuda:N.
+    """
+    name, _, index = device.partition(":")
+    if device == "auto":
+        return []
+    if device == "cpu":
+        return ["gpu=-1"]
+    if name == "cuda" and (not index or index.isdecimal()) and not device.endswith(":"):
+        return [f"gpu={int(index) + 1 if index else 0}"]
+    raise ArgsError(f"--device: expected {DEVICE}, got '{device}'")
 
 
 def pick_device(opt: Options, *, explicit: bool = False) -> Device:

@@ -14,6 +14,7 @@ from typing import Any, Final, TypeVar
 import luigi
 from luigi.task import flatten
 
+from dqn_port.devices import device_assignment
 from dqn_port.errors import DqnPortError, RunFolderError
 from dqn_port.exports.evaluations import EVALUATION, NETWORKS
 from dqn_port.exports.nature_scores import MAX_FRAMES
@@ -28,7 +29,7 @@ from pipelines.parameters import (
     WordsParameter,
 )
 from pipelines.processes import die_with_worker
-from pipelines.resolved import Resolved, device_assignment, resolved
+from pipelines.resolved import Resolved, resolved
 from pipelines.validation import short_hash
 
 ROM: Final = "rom.json"

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from dqn_port.arguments_hash import arguments_hash
 from dqn_port.assemble import game_record, load_options
-from dqn_port.errors import ArgsError
 from dqn_port.options import Options
 
 
@@ -40,19 +39,3 @@ def resolved(args_file: str, assignments: tuple[str, ...]) -> Resolved:
 def _resolved(args_file: str, assignments: tuple[str, ...], mtime: int, size: int) -> Resolved:
     opt = load_options(args_file=Path(args_file), assignments=assignments)
     return Resolved(opt, arguments_hash(opt), game_record(opt))
-
-
-def device_assignment(device: str) -> list[str]:
-    """Return the assignment of option gpu that ``device`` stands for, as ``--device`` does.
-
-    Raises:
-        ArgsError: it is none of auto, cpu, cuda, cuda:N.
-    """
-    name, _, index = device.partition(":")
-    if device == "auto":
-        return []
-    if device == "cpu":
-        return ["gpu=-1"]
-    if name == "cuda" and (not index or index.isdecimal()) and not device.endswith(":"):
-        return [f"gpu={int(index) + 1 if index else 0}"]
-    raise ArgsError(f"device: expected auto, cpu, cuda or cuda:N, got '{device}'")

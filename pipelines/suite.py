@@ -12,15 +12,14 @@ from typing import Final
 import luigi
 
 from dqn_port.errors import ArgsError, DqnPortError
-from dqn_port.exports.evaluations import EvaluationRecord, mean_and_std, read_evaluation
+from dqn_port.exports.evaluations import mean_and_std
 from dqn_port.exports.league import League, league
-from dqn_port.exports.runs import RunRecord, read_run
 from dqn_port.files import write_whole
-from dqn_port.run_folder import FINISHED
-from pipelines.base import EvaluationTask
+from pipelines.export_history import ExportHistory
+from pipelines.made import MadeTask
 from pipelines.parameters import WordsParameter
 from pipelines.train_eval_report import TrainEvalReport
-from pipelines.validation import check_made, note_made, short_hash, write_json
+from pipelines.validation import short_hash, write_json
 
 _COLUMNS: Final = (
     "game",
@@ -36,7 +35,7 @@ _COLUMNS: Final = (
 """Of league.csv; scores in points of the game."""
 
 
-class Suite(EvaluationTask):
+class Suite(MadeTask):
     """Take every game with every seed to its report, and all of them into one league table."""
 
     games: tuple[str, ...] = WordsParameter(  # type: ignore[assignment]
@@ -93,11 +92,8 @@ class Suite(EvaluationTask):
     @property
     def sources(self) -> list[Path]:
         """What the suite's files are made of."""
-        return [
-            path
-            for task in self.requires()
-            for path in (task.run_folder / FINISHED, task.evaluation_file)
-        ]
+        made = [task.of(ExportHistory) for task in self.requires()]
+        return [path for task in made for path in task.sources]
 
     def files(self) -> Sequence[Path]:
         """Return the histories, the league table twice, and the report."""
@@ -105,28 +101,20 @@ class Suite(EvaluationTask):
         names = ("history.h5", "league.json", "league.csv", "report.html")
         return [folder / name for name in names]
 
-    def check(self) -> None:
-        """Check that the files are as they were made, of what now stands there."""
-        check_made(self.files()[-1], self.files(), self.sources)
-
-    def make(self) -> None:
+    def write(self, files: Sequence[Path]) -> None:
         """Write the files."""
         # HDF5 and the plotting are loaded by who needs them.
         from dqn_port.exports.hdf5 import export_hdf5
         from dqn_port.exports.report.suite import suite_scores, write_suite_report
 
-        history, as_json, as_csv, report = self.files()
-        runs: list[tuple[RunRecord, list[EvaluationRecord]]] = [
-            (read_run(task.run_folder), [read_evaluation(task.evaluation_folder)])
-            for task in self.requires()
-        ]
+        history, as_json, as_csv, report = files
+        runs = [task.of(ExportHistory).record() for task in self.requires()]
         table = league(suite_scores(runs))
         export_hdf5(history, runs)
         write_json(as_json, asdict(table))
         write_whole(as_csv, lambda file: file.write(csv_of(table).encode()))
         name = self.folder.parent.name.removeprefix("suite_")
         write_suite_report(report, runs, table, title=name)
-        note_made(report, self.files(), self.sources)
 
 
 def csv_of(table: League) -> str:

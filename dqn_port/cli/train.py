@@ -7,7 +7,7 @@ import signal
 import sys
 from pathlib import Path
 from types import FrameType
-from typing import Any, Final
+from typing import Any
 
 import click
 
@@ -16,15 +16,13 @@ from dqn_port.cli.lines import lines_of
 from dqn_port.cli.main import program
 from dqn_port.cli.parameters import args_option, lua_words_argument, set_option
 from dqn_port.cli.progress import ProgressBar
-from dqn_port.devices import pick_device
+from dqn_port.devices import device_assignment, pick_device
 from dqn_port.drafts import Draft
-from dqn_port.errors import ArgsError, UsageError
+from dqn_port.errors import UsageError
 from dqn_port.exports.tensorboard import TensorboardWriter, require_tensorboard
 from dqn_port.options import Options
 from dqn_port.run import MODES, Finished, Run, Started
 from dqn_port.run_folder import ARGS, FINISHED, HISTORY, TENSORBOARD
-
-_DEVICE: Final = "auto, cpu, cuda or cuda:N"
 
 
 class StopSignals:
@@ -57,22 +55,6 @@ class StopSignals:
     def exit_code(self) -> int:
         """130 or 143, as shells report the signals."""
         return 128 + (self.number or signal.SIGINT)
-
-
-def device_assignment(device: str) -> list[str]:
-    """Return the assignment of option gpu that ``--device`` stands for.
-
-    Raises:
-        ArgsError: it is none of auto, cpu, cuda, cuda:N.
-    """
-    name, _, index = device.partition(":")
-    if device == "auto":
-        return []
-    if device == "cpu":
-        return ["gpu=-1"]
-    if name == "cuda" and (not index or index.isdecimal()) and not device.endswith(":"):
-        return [f"gpu={int(index) + 1 if index else 0}"]
-    raise ArgsError(f"--device: expected {_DEVICE}, got '{device}'")
 
 
 @click.command(context_settings={"ignore_unknown_options": False})

@@ -214,7 +214,7 @@ def test_clean_all_removes_the_run_but_not_under_another_process(capsys, there):
         (["--games", "[x"], 2, "--games: expected words with commas between, got '[x'"),
         (["--networks", "worst"], 2, "networks: expected last, best or both, got 'worst'"),
         (["--set", "stesp=1"], 2, "--set: stesp: no such key; did you mean 'steps'"),
-        (["--device", "tpu"], 2, "device: expected auto, cpu, cuda or cuda:N, got 'tpu'"),
+        (["--device", "tpu"], 2, "--device: expected auto, cpu, cuda or cuda:N, got 'tpu'"),
         (["--episodes", "0"], 2, "invalid value for '--episodes': 0 is not in the range x>=1"),
     ],
 )

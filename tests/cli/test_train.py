@@ -11,7 +11,7 @@ import torch
 
 from dqn_port import checks
 from dqn_port.cli.main import program
-from dqn_port.cli.train import device_assignment
+from dqn_port.devices import device_assignment
 from dqn_port.errors import ArgsError
 from dqn_port.networks.sequential import from_lua
 from dqn_port.snapshot import load_network

@@ -133,7 +133,7 @@ def test_a_device_that_is_none(tmp_path, caplog):
     words = {"args_file": str(write_toy(tmp_path)), "out": str(tmp_path / "out")}
     assert not build(ValidateRom(**words, device="gpu")).worker.run_succeeded
     (message,) = failed(caplog)
-    assert message.endswith("): device: expected auto, cpu, cuda or cuda:N, got 'gpu'")
+    assert message.endswith("): --device: expected auto, cpu, cuda or cuda:N, got 'gpu'")
 
 
 def test_an_artifacts_folder_that_cannot_be_written(tmp_path, caplog):
