@@ -31,7 +31,9 @@ def check(table, *, repeats):
     for name, figure in table["figures"].items():
         assert set(figure) == {"what", "unit", "median", "low", "high", "quartiles", "values"}
         assert len(figure["values"]) in (1, repeats), name
-        assert 0 < figure["low"] <= figure["median"] <= figure["high"], name
+        assert figure["low"] <= figure["median"] <= figure["high"], name
+        # What a small replay memory needs, other tests may have left in this process.
+        assert figure["low"] >= 0 if name == "replay" else figure["low"] > 0, name
 
 
 @pytest.mark.parametrize("part", FIGURES)
