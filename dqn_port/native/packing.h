@@ -53,7 +53,7 @@ INLINE vec8 fused8(vec8 x, vec8 y, vec8 z)
 INLINE vec load(const float *from)
 {
     vec x = *(const vec *)from;
-#ifdef __x86_64__
+#ifdef __AVX__
     __asm__("" : "+v"(x));
 #endif
     return x;
@@ -140,42 +140,34 @@ INLINE void copy_runs(const float *from, int32_t first, int32_t second, order8 o
 static void pack_panel(const float *a, const int32_t *lanes, const int32_t *ks, ptrdiff_t n_k,
                        float *out)
 {
-    enum { EIGHTS = PANEL / 8 };
     const order8 order = {0, 1, 2, 3, 4, 5, 6, 7};
-    int32_t shifts[EIGHTS];
-    int runs[EIGHTS], all_runs = 1, all_whole = 1;
-    for (int i = 0; i < EIGHTS; i++) {
-        runs[i] = two_runs(lanes + 8 * i, shifts + i);
-        all_runs &= runs[i] != 0;
-        all_whole &= runs[i] == 8;
-    }
+    int all_whole = 1;
+    for (int i = 0; i < PANEL; i += 8)
+        all_whole &= are_neighbours(lanes + i, 8);
     if (all_whole) {
         for (ptrdiff_t k = 0; k < n_k; k++)
             for (int i = 0; i < PANEL; i += 8)
                 *(vec8 *)(out + k * PANEL + i) = *(const vec8 *)(a + ks[k] + lanes[i]);
         return;
     }
-    if (all_runs) {
-        for (ptrdiff_t k = 0; k < n_k; k++)
-            for (int i = 0; i < EIGHTS; i++)
-                copy_runs(a + ks[k], lanes[8 * i], shifts[i], order < runs[i],
-                          out + k * PANEL + 8 * i);
-        return;
-    }
-    for (int i = 0; i < PANEL; i += 8)
-        for (ptrdiff_t k = 0, step; k < n_k; k += step) {
+    for (int i = 0; i < PANEL; i += 8) {
+        const int32_t *at = lanes + i;
+        float *to = out + i;
+        int32_t shift;
+        int n = two_runs(at, &shift);
+        for (ptrdiff_t k = 0, step; k < n_k; k += step, to += step * PANEL) {
             const float *from = a + ks[k];
-            ptrdiff_t together = fours(ks + k, n_k - k);
-            float *to = out + k * PANEL + i;
-            if (together)
-                pack_fours(from, lanes + i, to, PANEL, together);
-            else if (runs[i / 8])
-                copy_runs(from, lanes[i], shifts[i / 8], order < runs[i / 8], to);
+            ptrdiff_t together = n ? 0 : fours(ks + k, n_k - k);
+            if (n)
+                copy_runs(from, *at, shift, order < n, to);
+            else if (together)
+                pack_fours(from, at, to, PANEL, together);
             else
                 for (int lane = 0; lane < 8; lane++)
-                    to[lane] = from[lanes[i + lane]];
+                    to[lane] = from[at[lane]];
             step = together ? together : 1;
         }
+    }
 }
 
 /* (|x| + x) / 2 */

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import stat
 import subprocess
@@ -83,6 +84,23 @@ def test_the_folder_of_a_process_goes_with_it(tmp_path):
     env = os.environ | {"XDG_CACHE_HOME": str(tmp_path), "TMPDIR": str(tmp_path / "tmp")}
     subprocess.run([sys.executable, "-c", code], env=env, check=True)
     assert not list((tmp_path / "tmp").iterdir())
+
+
+ARCHITECTURES = (
+    ["x86-64", "x86-64-v2", "x86-64-v3", "x86-64-v4"] if platform.machine() == "x86_64"
+    else ["native"]
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_the_kernels_compile_for_processors_with_and_without_wide_vectors(
+    tmp_path, monkeypatch, architecture
+):
+    flags = ["-O1" if flag == "-O3" else flag for flag in library.FLAGS]
+    flags[flags.index("-march=native")] = f"-march={architecture}"
+    monkeypatch.setattr(library, "FLAGS", tuple(flags))
+    library._compile(tmp_path / "kernels.so", "gcc")
+    assert (tmp_path / "kernels.so").stat().st_size > 0
 
 
 def test_no_flag_lets_the_compiler_change_a_number():
