@@ -19,9 +19,12 @@ from pathlib import Path
 from typing import Final
 
 SOURCES: Final = tuple(
-    Path(__file__).with_name(name) for name in ("kernels.c", "network.c", "products.c", "threads.c")
+    Path(__file__).with_name(name)
+    for name in ("alike.c", "kernels.c", "network.c", "products.c", "threads.c")
 )
-HEADERS: Final = tuple(Path(__file__).with_name(name) for name in ("packing.h", "threads.h"))
+HEADERS: Final = tuple(
+    Path(__file__).with_name(name) for name in ("packing.h", "products.h", "threads.h")
+)
 SWITCH: Final = "DQN_PORT_NATIVE"
 """The environment variable that turns the kernels off when it is 0."""
 
@@ -46,6 +49,8 @@ _SIGNATURES: Final = {
     "centred_rmsprop": (*[_POINTER] * 4, _SIZE, *[_FLOAT] * 4),
     "lanes_of_a_panel": (),
     "sum_products": (*[_POINTER] * 6, ctypes.c_int),
+    "number_pixels": (_POINTER, *[_SIZE] * 6, _POINTER),
+    "sum_alike": (*[_POINTER] * 7, ctypes.c_int),
     "set_threads": (_SIZE,),
     "allowed_threads": (_SIZE,),
     "spread_bytes": (_POINTER, *[_SIZE] * 5, _POINTER),
@@ -82,7 +87,7 @@ def _load(path: Path, compiler: str) -> ctypes.CDLL:
         function = getattr(library, name)
         function.argtypes, function.restype = argtypes, None
     library.lanes_of_a_panel.restype = ctypes.c_int
-    library.allowed_threads.restype = _SIZE
+    library.allowed_threads.restype = library.sum_alike.restype = _SIZE
     return library
 
 

@@ -22,6 +22,7 @@
 typedef float vec __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 typedef float vec8 __attribute__((vector_size(32), aligned(4), may_alias));
 typedef int32_t order8 __attribute__((vector_size(32)));
+typedef int32_t order8_at __attribute__((vector_size(32), aligned(4), may_alias));
 
 #define INLINE static inline __attribute__((always_inline))
 
@@ -106,6 +107,34 @@ INLINE ptrdiff_t fours(const int32_t *ks, ptrdiff_t left)
     return left >= 8 && ks[7] - ks[0] == 7 ? 8 : left >= 4 && ks[3] - ks[0] == 3 ? 4 : 0;
 }
 
+/* Whether any of n floats, at least eight, is not 0. */
+INLINE int any_but_zero(const float *x, int n)
+{
+    order8 bits = *(const order8_at *)(x + n - 8);
+    for (int i = 0; i + 8 < n; i += 8)
+        bits |= *(const order8_at *)(x + i);
+    bits &= INT32_MAX;
+#ifdef __AVX__
+    return !_mm256_testz_si256((__m256i)bits, (__m256i)bits);
+#else
+    int32_t any = 0;
+    for (int i = 0; i < 8; i++)
+        any |= bits[i];
+    return any != 0;
+#endif
+}
+
+/* Whether none of 1, 4 or 8 bytes is set. */
+INLINE int none(const uint8_t *set, ptrdiff_t n)
+{
+    uint64_t eight = *set;
+    if (n > 1) {
+        eight = 0;
+        memcpy(&eight, set, n == 8 ? 8 : 4);
+    }
+    return eight == 0;
+}
+
 INLINE void pack_fours(const float *from, const int32_t *at, float *out, ptrdiff_t width,
                        ptrdiff_t n)
 {
@@ -136,9 +165,9 @@ INLINE void copy_runs(const float *from, int32_t first, int32_t second, order8 o
     *(vec8 *)to = (vec8)((x & of_first) | (y & ~of_first));
 }
 
-/* out[k, lane] = a[lanes[lane] + ks[k]]; out: [n_k, PANEL] */
-static void pack_panel(const float *a, const int32_t *lanes, const int32_t *ks, ptrdiff_t n_k,
-                       float *out)
+/* out[k, lane] = a[lanes[lane] + ks[k]]; out: [n_k, PANEL]. used: which k are needed, or null */
+static void pack_panel(const float *a, const int32_t *lanes, const int32_t *ks,
+                       const uint8_t *used, ptrdiff_t n_k, float *out)
 {
     const order8 order = {0, 1, 2, 3, 4, 5, 6, 7};
     int all_whole = 1;
@@ -146,7 +175,7 @@ static void pack_panel(const float *a, const int32_t *lanes, const int32_t *ks, 
         all_whole &= are_neighbours(lanes + i, 8);
     if (all_whole) {
         for (ptrdiff_t k = 0; k < n_k; k++)
-            for (int i = 0; i < PANEL; i += 8)
+            for (int i = 0; i < PANEL && !(used && !used[k]); i += 8)
                 *(vec8 *)(out + k * PANEL + i) = *(const vec8 *)(a + ks[k] + lanes[i]);
         return;
     }
@@ -158,6 +187,9 @@ static void pack_panel(const float *a, const int32_t *lanes, const int32_t *ks, 
         for (ptrdiff_t k = 0, step; k < n_k; k += step, to += step * PANEL) {
             const float *from = a + ks[k];
             ptrdiff_t together = n ? 0 : fours(ks + k, n_k - k);
+            step = together ? together : 1;
+            if (used && none(used + k, step))
+                continue;
             if (n)
                 copy_runs(from, *at, shift, order < n, to);
             else if (together)
@@ -165,7 +197,6 @@ static void pack_panel(const float *a, const int32_t *lanes, const int32_t *ks, 
             else
                 for (int lane = 0; lane < 8; lane++)
                     to[lane] = from[at[lane]];
-            step = together ? together : 1;
         }
     }
 }

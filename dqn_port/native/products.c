@@ -14,6 +14,7 @@
  * and of the rows after the last twelve those in whole fours (REST).
  */
 
+#include "products.h"
 #include "packing.h"
 #include "threads.h"
 
@@ -25,19 +26,8 @@
 #define SHARES 4
 
 enum { LEFT = 1, RIGHT = 2, REST = 4 };
-
-typedef struct {
-    const int32_t *lane_a;   /* [panels · PANEL]: where a lane begins in a */
-    const int32_t *lane_out; /* the same in out; -1: the lane only fills its panel */
-    const uint8_t *two;      /* [panels]: which rows have two chains there */
-    const int32_t *row_b;    /* [rows] */
-    const int32_t *row_out;
-    const int32_t *k_a; /* [n_k], increasing */
-    const int32_t *k_b;
-    const int32_t *ends; /* [blocks] */
-    float *packed;       /* [groups, n_k, GROUP] scratch */
-    ptrdiff_t panels, rows, n_k, blocks, longest;
-} plan_t;
+enum { IN_LANES = 1, IN_ROWS = 2 }; /* where there are many zeros */
+enum { ALL, EVEN, ODD, CHAINS };
 
 typedef struct {
     const plan_t *plan;
@@ -63,6 +53,33 @@ typedef struct {
     const task_t *task;
     const int32_t *lanes; /* of out, in whole eights of neighbours */
 } goal_t;
+
+/* The k of a block that are summed: all of them, or without those where one factor is 0 for every
+ * lane, or every row, as adding 0 changes no sum.
+ */
+typedef struct {
+    const int32_t *ks[CHAINS];
+    ptrdiff_t n[CHAINS];
+} terms_t;
+
+/* x: [n_k, width]; lists: [CHAINS, size] */
+INLINE terms_t list_terms(const float *x, int width, ptrdiff_t n_k, int all, int two,
+                          int32_t *lists, ptrdiff_t size)
+{
+    int32_t *even = lists + EVEN * size, *odd = lists + ODD * size;
+    ptrdiff_t n = 0, n_even = 0, n_odd = 0;
+    for (ptrdiff_t k = 0; k < n_k; k++) {
+        lists[n] = (int32_t)k;
+        n += all || any_but_zero(x + k * width, width);
+    }
+    for (ptrdiff_t i = 0; two && i < n; i++) {
+        int in_odd = lists[i] % 2 && lists[i] < n_k / 8 * 8;
+        even[n_even] = odd[n_odd] = lists[i];
+        n_odd += in_odd;
+        n_even += !in_odd;
+    }
+    return (terms_t){{lists, even, odd}, {n, n_even, n_odd}};
+}
 
 #define EACH_ROW _Pragma("GCC unroll 12") for (int r = 0; r < rows; r++)
 
@@ -103,87 +120,97 @@ INLINE void reach(const goal_t *goal, vec sums[][2], ptrdiff_t row, int rows)
     }
 }
 
-/* The chain over a: [n_k, PANEL] and b: [n_k, GROUP] */
-INLINE void one_chain(const float *a, const float *b, ptrdiff_t n_k, const goal_t *goal,
-                      ptrdiff_t row, int rows)
+/* The chain over the listed k of a: [n_k, PANEL] and b: [n_k, GROUP] */
+INLINE void follow(const terms_t *terms, int chain, const float *a, const float *b,
+                   vec sums[][2], int rows)
 {
-    vec sums[GROUP][2];
     EACH_ROW sums[r][0] = sums[r][1] = (vec){0};
-    for (ptrdiff_t k = 0; k < n_k; k++)
-        add_one(sums, a + k * PANEL, b + k * GROUP, rows);
-    reach(goal, sums, row, rows);
+    for (const int32_t *k = terms->ks[chain], *end = k + terms->n[chain]; k < end; k++)
+        add_one(sums, a + (ptrdiff_t)*k * PANEL, b + (ptrdiff_t)*k * GROUP, rows);
 }
 
-INLINE void two_chains(const float *a, const float *b, ptrdiff_t n_k, const goal_t *goal,
-                       ptrdiff_t row, int rows)
+INLINE void sum_up(const terms_t *terms, const float *a, const float *b, const goal_t *goal,
+                   ptrdiff_t row, int rows, int two)
 {
-    vec even[GROUP / 2][2], odd[GROUP / 2][2];
-    EACH_ROW even[r][0] = even[r][1] = odd[r][0] = odd[r][1] = (vec){0};
-    ptrdiff_t k = 0;
-    for (; k < n_k / 8 * 8; k += 2) {
-        add_one(even, a + k * PANEL, b + k * GROUP, rows);
-        add_one(odd, a + (k + 1) * PANEL, b + (k + 1) * GROUP, rows);
-    }
-    for (; k < n_k; k++)
-        add_one(even, a + k * PANEL, b + k * GROUP, rows);
-    EACH_ROW
-    {
-        even[r][0] += odd[r][0];
-        even[r][1] += odd[r][1];
-    }
-    reach(goal, even, row, rows);
+    vec sums[GROUP][2];
+    if (two) {
+        vec odd[GROUP][2];
+        follow(terms, ODD, a, b, odd, rows);
+        follow(terms, EVEN, a, b, sums, rows);
+        EACH_ROW
+        {
+            sums[r][0] += odd[r][0];
+            sums[r][1] += odd[r][1];
+        }
+    } else
+        follow(terms, ALL, a, b, sums, rows);
+    reach(goal, sums, row, rows);
 }
 
 /* Sums are kept in registers: of thirty-two 24 with AVX-512, of sixteen 12 without. */
 #define MOST_ROWS (LANES == 16 ? 12 : 6)
 
-static void add_rows(const float *a, const float *b, ptrdiff_t n_k, const goal_t *goal,
+static void add_rows(const terms_t *terms, const float *a, const float *b, const goal_t *goal,
                      ptrdiff_t row, int rows, int two)
 {
     while (rows > 0) {
-        int n, most = two ? MOST_ROWS / 2 : MOST_ROWS;
-        if (two && rows >= 6 && most >= 6)
-            two_chains(a, b, n_k, goal, row, n = 6);
-        else if (two && rows % 3 == 0)
-            two_chains(a, b, n_k, goal, row, n = 3);
-        else if (two && rows >= 4 && most >= 4)
-            two_chains(a, b, n_k, goal, row, n = 4);
+        int n;
+        if (two && rows >= 6)
+            sum_up(terms, a, b, goal, row, n = 6, 1);
         else if (two)
-            two_chains(a, b, n_k, goal, row, n = 2);
-        else if (rows >= 12 && most >= 12)
-            one_chain(a, b, n_k, goal, row, n = 12);
-        else if (rows >= 8 && most >= 8)
-            one_chain(a, b, n_k, goal, row, n = 8);
+            sum_up(terms, a, b, goal, row, n = 4, 1);
+        else if (rows >= 12 && MOST_ROWS >= 12)
+            sum_up(terms, a, b, goal, row, n = 12, 0);
+        else if (rows >= 8 && MOST_ROWS >= 8)
+            sum_up(terms, a, b, goal, row, n = 8, 0);
         else if (rows >= 6 && rows != 8)
-            one_chain(a, b, n_k, goal, row, n = 6);
+            sum_up(terms, a, b, goal, row, n = 6, 0);
         else if (rows >= 4)
-            one_chain(a, b, n_k, goal, row, n = 4);
+            sum_up(terms, a, b, goal, row, n = 4, 0);
         else if (rows >= 2)
-            one_chain(a, b, n_k, goal, row, n = 2);
+            sum_up(terms, a, b, goal, row, n = 2, 0);
         else
-            one_chain(a, b, n_k, goal, row, n = 1);
+            sum_up(terms, a, b, goal, row, n = 1, 0);
         rows -= n;
         row += n;
         b += n;
     }
 }
 
-static void add_block(const plan_t *plan, const float *a, ptrdiff_t from, ptrdiff_t n_k, int two,
-                      const goal_t *goal)
+static terms_t terms_of_rows(const plan_t *plan, ptrdiff_t group, ptrdiff_t block, ptrdiff_t from)
+{
+    const int32_t *lists = plan->lists + group * CHAINS * plan->n_k + from;
+    const int32_t *counts = plan->counts + (group * plan->blocks + block) * CHAINS;
+    terms_t terms;
+    for (int chain = 0; chain < CHAINS; chain++) {
+        terms.ks[chain] = lists + chain * plan->n_k;
+        terms.n[chain] = counts[chain];
+    }
+    return terms;
+}
+
+/* terms: of the lanes, or null */
+static void add_block(const plan_t *plan, const terms_t *of_lanes, const float *a, ptrdiff_t block,
+                      ptrdiff_t from, int two, const goal_t *goal)
 {
     for (ptrdiff_t row = 0; row < plan->rows; row += GROUP) {
         const float *b = plan->packed + row * plan->n_k + from * GROUP;
+        terms_t of_rows, *terms = &of_rows;
+        if (of_lanes)
+            *terms = *of_lanes;
+        else
+            of_rows = terms_of_rows(plan, row / GROUP, block, from);
         int rows = (int)(plan->rows - row);
         if (rows >= GROUP && !(two & (LEFT | RIGHT)))
-            add_rows(a, b, n_k, goal, row, GROUP, 0);
+            add_rows(terms, a, b, goal, row, GROUP, 0);
         else if (rows >= GROUP) {
-            add_rows(a, b, n_k, goal, row, 6, two & LEFT);
-            add_rows(a, b + 6, n_k, goal, row + 6, 6, two & RIGHT);
+            add_rows(terms, a, b, goal, row, 6, two & LEFT);
+            add_rows(terms, a, b + 6, goal, row + 6, 6, two & RIGHT);
         } else {
             int fours = two & REST ? rows / 4 * 4 : 0;
             for (int r = 0; r < fours; r += 4)
-                add_rows(a, b + r, n_k, goal, row + r, 4, 1);
-            add_rows(a, b + fours, n_k, goal, row + fours, rows - fours, 0);
+                add_rows(terms, a, b + r, goal, row + r, 4, 1);
+            add_rows(terms, a, b + fours, goal, row + fours, rows - fours, 0);
         }
     }
 }
@@ -209,9 +236,27 @@ static void pack_rows(const plan_t *plan, const float *b)
     }
 }
 
+/* List for every group of rows and block what is not 0 in it. */
+static void list_rows(const plan_t *plan)
+{
+    ptrdiff_t n_k = plan->n_k, groups = (plan->rows - 1) / GROUP + 1;
+    memset(plan->used, 0, (size_t)n_k);
+    for (ptrdiff_t group = 0; group < groups; group++)
+        for (ptrdiff_t block = 0, from = 0; block < plan->blocks; from = plan->ends[block++]) {
+            const float *x = plan->packed + (group * n_k + from) * GROUP;
+            int32_t *counts = plan->counts + (group * plan->blocks + block) * CHAINS;
+            terms_t terms = list_terms(x, GROUP, plan->ends[block] - from, 0, 1,
+                                       plan->lists + group * CHAINS * n_k + from, n_k);
+            for (int chain = 0; chain < CHAINS; chain++)
+                counts[chain] = (int32_t)terms.n[chain];
+            for (ptrdiff_t i = 0; i < terms.n[ALL]; i++)
+                plan->used[from + terms.ks[ALL][i]] = 1;
+        }
+}
+
 /* A single row: its lanes are turned in registers, as packing them would take as long again. */
-static void add_single(const float *a, const int32_t *lanes, const int32_t *ks, const float *b,
-                       ptrdiff_t n_k, float *out)
+static void add_single(const float *a, const int32_t *lanes, const int32_t *ks,
+                       const uint8_t *used, const float *b, ptrdiff_t n_k, float *out)
 {
     enum { EIGHTS = PANEL / 8 };
     vec8 sums[EIGHTS];
@@ -219,6 +264,8 @@ static void add_single(const float *a, const int32_t *lanes, const int32_t *ks, 
         sums[i] = (vec8){0};
     for (ptrdiff_t k = 0, step; k < n_k; k += step) {
         step = fours(ks + k, n_k - k) ? 4 : 1;
+        if (used && none(used + k, step))
+            continue;
         for (int i = 0; i < EIGHTS; i++) {
             const int32_t *at = lanes + 8 * i;
             vec8 x[4];
@@ -278,7 +325,7 @@ static int in_whole_eights(const int32_t *lanes)
 
 /* Add one block's products to the sums of a panel; the last one stores them. */
 static void add_panel(const task_t *task, ptrdiff_t panel, ptrdiff_t block, float *packed,
-                      float *sums)
+                      int32_t *lists, ptrdiff_t *dense, float *sums)
 {
     const plan_t *plan = task->plan;
     ptrdiff_t from = block ? plan->ends[block - 1] : 0, n_k = plan->ends[block] - from;
@@ -288,11 +335,21 @@ static void add_panel(const task_t *task, ptrdiff_t panel, ptrdiff_t block, floa
         goal.sums = NULL;
     else if (block == 0)
         begin_sums(task, sums);
+    const uint8_t *used = plan->zeros == IN_ROWS ? plan->used + from : NULL;
     if (plan->rows == 1)
-        add_single(task->a, lanes, ks, plan->packed + from * GROUP, n_k, sums);
+        add_single(task->a, lanes, ks, used, plan->packed + from * GROUP, n_k, sums);
     else {
-        pack_panel(task->a, lanes, ks, n_k, packed);
-        add_block(plan, packed, from, n_k, plan->two[panel], &goal);
+        pack_panel(task->a, lanes, ks, used, n_k, packed);
+        terms_t terms, *of_lanes = NULL;
+        if (plan->zeros != IN_ROWS) {
+            int two = plan->two[panel];
+            if (plan->zeros == IN_LANES)
+                terms = list_terms(packed, PANEL, n_k, 0, two, lists, plan->longest);
+            else if (*dense == n_k) terms = (terms_t){{lists, lists+plan->longest, lists+2*plan->longest}, {n_k, n_k-n_k/8*4, n_k/8*4}};
+            else terms = list_terms(packed, PANEL, n_k, 1, 1, lists, plan->longest), *dense = n_k;
+            of_lanes = &terms;
+        }
+        add_block(plan, of_lanes, packed, block, from, plan->two[panel], &goal);
     }
     if (goal.sums && block == plan->blocks - 1)
         store_panel(task, goal.lanes, sums);
@@ -306,8 +363,10 @@ static void work(void *argument)
     /* A vector that two lines of the cache share takes twice as long. */
     float *sums =
         aligned_alloc(64, sizeof(float) * (size_t)(most * size + plan->longest * PANEL));
+    int32_t *lists = malloc(sizeof(int32_t) * (size_t)(plan->longest * CHAINS));
     float *packed = sums + most * size;
-    if (!sums)
+    ptrdiff_t dense = 0;
+    if (!sums || !lists)
         abort();
     for (;;) {
         ptrdiff_t begin = next_part(&task->next, most);
@@ -316,8 +375,9 @@ static void work(void *argument)
             break;
         for (ptrdiff_t block = 0; block < plan->blocks; block++)
             for (ptrdiff_t panel = begin; panel < end; panel++)
-                add_panel(task, panel, block, packed, sums + (panel - begin) * size);
+                add_panel(task, panel, block, packed, lists, &dense, sums + (panel - begin) * size);
     }
+    free(lists);
     free(sums);
 }
 
@@ -337,5 +397,7 @@ void sum_products(const plan_t *plan, const float *a, const float *b, const floa
     ptrdiff_t share = (panels - 1) / (threads > 1 ? SHARES * threads : 1) + 1;
     task_t task = {plan, a, first, last, out, rectify, fit < share ? fit : share, 0};
     pack_rows(plan, b);
+    if (plan->zeros == IN_ROWS)
+        list_rows(plan);
     in_parallel(work, &task, threads);
 }

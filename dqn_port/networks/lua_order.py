@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from dqn_port.native.library import kernels
+from dqn_port.networks.alike import AlikeProducts
 from dqn_port.networks.layers import (
     Layer,
     Linear,
@@ -27,9 +28,14 @@ from dqn_port.networks.layers import (
 from dqn_port.networks.products import Products, ends_of_blocks, rows_with_two_chains
 
 Tensors = tuple[torch.Tensor, ...]
+Picture = torch.Tensor | None
+"""Of an x [B, C, H, W], int32 [B, H, W]: the same numbers where all planes of x are the same."""
 
 _READ_AFTER: Final = 8
 """Floats that fold may read behind its columns."""
+_WORTH_LOOKING: Final = 3
+"""Where no more than such a part of a layer's windows differ, the next layer's are compared."""
+_BYTES_OF_A_PIXEL: Final = 4
 _MOST_PASSES: Final = 8
 """Batch sizes whose buffers are kept."""
 
@@ -40,13 +46,15 @@ def can_sum_as_lua(device: torch.device) -> bool:
     return device.type == "cpu" and library is not None and library.lanes_of_a_panel() > 0
 
 
+import os
+ZC,ZW,ZB,ZL,ZLW,ZLB=eval(os.environ.get('Z','(1,1,1,2,1,2)'))
 class _Step(Protocol):
     """One layer for one batch size. ``y`` is its output."""
 
     y: torch.Tensor
 
-    def forward(self, x: torch.Tensor) -> None:
-        """Set ``y``; x: float32, or uint8 for bytes over 255."""
+    def forward(self, x: torch.Tensor, picture: Picture) -> Picture:
+        """Set ``y``; x: float32, or uint8 for bytes over 255. Return the picture of y."""
 
     def backward(self, gradient: torch.Tensor, *, further: bool) -> torch.Tensor:
         """Set the gradients of the parameters; return that of x if it goes ``further``."""
@@ -87,7 +95,7 @@ class _Convolution:
         self._is_padded = self._padded.shape != shape
         self._x = self._padded
 
-    def forward(self, x: torch.Tensor) -> None:
+    def forward(self, x: torch.Tensor, picture: Picture) -> Picture:
         """Add the products of every sample to the bias."""
         if x.dtype is torch.uint8:
             self._x, inner = self._padded, self._padded[self._inner]
@@ -95,11 +103,53 @@ class _Convolution:
                 x.data_ptr(), math.prod(x.shape[:2]), *x.shape[2:],
                 *inner.stride()[1:3], inner.data_ptr(),
             )  # fmt: skip
+            picture = self._number_pixels(x)
         elif self._is_padded:
             self._padded[self._inner] = x
+            picture = None
         else:
             self._x = x
-        self._products.into(self.y, self._x, self._weight, first=self._bias, rectify=self.rectify)
+        if picture is None:
+            self._products.into(
+                self.y, self._x, self._weight, first=self._bias, rectify=self.rectify
+            )
+            return None
+        alike = self._alike
+        found = alike.into(
+            self.y, picture, self._x, self._weight, first=self._bias, rectify=self.rectify
+        )
+        return alike.kinds if found <= alike.kinds.numel() // _WORTH_LOOKING else None
+
+    def _number_pixels(self, x: torch.Tensor) -> Picture:
+        batch, planes, height, width = x.shape
+        if planes > _BYTES_OF_A_PIXEL:
+            return None
+        inner = self._pixels[self._inner[0], *self._inner[2:]]
+        self._library.number_pixels(
+            x.data_ptr(), batch, planes, height, width, *inner.stride()[:2], inner.data_ptr()
+        )
+        return self._pixels
+
+    @functools.cached_property
+    def _pixels(self) -> torch.Tensor:
+        batch, _, height, width = self._padded.shape
+        return torch.zeros(batch, height, width, dtype=torch.int32)
+
+    @functools.cached_property
+    def _alike(self) -> AlikeProducts:
+        layer = self._layer
+        batch, _, height, width = self._padded.shape
+        return AlikeProducts(
+            self._library,
+            self._products,
+            windows=self._offsets[0],
+            two_chains=self._in_every_sample(layer.n_output_plane),
+            rows=layer.n_output_plane,
+            picture=(batch, height, width),
+            kernel=(layer.kh, layer.kw),
+            out_size=self._out_size,
+            stride=(layer.dh, layer.dw),
+        )
 
     def backward(self, gradient: torch.Tensor, *, further: bool) -> torch.Tensor:
         """Add up the weights' gradient sample by sample; fold the input's."""
@@ -150,6 +200,7 @@ class _Convolution:
             terms=(taps, np.arange(len(taps))),
             two_chains=self._in_every_sample(len(planes)),
             ends=ends_of_blocks(len(taps)),
+            zeros=ZC,
         )
 
     @functools.cached_property
@@ -164,6 +215,7 @@ class _Convolution:
             terms=(in_x, in_y),
             two_chains=rows_with_two_chains(len(taps), len(planes)),
             ends=(samples * self._positions + ends_of_blocks(self._positions)).reshape(-1),
+            zeros=ZW,
         )
 
     @functools.cached_property
@@ -178,6 +230,7 @@ class _Convolution:
             terms=(planes * self._positions, planes * len(taps)),
             two_chains=self._in_every_sample(len(taps)),
             ends=ends_of_blocks(len(planes)),
+            zeros=ZB,
         )
         shape = self.y.shape[0], len(taps), self._positions
         columns = torch.empty(math.prod(shape) + _READ_AFTER)[:-_READ_AFTER].view(shape)
@@ -211,8 +264,9 @@ class _Linear:
         self.y = torch.zeros(shape[0], layer.output_size)
         self._x = self.y
 
-    def forward(self, x: torch.Tensor) -> None:
+    def forward(self, x: torch.Tensor, picture: Picture) -> Picture:
         """Add the bias to the products."""
+        del picture
         if x.dtype is torch.uint8:
             self._library.spread_bytes(
                 x.data_ptr(), 1, *x.shape, 0, x.shape[1], self._floats.data_ptr()
@@ -220,6 +274,7 @@ class _Linear:
             x = self._floats
         self._x = x
         self._products.into(self.y, self._weight, x, last=self._bias, rectify=self.rectify)
+        return None
 
     def backward(self, gradient: torch.Tensor, *, further: bool) -> torch.Tensor:
         """Set the parameters' gradients; the bias's as sgemv sums it."""
@@ -255,6 +310,7 @@ class _Linear:
             terms=(inputs, inputs),
             two_chains=rows_with_two_chains(len(outputs), len(samples)),
             ends=ends_of_blocks(len(inputs)),
+            zeros=ZL,
         )
 
     @functools.cached_property
@@ -267,6 +323,7 @@ class _Linear:
             terms=(samples * len(inputs), samples * len(outputs)),
             two_chains=rows_with_two_chains(len(inputs), len(outputs)),
             ends=ends_of_blocks(len(samples)),
+            zeros=ZLW,
         )
 
     @functools.cached_property
@@ -279,6 +336,7 @@ class _Linear:
             terms=(outputs * len(inputs), outputs),
             two_chains=rows_with_two_chains(len(inputs), len(samples)),
             ends=ends_of_blocks(len(outputs)),
+            zeros=ZLB,
         )
         return products, torch.empty(self._shape)
 
@@ -296,10 +354,11 @@ class _Rectifier:
         if before is not None:
             before.rectify = True
 
-    def forward(self, x: torch.Tensor) -> None:
+    def forward(self, x: torch.Tensor, picture: Picture) -> Picture:
         """Set y to max(x, 0)."""
         if not self._is_done:
             self._library.rectify(x.data_ptr(), x.numel(), self.y.data_ptr())
+        return picture
 
     def backward(self, gradient: torch.Tensor, *, further: bool) -> torch.Tensor:
         """Let through what was positive."""
@@ -321,9 +380,11 @@ class _Reshape:
         self._before = before
         self.y = torch.empty(shape)
 
-    def forward(self, x: torch.Tensor) -> None:
+    def forward(self, x: torch.Tensor, picture: Picture) -> Picture:
         """View x."""
+        del picture
         self.y = x.view(self.y.shape)
+        return None
 
     def backward(self, gradient: torch.Tensor, *, further: bool) -> torch.Tensor:
         """View the gradient."""
@@ -360,8 +421,9 @@ class LuaOrder:
         takes_bytes = s.dtype is torch.uint8 and self._first_takes_bytes
         x = (s if takes_bytes else to_floats(s)).detach().contiguous()
         steps = self._steps(tuple(x.shape), keep)
+        picture: Picture = None
         for step in steps:
-            step.forward(x)
+            picture = step.forward(x, picture)
             x = step.y
         if keep:
             self._kept = steps

@@ -78,7 +78,9 @@ class _Plan(ctypes.Structure):
     _fields_ = (
         *((name, ctypes.c_void_p) for name in ("lane_a", "lane_out", "two", "row_b", "row_out")),
         *((name, ctypes.c_void_p) for name in ("k_a", "k_b", "ends", "packed")),
+        *((name, ctypes.c_void_p) for name in ("lists", "counts", "used")),
         *((name, ctypes.c_ssize_t) for name in ("panels", "rows", "n_k", "blocks", "longest")),
+        ("zeros", ctypes.c_ssize_t),
     )
 
 
@@ -94,6 +96,7 @@ class Products:
         terms: tuple[Offsets, Offsets],
         two_chains: NDArray[np.uint8],
         ends: Offsets,
+        zeros: int = 0,
     ) -> None:
         """Lay out the work.
 
@@ -117,12 +120,15 @@ class Products:
             np.concatenate(of_out).astype(np.int32),
             np.array(two, np.uint8),
             *(table.astype(np.int32) for table in (*rows, *terms, ends)),
-            np.empty(groups * _GROUP * n_terms, np.float32),
+            np.zeros(groups * _GROUP * n_terms, np.float32),
+            np.empty(groups * 3 * n_terms, np.int32),
+            np.empty(groups * 3 * len(ends), np.int32),
+            np.empty(n_terms, np.uint8),
         ]
         longest = int(np.diff(ends, prepend=0).max())
         self._plan = _Plan(
             *(table.ctypes.data for table in self._tables),
-            *(len(two), n_rows, n_terms, len(ends), longest),
+            *(len(two), n_rows, n_terms, len(ends), longest, zeros),
         )
         self._at = ctypes.addressof(self._plan)
 

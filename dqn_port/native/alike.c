@@ -1,0 +1,205 @@
+/* Convolutions of pictures in which much looks alike.
+ *
+ * Where two windows show the same, the same sum comes of them: it is made once. Every pixel has a
+ * number here, the same for pixels that are equal in all planes; what is found of the windows is
+ * the next layer's picture. Screens of Atari games are mostly background, and the samples of a
+ * minibatch show the same places.
+ */
+
+#include "products.h"
+#include "threads.h"
+
+#include <string.h>
+
+typedef struct {
+    const int32_t *window_a; /* [windows]: where a window begins in a */
+    const uint8_t *two;      /* [windows]: which rows have two chains there */
+    int32_t *kinds;          /* [windows] out: which of the distinct windows each is like */
+    int32_t *columns;        /* [windows] scratch, as all that follows: where its sums are */
+    int32_t *firsts;         /* [windows]: of each distinct one, the first window */
+    int32_t *begins;         /* the same: where it begins in the picture */
+    int32_t *columns_of_kinds;
+    uint32_t *hashes;        /* [windows] */
+    int32_t *table;          /* [size_of_table] */
+    uint32_t *rows;          /* [height + 1, width] */
+    int32_t *lanes;          /* [most_lanes]: where those that are summed begin in a */
+    const int32_t *order;    /* [most_lanes]: 0, 1, 2 … */
+    int32_t *rows_of_sums;   /* [rows] */
+    uint8_t *two_of_panels;  /* [most_lanes] */
+    float *sums;             /* [rows, most_lanes] */
+    ptrdiff_t batch, height, width, kh, kw, out_height, out_width, dh, dw;
+    ptrdiff_t size_of_table;
+} windows_t;
+
+/* numbers[sample, y, x] = the bytes of all planes there; bytes: [batch, planes, height, width],
+ * planes at most 4; numbers with room between its rows and samples
+ */
+void number_pixels(const uint8_t *bytes, ptrdiff_t batch, ptrdiff_t planes, ptrdiff_t height,
+                   ptrdiff_t width, ptrdiff_t to_sample, ptrdiff_t to_row, int32_t *numbers)
+{
+    ptrdiff_t plane = height * width;
+    for (ptrdiff_t b = 0; b < batch; b++)
+        for (ptrdiff_t y = 0; y < height; y++) {
+            const uint8_t *from = bytes + b * planes * plane + y * width;
+            uint32_t *to = (uint32_t *)numbers + b * to_sample + y * to_row;
+            if (planes == 4)
+                for (ptrdiff_t x = 0; x < width; x++)
+                    to[x] = from[x] | (uint32_t)from[plane + x] << 8 |
+                            (uint32_t)from[2 * plane + x] << 16 |
+                            (uint32_t)from[3 * plane + x] << 24;
+            else
+                for (ptrdiff_t x = 0; x < width; x++) {
+                    to[x] = 0;
+                    for (ptrdiff_t p = 0; p < planes; p++)
+                        to[x] |= (uint32_t)from[p * plane + x] << 8 * p;
+                }
+        }
+}
+
+/* Floats that a part of a task writes: fewer are not worth a thread. */
+#define PART 65536
+
+enum { ACROSS = 0x9e3779b1, DOWN = 0x85ebca77, LAST = 0xc2b2ae3d };
+
+/* rows[y, x]: the hash of what a window's row that begins there shows */
+static void hash_rows(const windows_t *w, const uint32_t *picture, uint32_t *restrict rows)
+{
+    ptrdiff_t columns = w->width - w->kw + 1;
+    for (ptrdiff_t y = 0; y < w->height; y++) {
+        const uint32_t *restrict from = picture + y * w->width;
+        uint32_t *restrict to = rows + y * w->width;
+        memcpy(to, from, sizeof(*to) * (size_t)columns);
+        for (ptrdiff_t i = 1; i < w->kw; i++)
+            for (ptrdiff_t x = 0; x < columns; x++)
+                to[x] = to[x] * ACROSS + from[x + i];
+    }
+}
+
+/* hashes[x]: the hash of the window that begins there in the first of the rows */
+static void hash_windows(const windows_t *w, const uint32_t *restrict rows,
+                         uint32_t *restrict hashes)
+{
+    ptrdiff_t columns = w->width - w->kw + 1;
+    memcpy(hashes, rows, sizeof(*hashes) * (size_t)columns);
+    for (ptrdiff_t i = 1; i < w->kh; i++)
+        for (ptrdiff_t x = 0; x < columns; x++)
+            hashes[x] = hashes[x] * DOWN + rows[i * w->width + x];
+}
+
+static inline int same_numbers(const int32_t *x, const int32_t *y, ptrdiff_t n)
+{
+    int32_t differ = 0;
+    for (; n >= 4; n -= 4, x += 4, y += 4)
+        differ |= (x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3]);
+    for (; n > 0; n--)
+        differ |= *x++ ^ *y++;
+    return differ == 0;
+}
+
+static int same_windows(const windows_t *w, const int32_t *x, const int32_t *y)
+{
+    for (ptrdiff_t i = 0; i < w->kh; i++)
+        if (!same_numbers(x + i * w->width, y + i * w->width, w->kw))
+            return 0;
+    return 1;
+}
+
+/* Return how many distinct windows there are, and set kinds, begins and firsts. */
+static ptrdiff_t find_alike(const windows_t *w, const int32_t *picture)
+{
+    ptrdiff_t found = 0, n = 0, mask = w->size_of_table - 1;
+    memset(w->table, 0, sizeof(int32_t) * (size_t)w->size_of_table);
+    for (ptrdiff_t b = 0; b < w->batch; b++) {
+        const int32_t *sample = picture + b * w->height * w->width;
+        uint32_t *at_row = w->rows + w->height * w->width;
+        hash_rows(w, (const uint32_t *)sample, w->rows);
+        for (ptrdiff_t i = 0; i < w->out_height; i++) {
+            ptrdiff_t begin = i * w->dh * w->width;
+            hash_windows(w, w->rows + begin, at_row);
+            for (ptrdiff_t j = 0; j < w->out_width; j++, n++) {
+                const int32_t *window = sample + begin + j * w->dw;
+                uint32_t hash = (at_row[j * w->dw] + w->two[n]) * LAST;
+                ptrdiff_t slot = (hash ^ hash >> 15) & mask, kind;
+                while ((kind = w->table[slot] - 1) >= 0 &&
+                       !(w->hashes[kind] == hash && w->two[w->firsts[kind]] == w->two[n] &&
+                         same_windows(w, picture + w->begins[kind], window)))
+                    slot = (slot + 1) & mask;
+                if (kind < 0) {
+                    kind = found++;
+                    w->table[slot] = (int32_t)found;
+                    w->hashes[kind] = hash;
+                    w->begins[kind] = (int32_t)(window - picture);
+                    w->firsts[kind] = (int32_t)n;
+                }
+                w->kinds[n] = (int32_t)kind;
+            }
+        }
+    }
+    return found;
+}
+
+enum { TWO_KINDS = 8 };
+
+/* Give every distinct window a column of sums, those that are summed alike in panels of theirs. */
+static ptrdiff_t lay_out(const windows_t *w, ptrdiff_t found)
+{
+    ptrdiff_t lanes = 0, panel = lanes_of_a_panel();
+    for (int two = 0; two < TWO_KINDS; two++) {
+        ptrdiff_t begin = lanes;
+        for (ptrdiff_t kind = 0; kind < found; kind++)
+            if (w->two[w->firsts[kind]] == two) {
+                w->columns_of_kinds[kind] = (int32_t)lanes;
+                w->lanes[lanes++] = w->window_a[w->firsts[kind]];
+            }
+        for (; lanes % panel; lanes++)
+            w->lanes[lanes] = w->lanes[lanes - 1];
+        memset(w->two_of_panels + begin / panel, two, (size_t)((lanes - begin) / panel));
+    }
+    return lanes;
+}
+
+typedef struct {
+    const windows_t *windows;
+    float *out;
+    ptrdiff_t rows, lanes, next;
+} hand_out_t;
+
+static void hand_out(void *argument)
+{
+    hand_out_t *task = argument;
+    const windows_t *w = task->windows;
+    ptrdiff_t positions = w->out_height * w->out_width;
+    for (ptrdiff_t b; (b = next_part(&task->next, 1)) < w->batch;) {
+        const int32_t *restrict columns = w->columns + b * positions;
+        for (ptrdiff_t row = 0; row < task->rows; row++) {
+            const float *restrict from = w->sums + row * task->lanes;
+            float *restrict to = task->out + (b * task->rows + row) * positions;
+            for (ptrdiff_t i = 0; i < positions; i++)
+                to[i] = from[columns[i]];
+        }
+    }
+}
+
+/* out[sample, row, position] = first[row] + Σ over blocks Σk a[lane_a + k_a] · b[row_b + k_b], as
+ * sum_products sums it. Returns how many distinct windows there are in the picture.
+ */
+ptrdiff_t sum_alike(const plan_t *plan, const windows_t *w, const int32_t *picture, const float *a,
+                    const float *b, const float *first, float *out, int rectify)
+{
+    ptrdiff_t found = find_alike(w, picture), lanes = lay_out(w, found);
+    plan_t these = *plan;
+    these.lane_a = w->lanes;
+    these.lane_out = w->order;
+    these.two = w->two_of_panels;
+    these.row_out = w->rows_of_sums;
+    these.panels = lanes / lanes_of_a_panel();
+    for (ptrdiff_t row = 0; row < plan->rows; row++)
+        w->rows_of_sums[row] = (int32_t)(row * lanes);
+    sum_products(&these, a, b, first, NULL, w->sums, rectify);
+    ptrdiff_t windows = w->batch * w->out_height * w->out_width;
+    for (ptrdiff_t n = 0; n < windows; n++)
+        w->columns[n] = w->columns_of_kinds[w->kinds[n]];
+    hand_out_t task = {w, out, plan->rows, lanes, 0};
+    in_parallel(hand_out, &task, windows * plan->rows / PART);
+    return found;
+}
