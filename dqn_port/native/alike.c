@@ -138,13 +138,11 @@ static ptrdiff_t find_alike(const windows_t *w, const int32_t *picture)
     return found;
 }
 
-enum { TWO_KINDS = 8 };
-
 /* Give every distinct window a column of sums, those that are summed alike in panels of theirs. */
 static ptrdiff_t lay_out(const windows_t *w, ptrdiff_t found)
 {
     ptrdiff_t lanes = 0, panel = lanes_of_a_panel();
-    for (int two = 0; two < TWO_KINDS; two++) {
+    for (int two = 0; two < SIDES; two++) {
         ptrdiff_t begin = lanes;
         for (ptrdiff_t kind = 0; kind < found; kind++)
             if (w->two[w->firsts[kind]] == two) {
@@ -195,7 +193,7 @@ ptrdiff_t sum_alike(const plan_t *plan, const windows_t *w, const int32_t *pictu
     these.panels = lanes / lanes_of_a_panel();
     for (ptrdiff_t row = 0; row < plan->rows; row++)
         w->rows_of_sums[row] = (int32_t)(row * lanes);
-    sum_products(&these, a, b, first, NULL, w->sums, rectify);
+    sum_products(&these, a, b, first, NULL, NULL, w->sums, rectify);
     ptrdiff_t windows = w->batch * w->out_height * w->out_width;
     for (ptrdiff_t n = 0; n < windows; n++)
         w->columns[n] = w->columns_of_kinds[w->kinds[n]];

@@ -23,7 +23,7 @@ SOURCES: Final = tuple(
     for name in ("alike.c", "kernels.c", "network.c", "products.c", "threads.c")
 )
 HEADERS: Final = tuple(
-    Path(__file__).with_name(name) for name in ("packing.h", "products.h", "threads.h")
+    Path(__file__).with_name(name) for name in ("packing.h", "products.h", "rows.h", "threads.h", "vectors.h")
 )
 SWITCH: Final = "DQN_PORT_NATIVE"
 """The environment variable that turns the kernels off when it is 0."""
@@ -42,13 +42,13 @@ _SIGNATURES: Final = {
     "resample_columns": (_POINTER, *[_SIZE] * 3, *[_POINTER] * 4),
     "rectify": (_POINTER, _SIZE, _POINTER),
     "rectify_gradient": (_POINTER, _POINTER, _SIZE, _POINTER),
-    "fold": (_POINTER, *[_SIZE] * 10, _POINTER),
+    "fold": (_POINTER, *[_SIZE] * 10, _POINTER, _POINTER),
     "sum_planes": (_POINTER, *[_SIZE] * 3, _POINTER),
     "sum_columns": (_POINTER, *[_SIZE] * 2, _POINTER),
     "saxpy": (*[_POINTER] * 2, _SIZE, _FLOAT),
     "centred_rmsprop": (*[_POINTER] * 4, _SIZE, *[_FLOAT] * 4),
     "lanes_of_a_panel": (),
-    "sum_products": (*[_POINTER] * 6, ctypes.c_int),
+    "sum_products": (*[_POINTER] * 7, ctypes.c_int),
     "number_pixels": (_POINTER, *[_SIZE] * 6, _POINTER),
     "sum_alike": (*[_POINTER] * 7, ctypes.c_int),
     "set_threads": (_SIZE,),

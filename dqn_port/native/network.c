@@ -3,14 +3,12 @@
  */
 
 #include "threads.h"
+#include "vectors.h"
 
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-
-typedef float vec8 __attribute__((vector_size(32), aligned(4), may_alias));
-typedef int32_t mask8 __attribute__((vector_size(32)));
 
 /* Floats that a part of a task writes: fewer are not worth a thread. */
 #define PART 65536
@@ -65,7 +63,7 @@ void spread_bytes(const uint8_t *bytes, ptrdiff_t planes, ptrdiff_t height, ptrd
 }
 
 typedef struct {
-    const float *columns;
+    const float *columns, *needed_by;
     float *x;
     ptrdiff_t planes, kh, kw, out_height, out_width, dh, dw, height, width, next;
 } fold_t;
@@ -73,9 +71,9 @@ typedef struct {
 /* x[i] += from[i] for i < n; up to seven floats after them are read, and added to as zeros. */
 static inline void add_run(float *x, const float *from, ptrdiff_t n)
 {
-    const mask8 order = {0, 1, 2, 3, 4, 5, 6, 7};
+    const order8 order = {0, 1, 2, 3, 4, 5, 6, 7};
     for (ptrdiff_t i = 0; i < n; i += 8) {
-        mask8 more = (mask8)*(const vec8 *)(from + i);
+        order8 more = (order8)*(const vec8 *)(from + i);
         *(vec8 *)(x + i) += (vec8)(more & (order < (int32_t)(n - i)));
     }
 }
@@ -95,6 +93,8 @@ static void fold_planes(void *argument)
         for (ptrdiff_t end = plane + size; plane < end && plane < task->planes; plane++) {
             const float *from = task->columns + plane * taps * positions;
             float *x = task->x + plane * of_plane;
+            if (task->needed_by && !any_of(task->needed_by + plane * of_plane, of_plane))
+                continue;
             memset(layers, 0, sizeof(float) * (size_t)(floats + 8));
             for (ptrdiff_t h = 0; h < task->kh; h++)
                 for (ptrdiff_t w = 0; w < task->kw; w++) {
@@ -111,14 +111,15 @@ static void fold_planes(void *argument)
 }
 
 /* Add the gradients of all windows up to x: [batch, planes, height, width], window by window.
- * columns: [batch, planes, kh, kw, out_height, out_width], and seven floats after them
+ * columns: [batch, planes, kh, kw, out_height, out_width], and seven floats after them. needed_by:
+ * null, or what x is multiplied with: planes of it that are 0 leave x as it is.
  */
 void fold(const float *columns, ptrdiff_t batch, ptrdiff_t planes, ptrdiff_t kh, ptrdiff_t kw,
           ptrdiff_t out_height, ptrdiff_t out_width, ptrdiff_t dh, ptrdiff_t dw, ptrdiff_t height,
-          ptrdiff_t width, float *x)
+          ptrdiff_t width, const float *needed_by, float *x)
 {
-    fold_t task = {columns, x,  batch * planes, kh,    kw, out_height, out_width,
-                   dh,      dw, height,         width, 0};
+    fold_t task = {columns,   needed_by, x,  batch * planes, kh,    kw, out_height,
+                   out_width, dh,        dw, height,         width, 0};
     in_parallel(fold_planes, &task, batch * planes * kh * kw * out_height * out_width / PART);
 }
 

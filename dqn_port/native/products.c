@@ -9,32 +9,25 @@
  *                 the rest in the chain of the even ones; then sum = even + odd
  *     out = first; for each block of k: out = out + sum; then out = out + last
  *
- * Lanes are summed side by side in vectors and rows beside them, which changes no order. Of every
- * twelve rows the first six (LEFT) and the others (RIGHT) may want different chains for a lane,
- * and of the rows after the last twelve those in whole fours (REST).
+ * Lanes are summed side by side in vectors and rows beside them, which changes no order.
  */
 
 #include "products.h"
-#include "packing.h"
+#include "rows.h"
 #include "threads.h"
 
 #include <stdlib.h>
 
-#define GROUP 12
 #define SUMS_AT_ONCE 32768
 #define WORTH_A_THREAD 500000
 #define SHARES 4
 
-enum { LEFT = 1, RIGHT = 2, REST = 4 };
-enum { IN_LANES = 1, IN_ROWS = 2 }; /* where there are many zeros */
-enum { ALL, EVEN, ODD, CHAINS };
-
 typedef struct {
     const plan_t *plan;
-    const float *a, *first, *last;
+    const float *a, *b, *first, *last;
     float *out;
-    int rectify;
-    ptrdiff_t panels_at_once, next;
+    int rectify, in_part;
+    ptrdiff_t panels_at_once, next, next_block;
 } task_t;
 
 /* How many lanes a panel has; 0 where there is no fast fused multiply-add. */
@@ -54,37 +47,10 @@ typedef struct {
     const int32_t *lanes; /* of out, in whole eights of neighbours */
 } goal_t;
 
-/* The k of a block that are summed: all of them, or without those where one factor is 0 for every
- * lane, or every row, as adding 0 changes no sum.
- */
-typedef struct {
-    const int32_t *ks[CHAINS];
-    ptrdiff_t n[CHAINS];
-} terms_t;
+#define EACH_ROW _Pragma("GCC unroll 6") for (int r = 0; r < n; r++)
 
-/* x: [n_k, width]; lists: [CHAINS, size] */
-INLINE terms_t list_terms(const float *x, int width, ptrdiff_t n_k, int all, int two,
-                          int32_t *lists, ptrdiff_t size)
-{
-    int32_t *even = lists + EVEN * size, *odd = lists + ODD * size;
-    ptrdiff_t n = 0, n_even = 0, n_odd = 0;
-    for (ptrdiff_t k = 0; k < n_k; k++) {
-        lists[n] = (int32_t)k;
-        n += all || any_but_zero(x + k * width, width);
-    }
-    for (ptrdiff_t i = 0; two && i < n; i++) {
-        int in_odd = lists[i] % 2 && lists[i] < n_k / 8 * 8;
-        even[n_even] = odd[n_odd] = lists[i];
-        n_odd += in_odd;
-        n_even += !in_odd;
-    }
-    return (terms_t){{lists, even, odd}, {n, n_even, n_odd}};
-}
-
-#define EACH_ROW _Pragma("GCC unroll 12") for (int r = 0; r < rows; r++)
-
-/* sums += a · b of one k; a: [PANEL], b: [rows] */
-INLINE void add_one(vec sums[][2], const float *a, const float *b, int rows)
+/* sums += a · b of one k; a: [PANEL], b: [n] */
+INLINE void add_one(vec sums[][2], const float *a, const float *b, int n)
 {
     vec low = load(a), high = load(a + LANES);
     EACH_ROW
@@ -96,22 +62,22 @@ INLINE void add_one(vec sums[][2], const float *a, const float *b, int rows)
 }
 
 /* Hand over the sums of some rows. */
-INLINE void reach(const goal_t *goal, vec sums[][2], ptrdiff_t row, int rows)
+INLINE void reach(const goal_t *goal, vec sums[][2], const int32_t *rows, int n)
 {
     if (goal->sums) {
-        vec *to = (vec *)(goal->sums + row * PANEL);
         EACH_ROW
         {
-            to[2 * r] += sums[r][0];
-            to[2 * r + 1] += sums[r][1];
+            vec *to = (vec *)(goal->sums + rows[r] * PANEL);
+            to[0] += sums[r][0];
+            to[1] += sums[r][1];
         }
         return;
     }
     const task_t *task = goal->task;
     EACH_ROW
     {
-        float *out = task->out + task->plan->row_out[row + r];
-        float first = task->first ? task->first[row + r] : 0;
+        float *out = task->out + task->plan->row_out[rows[r]];
+        float first = task->first ? task->first[rows[r]] : 0;
         const vec8 *eights = (const vec8 *)sums[r];
         for (int i = 0; i < PANEL / 8; i++) {
             vec8 x = eights[i] + first;
@@ -120,138 +86,63 @@ INLINE void reach(const goal_t *goal, vec sums[][2], ptrdiff_t row, int rows)
     }
 }
 
-/* The chain over the listed k of a: [n_k, PANEL] and b: [n_k, GROUP] */
+/* One chain over the listed k of a: [n_k, PANEL] and b: [n_k, GROUP] */
 INLINE void follow(const terms_t *terms, int chain, const float *a, const float *b,
-                   vec sums[][2], int rows)
+                   vec sums[][2], int n)
 {
     EACH_ROW sums[r][0] = sums[r][1] = (vec){0};
     for (const int32_t *k = terms->ks[chain], *end = k + terms->n[chain]; k < end; k++)
-        add_one(sums, a + (ptrdiff_t)*k * PANEL, b + (ptrdiff_t)*k * GROUP, rows);
+        add_one(sums, a + (ptrdiff_t)*k * PANEL, b + (ptrdiff_t)*k * GROUP, n);
 }
 
+/* n and two are constants: the sums are to stay in registers. */
 INLINE void sum_up(const terms_t *terms, const float *a, const float *b, const goal_t *goal,
-                   ptrdiff_t row, int rows, int two)
+                   const int32_t *rows, int n, int two)
 {
-    vec sums[GROUP][2];
+    vec sums[GROUP][2], odd[GROUP][2];
     if (two) {
-        vec odd[GROUP][2];
-        follow(terms, ODD, a, b, odd, rows);
-        follow(terms, EVEN, a, b, sums, rows);
+        follow(terms, ODD, a, b, odd, n);
+        follow(terms, EVEN, a, b, sums, n);
         EACH_ROW
         {
             sums[r][0] += odd[r][0];
             sums[r][1] += odd[r][1];
         }
     } else
-        follow(terms, ALL, a, b, sums, rows);
-    reach(goal, sums, row, rows);
+        follow(terms, ALL, a, b, sums, n);
+    reach(goal, sums, rows, n);
 }
-
-/* Sums are kept in registers: of thirty-two 24 with AVX-512, of sixteen 12 without. */
-#define MOST_ROWS (LANES == 16 ? 12 : 6)
 
 static void add_rows(const terms_t *terms, const float *a, const float *b, const goal_t *goal,
-                     ptrdiff_t row, int rows, int two)
+                     const int32_t *rows, int n, int two)
 {
-    while (rows > 0) {
-        int n;
-        if (two && rows >= 6)
-            sum_up(terms, a, b, goal, row, n = 6, 1);
-        else if (two)
-            sum_up(terms, a, b, goal, row, n = 4, 1);
-        else if (rows >= 12 && MOST_ROWS >= 12)
-            sum_up(terms, a, b, goal, row, n = 12, 0);
-        else if (rows >= 8 && MOST_ROWS >= 8)
-            sum_up(terms, a, b, goal, row, n = 8, 0);
-        else if (rows >= 6 && rows != 8)
-            sum_up(terms, a, b, goal, row, n = 6, 0);
-        else if (rows >= 4)
-            sum_up(terms, a, b, goal, row, n = 4, 0);
-        else if (rows >= 2)
-            sum_up(terms, a, b, goal, row, n = 2, 0);
-        else
-            sum_up(terms, a, b, goal, row, n = 1, 0);
-        rows -= n;
-        row += n;
-        b += n;
+#define OF(size)                                                                                   \
+    case size:                                                                                     \
+        if (two)                                                                                   \
+            sum_up(terms, a, b, goal, rows, size, 1);                                              \
+        else                                                                                       \
+            sum_up(terms, a, b, goal, rows, size, 0);                                              \
+        break
+    switch (n) {
+        OF(1);
+        OF(2);
+        OF(3);
+        OF(4);
+        OF(5);
+        OF(6);
     }
+#undef OF
 }
 
-static terms_t terms_of_rows(const plan_t *plan, ptrdiff_t group, ptrdiff_t block, ptrdiff_t from)
+static void add_group(const group_t *group, const terms_t *terms, const float *a, const float *b,
+                      int two, const goal_t *goal)
 {
-    const int32_t *lists = plan->lists + group * CHAINS * plan->n_k + from;
-    const int32_t *counts = plan->counts + (group * plan->blocks + block) * CHAINS;
-    terms_t terms;
-    for (int chain = 0; chain < CHAINS; chain++) {
-        terms.ks[chain] = lists + chain * plan->n_k;
-        terms.n[chain] = counts[chain];
-    }
-    return terms;
-}
-
-/* terms: of the lanes, or null */
-static void add_block(const plan_t *plan, const terms_t *of_lanes, const float *a, ptrdiff_t block,
-                      ptrdiff_t from, int two, const goal_t *goal)
-{
-    for (ptrdiff_t row = 0; row < plan->rows; row += GROUP) {
-        const float *b = plan->packed + row * plan->n_k + from * GROUP;
-        terms_t of_rows, *terms = &of_rows;
-        if (of_lanes)
-            *terms = *of_lanes;
-        else
-            of_rows = terms_of_rows(plan, row / GROUP, block, from);
-        int rows = (int)(plan->rows - row);
-        if (rows >= GROUP && !(two & (LEFT | RIGHT)))
-            add_rows(terms, a, b, goal, row, GROUP, 0);
-        else if (rows >= GROUP) {
-            add_rows(terms, a, b, goal, row, 6, two & LEFT);
-            add_rows(terms, a, b + 6, goal, row + 6, 6, two & RIGHT);
-        } else {
-            int fours = two & REST ? rows / 4 * 4 : 0;
-            for (int r = 0; r < fours; r += 4)
-                add_rows(terms, a, b + r, goal, row + r, 4, 1);
-            add_rows(terms, a, b + fours, goal, row + fours, rows - fours, 0);
-        }
-    }
-}
-
-/* packed[group, k, row] = b[rows[row] + ks[k]] */
-static void pack_rows(const plan_t *plan, const float *b)
-{
-    const int32_t *ks = plan->k_b;
-    for (ptrdiff_t row = 0; row < plan->rows; row += GROUP) {
-        const int32_t *rows = plan->row_b + row;
-        int n = plan->rows - row < GROUP ? (int)(plan->rows - row) : GROUP;
-        float *to = plan->packed + row * plan->n_k;
-        for (ptrdiff_t k = 0, step; k < plan->n_k; k += step, to += step * GROUP) {
-            int done = 0;
-            ptrdiff_t together = fours(ks + k, plan->n_k - k);
-            for (; together && done + 8 <= n; done += 8)
-                pack_fours(b + ks[k], rows + done, to + done, GROUP, together);
-            step = together ? together : 1;
-            for (ptrdiff_t next = 0; next < step; next++)
-                for (int r = done; r < n; r++)
-                    to[next * GROUP + r] = b[rows[r] + ks[k + next]];
-        }
-    }
-}
-
-/* List for every group of rows and block what is not 0 in it. */
-static void list_rows(const plan_t *plan)
-{
-    ptrdiff_t n_k = plan->n_k, groups = (plan->rows - 1) / GROUP + 1;
-    memset(plan->used, 0, (size_t)n_k);
-    for (ptrdiff_t group = 0; group < groups; group++)
-        for (ptrdiff_t block = 0, from = 0; block < plan->blocks; from = plan->ends[block++]) {
-            const float *x = plan->packed + (group * n_k + from) * GROUP;
-            int32_t *counts = plan->counts + (group * plan->blocks + block) * CHAINS;
-            terms_t terms = list_terms(x, GROUP, plan->ends[block] - from, 0, 1,
-                                       plan->lists + group * CHAINS * n_k + from, n_k);
-            for (int chain = 0; chain < CHAINS; chain++)
-                counts[chain] = (int32_t)terms.n[chain];
-            for (ptrdiff_t i = 0; i < terms.n[ALL]; i++)
-                plan->used[from + terms.ks[ALL][i]] = 1;
-        }
+    int n = group->n, split = group->split;
+    if (two & (group->first | group->second)) {
+        add_rows(terms, a, b, goal, group->rows, split, two & group->first);
+        add_rows(terms, a, b + split, goal, group->rows + split, n - split, two & group->second);
+    } else
+        add_rows(terms, a, b, goal, group->rows, n, 0);
 }
 
 /* A single row: its lanes are turned in registers, as packing them would take as long again. */
@@ -263,8 +154,8 @@ static void add_single(const float *a, const int32_t *lanes, const int32_t *ks,
     for (int i = 0; i < EIGHTS; i++)
         sums[i] = (vec8){0};
     for (ptrdiff_t k = 0, step; k < n_k; k += step) {
-        step = fours(ks + k, n_k - k) ? 4 : 1;
-        if (used && none(used + k, step))
+        step = side_by_side(ks + k, n_k - k) >= 4 ? 4 : 1;
+        if (used && none_of_bytes(used + k, step))
             continue;
         for (int i = 0; i < EIGHTS; i++) {
             const int32_t *at = lanes + 8 * i;
@@ -315,41 +206,53 @@ static void begin_sums(const task_t *task, float *sums)
         to[0] = to[1] = (task->first ? task->first[r] : 0) - (vec){0};
 }
 
-static int in_whole_eights(const int32_t *lanes)
+static int goes_to_out_at_once(const task_t *task, const int32_t *lanes)
 {
-    int so_far = 1;
+    const plan_t *plan = task->plan;
+    int so_far = plan->rows > 1 && plan->blocks == 1 && !task->last;
     for (int i = 0; i < PANEL; i += 8)
         so_far &= lanes[i] >= 0 && are_neighbours(lanes + i, 8);
     return so_far;
 }
 
+typedef struct {
+    float *packed;  /* [longest, PANEL] */
+    int32_t *lists; /* [CHAINS, longest] */
+} room_t;
+
 /* Add one block's products to the sums of a panel; the last one stores them. */
-static void add_panel(const task_t *task, ptrdiff_t panel, ptrdiff_t block, float *packed,
-                      int32_t *lists, ptrdiff_t *dense, float *sums)
+static void add_panel(const task_t *task, ptrdiff_t panel, ptrdiff_t block, const room_t *room,
+                      float *sums)
 {
     const plan_t *plan = task->plan;
-    ptrdiff_t from = block ? plan->ends[block - 1] : 0, n_k = plan->ends[block] - from;
+    const uint8_t *needed = task->in_part ? plan->needed + panel * plan->most_groups : NULL;
+    ptrdiff_t groups = n_groups_of_block(plan, block);
+    if (needed && none_of_bytes(needed, groups))
+        return;
+    ptrdiff_t from = start_of_block(plan, block), n_k = plan->ends[block] - from;
     const int32_t *lanes = plan->lane_a + panel * PANEL, *ks = plan->k_a + from;
     goal_t goal = {sums, task, plan->lane_out + panel * PANEL};
-    if (plan->rows > 1 && plan->blocks == 1 && !task->last && in_whole_eights(goal.lanes))
+    if (goes_to_out_at_once(task, goal.lanes))
         goal.sums = NULL;
     else if (block == 0)
         begin_sums(task, sums);
-    const uint8_t *used = plan->zeros == IN_ROWS ? plan->used + from : NULL;
+    const uint8_t *used = plan->by_rows ? plan->used + from : NULL;
+    int two = plan->two[panel];
     if (plan->rows == 1)
-        add_single(task->a, lanes, ks, used, plan->packed + from * GROUP, n_k, sums);
+        add_single(task->a, lanes, ks, used, packed_group(plan, block, 0), n_k, sums);
     else {
-        pack_panel(task->a, lanes, ks, used, n_k, packed);
-        terms_t terms, *of_lanes = NULL;
-        if (plan->zeros != IN_ROWS) {
-            int two = plan->two[panel];
-            if (plan->zeros == IN_LANES)
-                terms = list_terms(packed, PANEL, n_k, 0, two, lists, plan->longest);
-            else if (*dense == n_k) terms = (terms_t){{lists, lists+plan->longest, lists+2*plan->longest}, {n_k, n_k-n_k/8*4, n_k/8*4}};
-            else terms = list_terms(packed, PANEL, n_k, 1, 1, lists, plan->longest), *dense = n_k;
-            of_lanes = &terms;
+        terms_t terms;
+        pack_panel(task->a, lanes, ks, used, n_k, room->packed);
+        if (!plan->by_rows)
+            terms = list_terms(room->packed, PANEL, PANEL, n_k, two, room->lists, plan->longest);
+        for (ptrdiff_t group = 0; group < groups; group++) {
+            if (needed && !needed[group])
+                continue;
+            if (plan->by_rows)
+                terms = terms_of_rows(plan, block, group);
+            add_group(groups_of_block(plan, block) + group, &terms, room->packed,
+                      packed_group(plan, block, group), two, &goal);
         }
-        add_block(plan, of_lanes, packed, block, from, plan->two[panel], &goal);
     }
     if (goal.sums && block == plan->blocks - 1)
         store_panel(task, goal.lanes, sums);
@@ -364,8 +267,7 @@ static void work(void *argument)
     float *sums =
         aligned_alloc(64, sizeof(float) * (size_t)(most * size + plan->longest * PANEL));
     int32_t *lists = malloc(sizeof(int32_t) * (size_t)(plan->longest * CHAINS));
-    float *packed = sums + most * size;
-    ptrdiff_t dense = 0;
+    room_t room = {sums + most * size, lists};
     if (!sums || !lists)
         abort();
     for (;;) {
@@ -375,18 +277,50 @@ static void work(void *argument)
             break;
         for (ptrdiff_t block = 0; block < plan->blocks; block++)
             for (ptrdiff_t panel = begin; panel < end; panel++)
-                add_panel(task, panel, block, packed, lists, &dense, sums + (panel - begin) * size);
+                add_panel(task, panel, block, &room, sums + (panel - begin) * size);
     }
     free(lists);
     free(sums);
 }
 
+static void pack_blocks(void *argument)
+{
+    task_t *task = argument;
+    for (ptrdiff_t block; (block = next_part(&task->next_block, 1)) < task->plan->blocks;)
+        pack_block(task->plan, task->b, block);
+}
+
+/* Rows that are left out of the only block have no sums that could be stored. */
+static void clear_rows_left_out(const task_t *task)
+{
+    const plan_t *plan = task->plan;
+    group_t *group = plan->groups, *end = group + *plan->n_groups;
+    uint8_t *is_in = plan->used;
+    memset(is_in, 0, (size_t)plan->rows);
+    for (; group < end; group++)
+        for (int i = 0; i < group->n; i++)
+            is_in[group->rows[i]] = 1;
+    for (ptrdiff_t row = 0; row < plan->rows; row++)
+        for (ptrdiff_t panel = 0; panel < plan->panels && !is_in[row]; panel++) {
+            const int32_t *lanes = plan->lane_out + panel * PANEL;
+            if (!goes_to_out_at_once(task, lanes))
+                continue;
+            float *out = task->out + plan->row_out[row];
+            for (int i = 0; i < PANEL; i += 8)
+                *(vec8 *)(out + lanes[i]) = (vec8){0};
+        }
+}
+
 /* out[row_out + lane_out] = first[row] + Σ over blocks Σk a[lane_a + k_a] · b[row_b + k_b]
  *                           + last[lane_out], first and last where they are not null;
  * then (|out| + out) / 2 if that is asked for. No sum hangs on the number of threads.
+ *
+ * needed_by: null, or what out is multiplied with, as far as it is not 0: other elements of out
+ * are left as they are, or set to anything. Products with 0 are left out: they would change a
+ * sum only by a factor that is not a finite number.
  */
 void sum_products(const plan_t *plan, const float *a, const float *b, const float *first,
-                  const float *last, float *out, int rectify)
+                  const float *last, const float *needed_by, float *out, int rectify)
 {
     ptrdiff_t panels = plan->panels;
     double size = (double)(panels * PANEL) * (double)(plan->rows * plan->n_k);
@@ -395,9 +329,18 @@ void sum_products(const plan_t *plan, const float *a, const float *b, const floa
     threads = allowed_threads(threads);
     /* Small enough that no thread waits long for another's last. */
     ptrdiff_t share = (panels - 1) / (threads > 1 ? SHARES * threads : 1) + 1;
-    task_t task = {plan, a, first, last, out, rectify, fit < share ? fit : share, 0};
-    pack_rows(plan, b);
-    if (plan->zeros == IN_ROWS)
+    task_t task = {plan, a, b, first, last, out, rectify, needed_by != NULL,
+                   fit < share ? fit : share, 0, 0};
+    if (!plan->by_blocks)
+        *plan->n_groups = (int32_t)form_groups(plan, NULL, 0, plan->n_k, plan->groups);
+    in_parallel(pack_blocks, &task, plan->blocks < threads ? plan->blocks : threads);
+    if (plan->by_rows)
         list_rows(plan);
+    if (plan->by_blocks && plan->blocks == 1)
+        clear_rows_left_out(&task);
+    if (needed_by && plan->samples)
+        need_planes(plan, needed_by);
+    else if (needed_by)
+        need_elements(plan, needed_by);
     in_parallel(work, &task, threads);
 }

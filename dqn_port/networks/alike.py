@@ -98,7 +98,7 @@ class AlikeProducts:
     ) -> int:
         """Set ``out`` and ``kinds`` as ``picture`` shows a; return how many windows differ."""
         found: int = self._sum(
-            self._products._at, self._at,
+            self._products.address, self._at,
             *(tensor.data_ptr() for tensor in (picture, a, b, first, out)),
             rectify,
         )  # fmt: skip

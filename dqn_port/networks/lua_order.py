@@ -25,7 +25,13 @@ from dqn_port.networks.layers import (
     SpatialConvolution,
     to_floats,
 )
-from dqn_port.networks.products import Products, ends_of_blocks, rows_with_two_chains
+from dqn_port.networks.products import (
+    Planes,
+    Products,
+    Zeros,
+    ends_of_blocks,
+    rows_with_two_chains,
+)
 
 Tensors = tuple[torch.Tensor, ...]
 Picture = torch.Tensor | None
@@ -46,8 +52,6 @@ def can_sum_as_lua(device: torch.device) -> bool:
     return device.type == "cpu" and library is not None and library.lanes_of_a_panel() > 0
 
 
-import os
-ZC,ZW,ZB,ZL,ZLW,ZLB=eval(os.environ.get('Z','(1,1,1,2,1,2)'))
 class _Step(Protocol):
     """One layer for one batch size. ``y`` is its output."""
 
@@ -65,6 +69,8 @@ class _Convolution:
 
     rectify = False
     """Whether a Rectifier follows: its values are stored at once, and are y."""
+    is_rectified = False
+    """Whether x comes from a Rectifier, which lets no gradient through where it is 0."""
 
     def __init__(
         self,
@@ -162,11 +168,13 @@ class _Convolution:
         if not further:
             return gradient
         products, columns, folded = self._back
-        products.into(columns, gradient, self._weight)
+        needed_by = self._x if self.is_rectified and not self._is_padded else None
+        products.into(columns, gradient, self._weight, needed_by=needed_by)
         library.fold(
             columns.data_ptr(),
             *(batch, layer.n_input_plane, layer.kh, layer.kw, *self._out_size, layer.dh, layer.dw),
             *self._padded.shape[2:],
+            None if needed_by is None else needed_by.data_ptr(),
             folded.data_ptr(),
         )
         return folded[self._inner].contiguous() if self._is_padded else folded
@@ -200,7 +208,6 @@ class _Convolution:
             terms=(taps, np.arange(len(taps))),
             two_chains=self._in_every_sample(len(planes)),
             ends=ends_of_blocks(len(taps)),
-            zeros=ZC,
         )
 
     @functools.cached_property
@@ -215,12 +222,13 @@ class _Convolution:
             terms=(in_x, in_y),
             two_chains=rows_with_two_chains(len(taps), len(planes)),
             ends=(samples * self._positions + ends_of_blocks(self._positions)).reshape(-1),
-            zeros=ZW,
+            zeros=Zeros.LANES_AND_BLOCKS,
         )
 
     @functools.cached_property
     def _back(self) -> tuple[Products, torch.Tensor, torch.Tensor]:
         """Return the products with the weights turned, and room for columns and their sum."""
+        layer = self._layer
         _, taps, in_y, in_columns = self._offsets
         planes, rows = np.arange(self._layer.n_output_plane), np.arange(len(taps))
         products = Products(
@@ -230,7 +238,8 @@ class _Convolution:
             terms=(planes * self._positions, planes * len(taps)),
             two_chains=self._in_every_sample(len(taps)),
             ends=ends_of_blocks(len(planes)),
-            zeros=ZB,
+            planes=Planes(np.repeat(np.arange(self.y.shape[0]), self._positions),
+                          rows=layer.kh * layer.kw, size=math.prod(self._padded.shape[2:])),
         )
         shape = self.y.shape[0], len(taps), self._positions
         columns = torch.empty(math.prod(shape) + _READ_AFTER)[:-_READ_AFTER].view(shape)
@@ -243,7 +252,7 @@ class _Convolution:
 class _Linear:
     """Lua: Linear.lua."""
 
-    rectify = False
+    rectify = is_rectified = False
     """As a convolution's."""
 
     def __init__(
@@ -285,7 +294,9 @@ class _Linear:
         if not further:
             return gradient
         products, back = self._back
-        products.into(back, self._weight, gradient)
+        products.into(
+            back, self._weight, gradient, needed_by=self._x if self.is_rectified else None
+        )
         return back
 
     @functools.cached_property
@@ -310,7 +321,7 @@ class _Linear:
             terms=(inputs, inputs),
             two_chains=rows_with_two_chains(len(outputs), len(samples)),
             ends=ends_of_blocks(len(inputs)),
-            zeros=ZL,
+            zeros=Zeros.ROWS,
         )
 
     @functools.cached_property
@@ -323,7 +334,7 @@ class _Linear:
             terms=(samples * len(inputs), samples * len(outputs)),
             two_chains=rows_with_two_chains(len(inputs), len(outputs)),
             ends=ends_of_blocks(len(samples)),
-            zeros=ZLW,
+            zeros=Zeros.LANES_AND_BLOCKS,
         )
 
     @functools.cached_property
@@ -336,7 +347,7 @@ class _Linear:
             terms=(outputs * len(inputs), outputs),
             two_chains=rows_with_two_chains(len(inputs), len(samples)),
             ends=ends_of_blocks(len(outputs)),
-            zeros=ZLB,
+            zeros=Zeros.ROWS,
         )
         return products, torch.empty(self._shape)
 
@@ -463,6 +474,9 @@ class LuaOrder:
                 if not isinstance(before, _Convolution | _Linear):
                     before = None
                 step = _Rectifier(library, shape, before)
+            if isinstance(step, _Convolution | _Linear):
+                last = next((s for s in reversed(steps) if not isinstance(s, _Reshape)), None)
+                step.is_rectified = isinstance(last, _Rectifier)
             steps.append(step)
             shape = tuple(step.y.shape)
         return steps

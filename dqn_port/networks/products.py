@@ -13,6 +13,8 @@ n rows.
 from __future__ import annotations
 
 import ctypes
+import enum
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -25,11 +27,16 @@ Offsets = NDArray[np.int64]
 _MOST_LANES: Final = 320
 _MOST_TERMS: Final = 320
 _EIGHT: Final = 8
-_GROUP: Final = 12
+_TWELVE: Final = 12
 _FOUR: Final = 4
 
+# Of native/products.h and native/rows.h.
 _LEFT, _RIGHT, _REST = 1, 2, 4
-"""Rows with two chains, as products.c names them."""
+"""Rows with two chains."""
+_GROUP: Final = 6
+_INTS_OF_A_GROUP: Final = 12
+_AFTER_A_BLOCK: Final = 8
+_CHAINS: Final = 3
 
 
 def _cut(size: int, most: int) -> int:
@@ -57,31 +64,59 @@ def rows_with_two_chains(lanes: int, rows: int) -> NDArray[np.uint8]:
     after the last twelve.
     """
     two = np.zeros(lanes, np.uint8)
-    left_over = rows % _GROUP
+    left_over = rows % _TWELVE
     at = 0
     while at < lanes:
         part = _cut(lanes - at, _MOST_LANES)
         end = at + part // _EIGHT * _EIGHT
         eights = part // _EIGHT
-        if rows >= _GROUP and eights > 1:
+        if rows >= _TWELVE and eights > 1:
             two[at : at + _EIGHT] |= _LEFT
             two[end - _EIGHT : end] |= _RIGHT if eights % 2 else _LEFT
-        if _FOUR <= left_over < (_GROUP if at == 0 else _EIGHT):
+        if _FOUR <= left_over < (_TWELVE if at == 0 else _EIGHT):
             two[at:end] |= _REST
         at += part
     return two
 
 
 class _Plan(ctypes.Structure):
-    """plan_t of native/products.c."""
+    """plan_t of native/products.h."""
 
-    _fields_ = (
-        *((name, ctypes.c_void_p) for name in ("lane_a", "lane_out", "two", "row_b", "row_out")),
-        *((name, ctypes.c_void_p) for name in ("k_a", "k_b", "ends", "packed")),
-        *((name, ctypes.c_void_p) for name in ("lists", "counts", "used")),
-        *((name, ctypes.c_ssize_t) for name in ("panels", "rows", "n_k", "blocks", "longest")),
-        ("zeros", ctypes.c_ssize_t),
+    _tables = (
+        *("lane_a", "lane_out", "two", "samples", "row_b", "row_out", "k_a", "k_b", "ends"),
+        *("groups", "n_groups", "packed", "lists", "counts", "used", "needed"),
     )
+    _sizes = (
+        *("panels", "rows", "n_k", "blocks", "longest", "most_groups", "by_rows", "by_blocks"),
+        *("n_samples", "rows_of_a_plane", "plane"),
+    )
+    _fields_ = (
+        *((name, ctypes.c_void_p) for name in _tables),
+        *((name, ctypes.c_ssize_t) for name in _sizes),
+    )
+
+
+class Zeros(enum.Enum):
+    """Where products with 0 are looked for, to leave them out."""
+
+    LANES = enum.auto()
+    """Terms that are 0 for a panel of lanes side by side."""
+    ROWS = enum.auto()
+    """Terms that are 0 for a group of rows."""
+    LANES_AND_BLOCKS = enum.auto()
+    """As LANES, and rows that are 0 in a whole block."""
+
+
+@dataclass(frozen=True)
+class Planes:
+    """How the rows and lanes of a convolution's gradient lie in the planes of its input."""
+
+    samples: Offsets
+    """Of each lane."""
+    rows: int
+    """Of each plane."""
+    size: int
+    """Of a plane, in floats."""
 
 
 class Products:
@@ -96,16 +131,18 @@ class Products:
         terms: tuple[Offsets, Offsets],
         two_chains: NDArray[np.uint8],
         ends: Offsets,
-        zeros: int = 0,
+        zeros: Zeros = Zeros.LANES,
+        planes: Planes | None = None,
     ) -> None:
         """Lay out the work.
 
         ``lanes``: offsets in a and in out; ``rows``: in b and in out; ``terms``: in a and in b.
-        ``two_chains``: see rows_with_two_chains; ``ends``: see ends_of_blocks.
+        ``two_chains``: see rows_with_two_chains; ``ends``: see ends_of_blocks; ``planes``: where
+        what needs the output is an input of planes.
         """
         self._sum = kernels.sum_products
         panel: int = kernels.lanes_of_a_panel()
-        of_a, of_out, two = [], [], []
+        of_a, of_out, two, samples = [], [], [], []
         # Lanes that are summed alike share panels, whose last is filled up.
         for kind in np.unique(two_chains):
             alike = np.flatnonzero(two_chains == kind)
@@ -113,24 +150,47 @@ class Products:
             of_a += [lanes[0][alike], np.repeat(lanes[0][alike[-1:]], missing)]
             of_out += [lanes[1][alike], np.full(missing, -1)]
             two += [kind] * ((len(alike) + missing) // panel)
-        n_rows, n_terms = len(rows[0]), len(terms[0])
-        groups = -(-n_rows // _GROUP)
-        self._tables: list[NDArray[Any]] = [
-            np.concatenate(of_a).astype(np.int32),
-            np.concatenate(of_out).astype(np.int32),
-            np.array(two, np.uint8),
-            *(table.astype(np.int32) for table in (*rows, *terms, ends)),
-            np.zeros(groups * _GROUP * n_terms, np.float32),
-            np.empty(groups * 3 * n_terms, np.int32),
-            np.empty(groups * 3 * len(ends), np.int32),
-            np.empty(n_terms, np.uint8),
-        ]
+            if planes is not None:
+                of = np.append(planes.samples[alike], [planes.samples[alike[-1]]] * missing)
+                samples.append(of.reshape(-1, panel)[:, [0, -1]])
+        n_rows, n_terms, blocks = len(rows[0]), len(terms[0]), len(ends)
+        whole = n_rows // _TWELVE * _TWELVE
+        groups = 2 * whole // _TWELVE + -(-(n_rows - whole) // _FOUR)
+        by_blocks = zeros is Zeros.LANES_AND_BLOCKS
+        n_samples = 0 if planes is None else int(planes.samples.max()) + 1
+        needed = len(two) * groups
+        if planes is not None:
+            needed += n_samples * n_rows // planes.rows
+        tables: dict[str, NDArray[Any]] = {
+            "lane_a": np.concatenate(of_a).astype(np.int32),
+            "lane_out": np.concatenate(of_out).astype(np.int32),
+            "two": np.array(two, np.uint8),
+            "samples": np.concatenate([*samples, np.empty((0, 2))]).astype(np.int32),
+            "row_b": rows[0].astype(np.int32),
+            "row_out": rows[1].astype(np.int32),
+            "k_a": terms[0].astype(np.int32),
+            "k_b": terms[1].astype(np.int32),
+            "ends": ends.astype(np.int32),
+            "groups": np.empty((blocks if by_blocks else 1, groups, _INTS_OF_A_GROUP), np.int32),
+            "n_groups": np.empty(blocks, np.int32),
+            "packed": np.empty(groups * _GROUP * n_terms + _AFTER_A_BLOCK * blocks, np.float32),
+            "lists": np.empty((groups, _CHAINS, n_terms), np.int32),
+            "counts": np.empty((groups, blocks, _CHAINS), np.int32),
+            "used": np.empty(max(n_terms, n_rows), np.uint8),
+            "needed": np.empty(needed, np.uint8),
+        }
+        self._tables = tables
         longest = int(np.diff(ends, prepend=0).max())
         self._plan = _Plan(
-            *(table.ctypes.data for table in self._tables),
-            *(len(two), n_rows, n_terms, len(ends), longest, zeros),
+            *(tables[name].ctypes.data for name in _Plan._tables),
+            *(len(two), n_rows, n_terms, blocks, longest, groups),
+            *(zeros is Zeros.ROWS, by_blocks),
+            *((0, 1, 1) if planes is None else (n_samples, planes.rows, planes.size)),
         )
-        self._at = ctypes.addressof(self._plan)
+        if planes is None:
+            self._plan.samples = None
+        self.address = ctypes.addressof(self._plan)
+        """Of the plan, as long as this object lives."""
 
     def into(
         self,
@@ -140,18 +200,17 @@ class Products:
         *,
         first: torch.Tensor | None = None,
         last: torch.Tensor | None = None,
+        needed_by: torch.Tensor | None = None,
         rectify: bool = False,
     ) -> None:
         """Set ``out``; the sums begin with ``first`` [rows], and ``last`` [lanes] is added.
 
+        ``needed_by``: what ``out`` is multiplied with afterwards: where that is 0 it is not set.
         ``rectify``: and what is below 0 becomes 0.
         """
+        tensors = first, last, needed_by
         self._sum(
-            self._at,
-            a.data_ptr(),
-            b.data_ptr(),
-            None if first is None else first.data_ptr(),
-            None if last is None else last.data_ptr(),
-            out.data_ptr(),
-            rectify,
-        )
+            self.address, a.data_ptr(), b.data_ptr(),
+            *(None if tensor is None else tensor.data_ptr() for tensor in tensors),
+            out.data_ptr(), rectify,
+        )  # fmt: skip

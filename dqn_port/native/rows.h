@@ -1,0 +1,199 @@
+#ifndef DQN_PORT_ROWS_H
+#define DQN_PORT_ROWS_H
+
+/* Which rows are summed together, and which products are left out: adding a product with 0
+ * changes no sum, and a sum that is multiplied by 0 afterwards need not be made.
+ */
+
+#include "packing.h"
+
+enum { ALL, EVEN, ODD, CHAINS };
+
+/* The k of a block that are summed: those where a factor is not 0. */
+typedef struct {
+    const int32_t *ks[CHAINS];
+    ptrdiff_t n[CHAINS];
+} terms_t;
+
+/* x: [n_k, width], of which n count; lists: [CHAINS, size] */
+INLINE terms_t list_terms(const float *x, ptrdiff_t width, int n, ptrdiff_t n_k, int two,
+                          int32_t *lists, ptrdiff_t size)
+{
+    int32_t *even = lists + EVEN * size, *odd = lists + ODD * size;
+    ptrdiff_t found = 0, n_even = 0, n_odd = 0;
+    for (ptrdiff_t k = 0; k < n_k; k++, x += width) {
+        order8 bits = *(const order8_at *)x;
+        for (int i = 8; i < n; i += 8)
+            bits |= *(const order8_at *)(x + i);
+        lists[found] = (int32_t)k;
+        found += any_of_eight((vec8)bits, n < 8 ? n : 8);
+    }
+    for (ptrdiff_t i = 0; two && i < found; i++) {
+        int in_odd = lists[i] % 2 && lists[i] < n_k / 8 * 8;
+        even[n_even] = odd[n_odd] = lists[i];
+        n_odd += in_odd;
+        n_even += !in_odd;
+    }
+    return (terms_t){{lists, even, odd}, {found, n_even, n_odd}};
+}
+
+static int side_of(const plan_t *plan, ptrdiff_t row)
+{
+    ptrdiff_t twelves = plan->rows / 12 * 12, fours = plan->rows / 4 * 4;
+    return row < twelves ? (row % 12 < 6 ? LEFT : RIGHT) : row < fours ? REST : 0;
+}
+
+static int row_has_any(const plan_t *plan, const float *b, ptrdiff_t row, ptrdiff_t from,
+                       ptrdiff_t n_k)
+{
+    const int32_t *ks = plan->k_b + from;
+    b += plan->row_b[row];
+    if (ks[n_k - 1] - ks[0] == n_k - 1)
+        return any_of(b + ks[0], n_k);
+    for (ptrdiff_t k = 0; k < n_k; k++)
+        if (b[ks[k]] != 0)
+            return 1;
+    return 0;
+}
+
+/* Put rows together that are summed alike, those without any number but 0 in a block left out.
+ * Return how many groups there are.
+ */
+static ptrdiff_t form_groups(const plan_t *plan, const float *b, ptrdiff_t from, ptrdiff_t n_k,
+                             group_t *groups)
+{
+    static const int sides[] = {LEFT, RIGHT, REST, 0};
+    ptrdiff_t n = 0;
+    for (int s = 0; s < 4; s++)
+        for (ptrdiff_t row = 0; row < plan->rows; row++) {
+            if (side_of(plan, row) != sides[s])
+                continue;
+            if (b && !row_has_any(plan, b, row, from, n_k))
+                continue;
+            group_t *group = groups + n - 1;
+            int with_last = n && (s < 2 ? group->n < GROUP
+                                        : group->first == sides[s] && group->n < 4);
+            if (!with_last) {
+                group = groups + n++;
+                *group = (group_t){.first = sides[s], .second = sides[s]};
+            }
+            group->second = sides[s];
+            group->split += group->first == sides[s];
+            for (int i = group->n++; i < 8; i++)
+                group->rows[i] = (int32_t)row;
+        }
+    return n;
+}
+
+static ptrdiff_t start_of_block(const plan_t *plan, ptrdiff_t block)
+{
+    return block ? plan->ends[block - 1] : 0;
+}
+
+static group_t *groups_of_block(const plan_t *plan, ptrdiff_t block)
+{
+    return plan->groups + (plan->by_blocks ? block * plan->most_groups : 0);
+}
+
+static ptrdiff_t n_groups_of_block(const plan_t *plan, ptrdiff_t block)
+{
+    return plan->n_groups[plan->by_blocks ? block : 0];
+}
+
+/* Of a group's rows in a block: [n_k of the block, GROUP] */
+static float *packed_group(const plan_t *plan, ptrdiff_t block, ptrdiff_t group)
+{
+    ptrdiff_t from = start_of_block(plan, block), n_k = plan->ends[block] - from;
+    return plan->packed + 8 * block + (plan->most_groups * from + group * n_k) * GROUP;
+}
+
+static void pack_block(const plan_t *plan, const float *b, ptrdiff_t block)
+{
+    ptrdiff_t from = start_of_block(plan, block), n_k = plan->ends[block] - from;
+    group_t *groups = groups_of_block(plan, block);
+    if (plan->by_blocks)
+        plan->n_groups[block] = (int32_t)form_groups(plan, b, from, n_k, groups);
+    for (ptrdiff_t group = 0; group < n_groups_of_block(plan, block); group++)
+        pack_group(b, plan->row_b, groups + group, plan->k_b + from, n_k,
+                   packed_group(plan, block, group));
+}
+
+static int32_t *lists_of(const plan_t *plan, ptrdiff_t block, ptrdiff_t group)
+{
+    return plan->lists + group * CHAINS * plan->n_k + start_of_block(plan, block);
+}
+
+/* List for every group and block which k have a number that is not 0. */
+static void list_rows(const plan_t *plan)
+{
+    memset(plan->used, 0, (size_t)plan->n_k);
+    for (ptrdiff_t block = 0; block < plan->blocks; block++)
+        for (ptrdiff_t group = 0; group < *plan->n_groups; group++) {
+            ptrdiff_t from = start_of_block(plan, block);
+            int32_t *counts = plan->counts + (group * plan->blocks + block) * CHAINS;
+            terms_t terms = list_terms(packed_group(plan, block, group), GROUP,
+                                       plan->groups[group].n, plan->ends[block] - from, 1,
+                                       lists_of(plan, block, group), plan->n_k);
+            for (int chain = 0; chain < CHAINS; chain++)
+                counts[chain] = (int32_t)terms.n[chain];
+            for (ptrdiff_t i = 0; i < terms.n[ALL]; i++)
+                plan->used[from + terms.ks[ALL][i]] = 1;
+        }
+}
+
+static terms_t terms_of_rows(const plan_t *plan, ptrdiff_t block, ptrdiff_t group)
+{
+    const int32_t *lists = lists_of(plan, block, group);
+    const int32_t *counts = plan->counts + (group * plan->blocks + block) * CHAINS;
+    terms_t terms;
+    for (int chain = 0; chain < CHAINS; chain++) {
+        terms.ks[chain] = lists + chain * plan->n_k;
+        terms.n[chain] = counts[chain];
+    }
+    return terms;
+}
+
+/* Set what is needed of each panel, as x is not 0 there; x: as out */
+static void need_elements(const plan_t *plan, const float *x)
+{
+    for (ptrdiff_t panel = 0; panel < plan->panels; panel++) {
+        const int32_t *lanes = plan->lane_out + panel * PANEL;
+        for (ptrdiff_t g = 0; g < *plan->n_groups; g++) {
+            const group_t *group = plan->groups + g;
+            int any = 0;
+            for (int i = 0; i < group->n && !any; i++) {
+                const float *row = x + plan->row_out[group->rows[i]];
+                if (are_neighbours(lanes, PANEL))
+                    any = any_of(row + *lanes, PANEL);
+                else
+                    for (int lane = 0; lane < PANEL && !any; lane++)
+                        any = lanes[lane] >= 0 && row[lanes[lane]] != 0;
+            }
+            plan->needed[panel * plan->most_groups + g] = (uint8_t)any;
+        }
+    }
+}
+
+/* The same for x: [samples, planes, plane]: a row makes part of a plane's gradient. */
+static void need_planes(const plan_t *plan, const float *x)
+{
+    ptrdiff_t planes = plan->rows / plan->rows_of_a_plane, most = plan->most_groups;
+    uint8_t *alive = plan->needed + plan->panels * most; /* [samples, planes] */
+    for (ptrdiff_t i = 0; i < plan->n_samples * planes; i++)
+        alive[i] = (uint8_t)any_of(x + i * plan->plane, plan->plane);
+    for (ptrdiff_t panel = 0; panel < plan->panels; panel++) {
+        uint8_t *needed = plan->needed + panel * most;
+        ptrdiff_t first = plan->samples[2 * panel], last = plan->samples[2 * panel + 1];
+        for (ptrdiff_t g = 0; g < *plan->n_groups; g++) {
+            const int32_t *rows = plan->groups[g].rows;
+            /* Rows in order: the planes between are theirs, too. */
+            ptrdiff_t from = rows[0] / plan->rows_of_a_plane, to = rows[7] / plan->rows_of_a_plane;
+            needed[g] = 0;
+            for (ptrdiff_t sample = first; sample <= last; sample++)
+                for (ptrdiff_t plane = from; plane <= to; plane++)
+                    needed[g] |= alive[sample * planes + plane];
+        }
+    }
+}
+
+#endif
