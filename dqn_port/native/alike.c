@@ -31,29 +31,25 @@ typedef struct {
     ptrdiff_t size_of_table;
 } windows_t;
 
-/* numbers[sample, y, x] = the bytes of all planes there; bytes: [batch, planes, height, width],
- * planes at most 4; numbers with room between its rows and samples
+/* numbers[sample, i] = the bytes of all planes there; bytes: [batch, planes, size],
+ * planes at most 4
  */
-void number_pixels(const uint8_t *bytes, ptrdiff_t batch, ptrdiff_t planes, ptrdiff_t height,
-                   ptrdiff_t width, ptrdiff_t to_sample, ptrdiff_t to_row, int32_t *numbers)
+void number_pixels(const uint8_t *bytes, ptrdiff_t batch, ptrdiff_t planes, ptrdiff_t size,
+                   int32_t *numbers)
 {
-    ptrdiff_t plane = height * width;
-    for (ptrdiff_t b = 0; b < batch; b++)
-        for (ptrdiff_t y = 0; y < height; y++) {
-            const uint8_t *from = bytes + b * planes * plane + y * width;
-            uint32_t *to = (uint32_t *)numbers + b * to_sample + y * to_row;
-            if (planes == 4)
-                for (ptrdiff_t x = 0; x < width; x++)
-                    to[x] = from[x] | (uint32_t)from[plane + x] << 8 |
-                            (uint32_t)from[2 * plane + x] << 16 |
-                            (uint32_t)from[3 * plane + x] << 24;
-            else
-                for (ptrdiff_t x = 0; x < width; x++) {
-                    to[x] = 0;
-                    for (ptrdiff_t p = 0; p < planes; p++)
-                        to[x] |= (uint32_t)from[p * plane + x] << 8 * p;
-                }
-        }
+    for (ptrdiff_t b = 0; b < batch; b++, bytes += planes * size) {
+        uint32_t *restrict to = (uint32_t *)numbers + b * size;
+        if (planes == 4)
+            for (ptrdiff_t i = 0; i < size; i++)
+                to[i] = bytes[i] | (uint32_t)bytes[size + i] << 8 |
+                        (uint32_t)bytes[2 * size + i] << 16 | (uint32_t)bytes[3 * size + i] << 24;
+        else
+            for (ptrdiff_t i = 0; i < size; i++) {
+                to[i] = 0;
+                for (ptrdiff_t p = 0; p < planes; p++)
+                    to[i] |= (uint32_t)bytes[p * size + i] << 8 * p;
+            }
+    }
 }
 
 /* Floats that a part of a task writes: fewer are not worth a thread. */
@@ -181,8 +177,8 @@ static void hand_out(void *argument)
 /* out[sample, row, position] = first[row] + Σ over blocks Σk a[lane_a + k_a] · b[row_b + k_b], as
  * sum_products sums it. Returns how many distinct windows there are in the picture.
  */
-ptrdiff_t sum_alike(const plan_t *plan, const windows_t *w, const int32_t *picture, const float *a,
-                    const float *b, const float *first, float *out, int rectify)
+ptrdiff_t sum_alike(const plan_t *plan, const windows_t *w, const int32_t *picture, const void *a,
+                    int of_bytes, const float *b, const float *first, float *out, int rectify)
 {
     ptrdiff_t found = find_alike(w, picture), lanes = lay_out(w, found);
     plan_t these = *plan;
@@ -193,7 +189,7 @@ ptrdiff_t sum_alike(const plan_t *plan, const windows_t *w, const int32_t *pictu
     these.panels = lanes / lanes_of_a_panel();
     for (ptrdiff_t row = 0; row < plan->rows; row++)
         w->rows_of_sums[row] = (int32_t)(row * lanes);
-    sum_products(&these, a, b, first, NULL, NULL, w->sums, rectify);
+    sum_products(&these, a, of_bytes, b, first, NULL, NULL, w->sums, rectify);
     ptrdiff_t windows = w->batch * w->out_height * w->out_width;
     for (ptrdiff_t n = 0; n < windows; n++)
         w->columns[n] = w->columns_of_kinds[w->kinds[n]];

@@ -35,7 +35,8 @@ _LIBRARIES: Final = ("-pthread", "-lm")
 
 _LIMIT_S: Final = 60
 
-_POINTER, _SIZE, _FLOAT = ctypes.c_void_p, ctypes.c_ssize_t, ctypes.c_float
+_POINTER, _SIZE = ctypes.c_void_p, ctypes.c_ssize_t
+_INT, _FLOAT = ctypes.c_int, ctypes.c_float
 _SIGNATURES: Final = {
     "look_up_pairs": (_POINTER, _POINTER, _SIZE, _SIZE, _POINTER, _POINTER),
     "resample_rows": (_POINTER, *[_SIZE] * 4, *[_POINTER] * 4),
@@ -48,9 +49,9 @@ _SIGNATURES: Final = {
     "saxpy": (*[_POINTER] * 2, _SIZE, _FLOAT),
     "centred_rmsprop": (*[_POINTER] * 4, _SIZE, *[_FLOAT] * 4),
     "lanes_of_a_panel": (),
-    "sum_products": (*[_POINTER] * 7, ctypes.c_int),
-    "number_pixels": (_POINTER, *[_SIZE] * 6, _POINTER),
-    "sum_alike": (*[_POINTER] * 7, ctypes.c_int),
+    "sum_products": (*[_POINTER] * 2, _INT, *[_POINTER] * 5, _INT),
+    "number_pixels": (_POINTER, *[_SIZE] * 3, _POINTER),
+    "sum_alike": (*[_POINTER] * 4, _INT, *[_POINTER] * 3, _INT),
     "set_threads": (_SIZE,),
     "allowed_threads": (_SIZE,),
     "spread_bytes": (_POINTER, *[_SIZE] * 5, _POINTER),

@@ -92,6 +92,31 @@ static void pack_panel(const float *a, const int32_t *lanes, const int32_t *ks,
     }
 }
 
+/* The same for bytes, over 255. */
+static void pack_bytes(const uint8_t *a, const int32_t *lanes, const int32_t *ks, ptrdiff_t n_k,
+                       float *out)
+{
+    for (int i = 0; i < PANEL; i += 8) {
+        const int32_t *at = lanes + i;
+        int neighbours = are_neighbours(at, 8);
+        float *to = out + i;
+        for (ptrdiff_t k = 0, step; k < n_k; k += step, to += step * PANEL) {
+            const uint8_t *from = a + ks[k];
+            uint8_t turned[8][8];
+            step = !neighbours && side_by_side(ks + k, n_k - k) == 8 ? 8 : 1;
+            if (neighbours)
+                *(vec8 *)to = bytes_over_255(from + *at);
+            else if (step == 8)
+                turn_bytes(from, at, turned);
+            else
+                for (int lane = 0; lane < 8; lane++)
+                    turned[0][lane] = from[at[lane]];
+            for (int next = 0; !neighbours && next < step; next++)
+                *(vec8 *)(to + next * PANEL) = bytes_over_255(turned[next]);
+        }
+    }
+}
+
 /* out[k, i] = b[row_b[rows[i]] + ks[k]]; out: [n_k, GROUP] and what is written after it */
 static void pack_group(const float *b, const int32_t *row_b, const group_t *group,
                        const int32_t *ks, ptrdiff_t n_k, float *out)

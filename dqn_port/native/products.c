@@ -24,9 +24,10 @@
 
 typedef struct {
     const plan_t *plan;
-    const float *a, *b, *first, *last;
+    const void *a;
+    const float *b, *first, *last;
     float *out;
-    int rectify, in_part;
+    int of_bytes, rectify, in_part;
     ptrdiff_t panels_at_once, next, next_block;
 } task_t;
 
@@ -242,7 +243,10 @@ static void add_panel(const task_t *task, ptrdiff_t panel, ptrdiff_t block, cons
         add_single(task->a, lanes, ks, used, packed_group(plan, block, 0), n_k, sums);
     else {
         terms_t terms;
-        pack_panel(task->a, lanes, ks, used, n_k, room->packed);
+        if (task->of_bytes)
+            pack_bytes(task->a, lanes, ks, n_k, room->packed);
+        else
+            pack_panel(task->a, lanes, ks, used, n_k, room->packed);
         if (!plan->by_rows)
             terms = list_terms(room->packed, PANEL, PANEL, n_k, two, room->lists, plan->longest);
         for (ptrdiff_t group = 0; group < groups; group++) {
@@ -315,12 +319,14 @@ static void clear_rows_left_out(const task_t *task)
  *                           + last[lane_out], first and last where they are not null;
  * then (|out| + out) / 2 if that is asked for. No sum hangs on the number of threads.
  *
+ * of_bytes: a is of bytes, which stand for their 255th parts, and there is more than one row.
  * needed_by: null, or what out is multiplied with, as far as it is not 0: other elements of out
  * are left as they are, or set to anything. Products with 0 are left out: they would change a
  * sum only by a factor that is not a finite number.
  */
-void sum_products(const plan_t *plan, const float *a, const float *b, const float *first,
-                  const float *last, const float *needed_by, float *out, int rectify)
+void sum_products(const plan_t *plan, const void *a, int of_bytes, const float *b,
+                  const float *first, const float *last, const float *needed_by, float *out,
+                  int rectify)
 {
     ptrdiff_t panels = plan->panels;
     double size = (double)(panels * PANEL) * (double)(plan->rows * plan->n_k);
@@ -329,7 +335,7 @@ void sum_products(const plan_t *plan, const float *a, const float *b, const floa
     threads = allowed_threads(threads);
     /* Small enough that no thread waits long for another's last. */
     ptrdiff_t share = (panels - 1) / (threads > 1 ? SHARES * threads : 1) + 1;
-    task_t task = {plan, a, b, first, last, out, rectify, needed_by != NULL,
+    task_t task = {plan, a, b, first, last, out, of_bytes, rectify, needed_by != NULL,
                    fit < share ? fit : share, 0, 0};
     if (!plan->by_blocks)
         *plan->n_groups = (int32_t)form_groups(plan, NULL, 0, plan->n_k, plan->groups);

@@ -43,7 +43,8 @@ typedef struct {
 } plan_t;
 
 int32_t lanes_of_a_panel(void);
-void sum_products(const plan_t *plan, const float *a, const float *b, const float *first,
-                  const float *last, const float *needed_by, float *out, int rectify);
+void sum_products(const plan_t *plan, const void *a, int of_bytes, const float *b,
+                  const float *first, const float *last, const float *needed_by, float *out,
+                  int rectify);
 
 #endif

@@ -101,6 +101,50 @@ INLINE void turn(const float *from, const int32_t *at, vec8 out[4])
     }
 }
 
+/* x / 255 for whole numbers up to 255, rounded as a division rounds */
+INLINE vec8 over_255(vec8 x)
+{
+    const vec8 share = 1 / 255.0f - (vec8){0}, whole = -255.0f - (vec8){0};
+    vec8 about = x * share;
+    return fused8(fused8(whole, about, x), share, about);
+}
+
+/* The same for eight bytes. */
+INLINE vec8 bytes_over_255(const uint8_t *bytes)
+{
+    vec8 x;
+#ifdef __AVX2__
+    x = (vec8)_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)bytes)));
+#else
+    for (int i = 0; i < 8; i++)
+        x[i] = bytes[i];
+#endif
+    return over_255(x);
+}
+
+/* to[k][i] = from[at[i] + k], 8 × 8 */
+INLINE void turn_bytes(const uint8_t *from, const int32_t *at, uint8_t to[8][8])
+{
+#ifdef __SSE2__
+    __m128i x[4], y[4];
+    for (int i = 0; i < 4; i++)
+        x[i] = _mm_unpacklo_epi8(_mm_loadl_epi64((const __m128i *)(from + at[2 * i])),
+                                 _mm_loadl_epi64((const __m128i *)(from + at[2 * i + 1])));
+    for (int i = 0; i < 2; i++) {
+        y[2 * i] = _mm_unpacklo_epi16(x[2 * i], x[2 * i + 1]);
+        y[2 * i + 1] = _mm_unpackhi_epi16(x[2 * i], x[2 * i + 1]);
+    }
+    for (int i = 0; i < 2; i++) {
+        _mm_storeu_si128((__m128i *)to[4 * i], _mm_unpacklo_epi32(y[i], y[i + 2]));
+        _mm_storeu_si128((__m128i *)to[4 * i + 2], _mm_unpackhi_epi32(y[i], y[i + 2]));
+    }
+#else
+    for (int i = 0; i < 8; i++)
+        for (int k = 0; k < 8; k++)
+            to[k][i] = from[at[i] + k];
+#endif
+}
+
 /* Whether any of n ≤ 8 floats is not 0. */
 INLINE int any_of_eight(vec8 x, int n)
 {

@@ -99,7 +99,7 @@ class AlikeProducts:
         """Set ``out`` and ``kinds`` as ``picture`` shows a; return how many windows differ."""
         found: int = self._sum(
             self._products.address, self._at,
-            *(tensor.data_ptr() for tensor in (picture, a, b, first, out)),
-            rectify,
+            picture.data_ptr(), a.data_ptr(), a.dtype is torch.uint8,
+            *(tensor.data_ptr() for tensor in (b, first, out)), rectify,
         )  # fmt: skip
         return found

@@ -92,29 +92,26 @@ class _Convolution:
         if min(self._out_size) < 1:
             raise RuntimeError(f"{layer}: cannot convolve {list(shape[1:])}")
         self.y = torch.zeros(batch, layer.n_output_plane, *self._out_size)
-        # What surrounds the input stays 0.
-        self._padded = torch.zeros(batch, planes, height + 2 * layer.pad_h, width + 2 * layer.pad_w)
+        self._padded_shape = (batch, planes, height + 2 * layer.pad_h, width + 2 * layer.pad_w)
         self._inner = (
             slice(None), slice(None),
             slice(layer.pad_h, layer.pad_h + height), slice(layer.pad_w, layer.pad_w + width),
         )  # fmt: skip
-        self._is_padded = self._padded.shape != shape
-        self._x = self._padded
+        self._is_padded = self._padded_shape != shape
+        self._rooms: dict[torch.dtype, torch.Tensor] = {}
+        self._x = self.y
 
     def forward(self, x: torch.Tensor, picture: Picture) -> Picture:
         """Add the products of every sample to the bias."""
-        if x.dtype is torch.uint8:
-            self._x, inner = self._padded, self._padded[self._inner]
-            self._library.spread_bytes(
-                x.data_ptr(), math.prod(x.shape[:2]), *x.shape[2:],
-                *inner.stride()[1:3], inner.data_ptr(),
-            )  # fmt: skip
-            picture = self._number_pixels(x)
-        elif self._is_padded:
-            self._padded[self._inner] = x
-            picture = None
+        if x.dtype is torch.uint8 and self._layer.n_output_plane == 1:
+            x = to_floats(x)
+        if self._is_padded:
+            self._x, picture = self._padded(x.dtype), None
+            self._x[self._inner] = x
         else:
             self._x = x
+        if self._x.dtype is torch.uint8:
+            picture = self._number_pixels()
         if picture is None:
             self._products.into(
                 self.y, self._x, self._weight, first=self._bias, rectify=self.rectify
@@ -126,25 +123,30 @@ class _Convolution:
         )
         return alike.kinds if found <= alike.kinds.numel() // _WORTH_LOOKING else None
 
-    def _number_pixels(self, x: torch.Tensor) -> Picture:
-        batch, planes, height, width = x.shape
+    def _padded(self, dtype: torch.dtype) -> torch.Tensor:
+        """Room for the input, whose surroundings stay 0."""
+        if dtype not in self._rooms:
+            self._rooms[dtype] = torch.zeros(self._padded_shape, dtype=dtype)
+        return self._rooms[dtype]
+
+    def _number_pixels(self) -> Picture:
+        batch, planes, height, width = self._padded_shape
         if planes > _BYTES_OF_A_PIXEL:
             return None
-        inner = self._pixels[self._inner[0], *self._inner[2:]]
         self._library.number_pixels(
-            x.data_ptr(), batch, planes, height, width, *inner.stride()[:2], inner.data_ptr()
+            self._x.data_ptr(), batch, planes, height * width, self._pixels.data_ptr()
         )
         return self._pixels
 
     @functools.cached_property
     def _pixels(self) -> torch.Tensor:
-        batch, _, height, width = self._padded.shape
-        return torch.zeros(batch, height, width, dtype=torch.int32)
+        batch, _, height, width = self._padded_shape
+        return torch.empty(batch, height, width, dtype=torch.int32)
 
     @functools.cached_property
     def _alike(self) -> AlikeProducts:
         layer = self._layer
-        batch, _, height, width = self._padded.shape
+        batch, _, height, width = self._padded_shape
         return AlikeProducts(
             self._library,
             self._products,
@@ -173,7 +175,7 @@ class _Convolution:
         library.fold(
             columns.data_ptr(),
             *(batch, layer.n_input_plane, layer.kh, layer.kw, *self._out_size, layer.dh, layer.dw),
-            *self._padded.shape[2:],
+            *self._padded_shape[2:],
             None if needed_by is None else needed_by.data_ptr(),
             folded.data_ptr(),
         )
@@ -183,7 +185,7 @@ class _Convolution:
     def _offsets(self) -> tuple[np.ndarray, ...]:
         """Where samples, positions and taps are in x; samples with positions, in y and columns."""
         layer = self._layer
-        batch, planes, height, width = self._padded.shape
+        batch, planes, height, width = self._padded_shape
         out_height, out_width = self._out_size
         in_x = np.arange(batch)[:, None] * (planes * height * width) + np.add.outer(
             np.arange(out_height) * layer.dh * width, np.arange(out_width) * layer.dw
@@ -239,11 +241,11 @@ class _Convolution:
             two_chains=self._in_every_sample(len(taps)),
             ends=ends_of_blocks(len(planes)),
             planes=Planes(np.repeat(np.arange(self.y.shape[0]), self._positions),
-                          rows=layer.kh * layer.kw, size=math.prod(self._padded.shape[2:])),
+                          rows=layer.kh * layer.kw, size=math.prod(self._padded_shape[2:])),
         )
         shape = self.y.shape[0], len(taps), self._positions
         columns = torch.empty(math.prod(shape) + _READ_AFTER)[:-_READ_AFTER].view(shape)
-        return products, columns, torch.empty_like(self._padded)
+        return products, columns, torch.empty(self._padded_shape)
 
     def _in_every_sample(self, rows: int) -> np.ndarray:
         return np.tile(rows_with_two_chains(self._positions, rows), self.y.shape[0])

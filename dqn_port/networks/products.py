@@ -203,14 +203,14 @@ class Products:
         needed_by: torch.Tensor | None = None,
         rectify: bool = False,
     ) -> None:
-        """Set ``out``; the sums begin with ``first`` [rows], and ``last`` [lanes] is added.
+        """Set ``out``; a of bytes stands for their 255th parts. The sums begin with ``first`` [rows], and ``last`` [lanes] is added.
 
         ``needed_by``: what ``out`` is multiplied with afterwards: where that is 0 it is not set.
         ``rectify``: and what is below 0 becomes 0.
         """
         tensors = first, last, needed_by
         self._sum(
-            self.address, a.data_ptr(), b.data_ptr(),
+            self.address, a.data_ptr(), a.dtype is torch.uint8, b.data_ptr(),
             *(None if tensor is None else tensor.data_ptr() for tensor in tensors),
             out.data_ptr(), rectify,
         )  # fmt: skip
