@@ -8,6 +8,7 @@
 
 #include "products.h"
 #include "threads.h"
+#include "vectors.h"
 
 #include <string.h>
 
@@ -82,22 +83,18 @@ static void hash_windows(const windows_t *w, const uint32_t *restrict rows,
             hashes[x] = hashes[x] * DOWN + rows[i * w->width + x];
 }
 
-static inline int same_numbers(const int32_t *x, const int32_t *y, ptrdiff_t n)
-{
-    int32_t differ = 0;
-    for (; n >= 4; n -= 4, x += 4, y += 4)
-        differ |= (x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3]);
-    for (; n > 0; n--)
-        differ |= *x++ ^ *y++;
-    return differ == 0;
-}
-
 static int same_windows(const windows_t *w, const int32_t *x, const int32_t *y)
 {
-    for (ptrdiff_t i = 0; i < w->kh; i++)
-        if (!same_numbers(x + i * w->width, y + i * w->width, w->kw))
-            return 0;
-    return 1;
+    order8 differ = {0};
+    int32_t rest = 0;
+    for (ptrdiff_t row = 0; row < w->kh; row++, x += w->width, y += w->width) {
+        ptrdiff_t i = 0;
+        for (; i + 8 <= w->kw; i += 8)
+            differ |= *(const order8_at *)(x + i) ^ *(const order8_at *)(y + i);
+        for (; i < w->kw; i++)
+            rest |= x[i] ^ y[i];
+    }
+    return !rest && !any_bit(differ);
 }
 
 /* Return how many distinct windows there are, and set kinds, begins and firsts. */

@@ -20,7 +20,7 @@ from typing import Final
 
 SOURCES: Final = tuple(
     Path(__file__).with_name(name)
-    for name in ("alike.c", "kernels.c", "network.c", "products.c", "threads.c")
+    for name in ("alike.c", "kernels.c", "network.c", "products.c", "single.c", "threads.c")
 )
 HEADERS: Final = tuple(
     Path(__file__).with_name(name) for name in ("packing.h", "products.h", "rows.h", "threads.h", "vectors.h")
@@ -44,6 +44,7 @@ _SIGNATURES: Final = {
     "rectify": (_POINTER, _SIZE, _POINTER),
     "rectify_gradient": (_POINTER, _POINTER, _SIZE, _POINTER),
     "fold": (_POINTER, *[_SIZE] * 10, _POINTER, _POINTER),
+    "find_alive": (_POINTER, *[_SIZE] * 2, _POINTER),
     "sum_planes": (_POINTER, *[_SIZE] * 3, _POINTER),
     "sum_columns": (_POINTER, *[_SIZE] * 2, _POINTER),
     "saxpy": (*[_POINTER] * 2, _SIZE, _FLOAT),

@@ -63,7 +63,8 @@ void spread_bytes(const uint8_t *bytes, ptrdiff_t planes, ptrdiff_t height, ptrd
 }
 
 typedef struct {
-    const float *columns, *needed_by;
+    const float *columns;
+    const uint8_t *alive;
     float *x;
     ptrdiff_t planes, kh, kw, out_height, out_width, dh, dw, height, width, next;
 } fold_t;
@@ -93,7 +94,7 @@ static void fold_planes(void *argument)
         for (ptrdiff_t end = plane + size; plane < end && plane < task->planes; plane++) {
             const float *from = task->columns + plane * taps * positions;
             float *x = task->x + plane * of_plane;
-            if (task->needed_by && !any_of(task->needed_by + plane * of_plane, of_plane))
+            if (task->alive && !task->alive[plane])
                 continue;
             memset(layers, 0, sizeof(float) * (size_t)(floats + 8));
             for (ptrdiff_t h = 0; h < task->kh; h++)
@@ -111,16 +112,23 @@ static void fold_planes(void *argument)
 }
 
 /* Add the gradients of all windows up to x: [batch, planes, height, width], window by window.
- * columns: [batch, planes, kh, kw, out_height, out_width], and seven floats after them. needed_by:
- * null, or what x is multiplied with: planes of it that are 0 leave x as it is.
+ * columns: [batch, planes, kh, kw, out_height, out_width], and seven floats after them. alive:
+ * null, or [batch, planes]: which planes are needed; the others of x are left as they are.
  */
 void fold(const float *columns, ptrdiff_t batch, ptrdiff_t planes, ptrdiff_t kh, ptrdiff_t kw,
           ptrdiff_t out_height, ptrdiff_t out_width, ptrdiff_t dh, ptrdiff_t dw, ptrdiff_t height,
-          ptrdiff_t width, const float *needed_by, float *x)
+          ptrdiff_t width, const uint8_t *alive, float *x)
 {
-    fold_t task = {columns,   needed_by, x,  batch * planes, kh,    kw, out_height,
+    fold_t task = {columns,   alive, x,  batch * planes, kh,    kw, out_height,
                    out_width, dh,        dw, height,         width, 0};
     in_parallel(fold_planes, &task, batch * planes * kh * kw * out_height * out_width / PART);
+}
+
+/* alive[i] = whether any of x[i] is not 0; x: [n, size] */
+void find_alive(const float *x, ptrdiff_t n, ptrdiff_t size, uint8_t *alive)
+{
+    for (ptrdiff_t i = 0; i < n; i++)
+        alive[i] = (uint8_t)any_of(x + i * size, size);
 }
 
 /* out[p] = Σ over the batch of (Σi x[b, p, i]); x: [batch, planes, n] */

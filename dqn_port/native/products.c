@@ -74,15 +74,19 @@ INLINE void reach(const goal_t *goal, vec sums[][2], const int32_t *rows, int n)
         }
         return;
     }
-    const task_t *task = goal->task;
+    /* Read now: what is stored might be any of these, as far as the compiler knows. */
+    const task_t task = *goal->task;
+    const int32_t *row_out = task.plan->row_out;
+    int32_t lanes[PANEL / 8];
+    for (int i = 0; i < PANEL / 8; i++)
+        lanes[i] = goal->lanes[8 * i];
     EACH_ROW
     {
-        float *out = task->out + task->plan->row_out[rows[r]];
-        float first = task->first ? task->first[rows[r]] : 0;
+        float *out = task.out + row_out[rows[r]], first = task.first ? task.first[rows[r]] : 0;
         const vec8 *eights = (const vec8 *)sums[r];
         for (int i = 0; i < PANEL / 8; i++) {
             vec8 x = eights[i] + first;
-            *(vec8 *)(out + goal->lanes[8 * i]) = task->rectify ? rectified(x) : x;
+            *(vec8 *)(out + lanes[i]) = task.rectify ? rectified(x) : x;
         }
     }
 }
@@ -146,34 +150,6 @@ static void add_group(const group_t *group, const terms_t *terms, const float *a
         add_rows(terms, a, b, goal, group->rows, n, 0);
 }
 
-/* A single row: its lanes are turned in registers, as packing them would take as long again. */
-static void add_single(const float *a, const int32_t *lanes, const int32_t *ks,
-                       const uint8_t *used, const float *b, ptrdiff_t n_k, float *out)
-{
-    enum { EIGHTS = PANEL / 8 };
-    vec8 sums[EIGHTS];
-    for (int i = 0; i < EIGHTS; i++)
-        sums[i] = (vec8){0};
-    for (ptrdiff_t k = 0, step; k < n_k; k += step) {
-        step = side_by_side(ks + k, n_k - k) >= 4 ? 4 : 1;
-        if (used && none_of_bytes(used + k, step))
-            continue;
-        for (int i = 0; i < EIGHTS; i++) {
-            const int32_t *at = lanes + 8 * i;
-            vec8 x[4];
-            if (step == 4)
-                turn(a + ks[k], at, x);
-            else
-                for (int lane = 0; lane < 8; lane++)
-                    x[0][lane] = a[at[lane] + ks[k]];
-            for (ptrdiff_t next = 0; next < step; next++)
-                sums[i] = fused8(x[next], b[(k + next) * GROUP] - (vec8){0}, sums[i]);
-        }
-    }
-    for (int i = 0; i < EIGHTS; i++)
-        ((vec8 *)out)[i] += sums[i];
-}
-
 static void store_panel(const task_t *task, const int32_t *lanes, const float *sums)
 {
     const plan_t *plan = task->plan;
@@ -210,7 +186,7 @@ static void begin_sums(const task_t *task, float *sums)
 static int goes_to_out_at_once(const task_t *task, const int32_t *lanes)
 {
     const plan_t *plan = task->plan;
-    int so_far = plan->rows > 1 && plan->blocks == 1 && !task->last;
+    int so_far = plan->blocks == 1 && !task->last;
     for (int i = 0; i < PANEL; i += 8)
         so_far &= lanes[i] >= 0 && are_neighbours(lanes + i, 8);
     return so_far;
@@ -239,24 +215,20 @@ static void add_panel(const task_t *task, ptrdiff_t panel, ptrdiff_t block, cons
         begin_sums(task, sums);
     const uint8_t *used = plan->by_rows ? plan->used + from : NULL;
     int two = plan->two[panel];
-    if (plan->rows == 1)
-        add_single(task->a, lanes, ks, used, packed_group(plan, block, 0), n_k, sums);
-    else {
-        terms_t terms;
-        if (task->of_bytes)
-            pack_bytes(task->a, lanes, ks, n_k, room->packed);
-        else
-            pack_panel(task->a, lanes, ks, used, n_k, room->packed);
-        if (!plan->by_rows)
-            terms = list_terms(room->packed, PANEL, PANEL, n_k, two, room->lists, plan->longest);
-        for (ptrdiff_t group = 0; group < groups; group++) {
-            if (needed && !needed[group])
-                continue;
-            if (plan->by_rows)
-                terms = terms_of_rows(plan, block, group);
-            add_group(groups_of_block(plan, block) + group, &terms, room->packed,
-                      packed_group(plan, block, group), two, &goal);
-        }
+    terms_t terms;
+    if (task->of_bytes)
+        pack_bytes(task->a, lanes, ks, n_k, room->packed);
+    else
+        pack_panel(task->a, lanes, ks, used, n_k, room->packed);
+    if (!plan->by_rows)
+        terms = list_terms(room->packed, PANEL, PANEL, n_k, two, room->lists, plan->longest);
+    for (ptrdiff_t group = 0; group < groups; group++) {
+        if (needed && !needed[group])
+            continue;
+        if (plan->by_rows)
+            terms = terms_of_rows(plan, block, group);
+        add_group(groups_of_block(plan, block) + group, &terms, room->packed,
+                  packed_group(plan, block, group), two, &goal);
     }
     if (goal.sums && block == plan->blocks - 1)
         store_panel(task, goal.lanes, sums);
@@ -319,16 +291,21 @@ static void clear_rows_left_out(const task_t *task)
  *                           + last[lane_out], first and last where they are not null;
  * then (|out| + out) / 2 if that is asked for. No sum hangs on the number of threads.
  *
- * of_bytes: a is of bytes, which stand for their 255th parts, and there is more than one row.
- * needed_by: null, or what out is multiplied with, as far as it is not 0: other elements of out
- * are left as they are, or set to anything. Products with 0 are left out: they would change a
+ * of_bytes: a is of bytes, which stand for their 255th parts.
+ * needed_by: null, or what out is multiplied with: elements for which that is 0 are left as they
+ * are, or set to anything. It is of out's layout; with samples, bytes that tell of which planes
+ * any element is needed. Products with 0 are left out: they would change a
  * sum only by a factor that is not a finite number.
  */
 void sum_products(const plan_t *plan, const void *a, int of_bytes, const float *b,
-                  const float *first, const float *last, const float *needed_by, float *out,
+                  const float *first, const float *last, const void *needed_by, float *out,
                   int rectify)
 {
     ptrdiff_t panels = plan->panels;
+    if (plan->rows == 1 && !of_bytes) {
+        sum_single_row(plan, a, b, first, last, out, rectify);
+        return;
+    }
     double size = (double)(panels * PANEL) * (double)(plan->rows * plan->n_k);
     ptrdiff_t threads = (ptrdiff_t)(size / WORTH_A_THREAD) + 1;
     ptrdiff_t fit = SUMS_AT_ONCE / (plan->rows * PANEL) + 1;

@@ -35,16 +35,18 @@ typedef struct {
     int32_t *lists;  /* [groups, CHAINS, n_k] */
     int32_t *counts; /* [groups, blocks, CHAINS] */
     uint8_t *used;   /* [n_k]: whether any row has more than 0 there */
-    uint8_t *needed; /* [panels, most_groups], and [samples, planes] */
+    uint8_t *needed; /* [panels, most_groups] */
     ptrdiff_t panels, rows, n_k, blocks, longest, most_groups;
     ptrdiff_t by_rows;   /* whether zeros are looked for in b, not in a */
     ptrdiff_t by_blocks; /* whether rows are left out that are 0 in a whole block */
-    ptrdiff_t n_samples, rows_of_a_plane, plane; /* where samples are given */
+    ptrdiff_t rows_of_a_plane; /* where samples are given */
 } plan_t;
 
 int32_t lanes_of_a_panel(void);
 void sum_products(const plan_t *plan, const void *a, int of_bytes, const float *b,
-                  const float *first, const float *last, const float *needed_by, float *out,
+                  const float *first, const float *last, const void *needed_by, float *out,
                   int rectify);
+void sum_single_row(const plan_t *plan, const float *a, const float *b, const float *first,
+                    const float *last, float *out, int rectify);
 
 #endif

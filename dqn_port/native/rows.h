@@ -174,24 +174,21 @@ static void need_elements(const plan_t *plan, const float *x)
     }
 }
 
-/* The same for x: [samples, planes, plane]: a row makes part of a plane's gradient. */
-static void need_planes(const plan_t *plan, const float *x)
+/* The same where a row makes part of a plane; alive: [samples, planes], whether one is needed */
+static void need_planes(const plan_t *plan, const uint8_t *alive)
 {
     ptrdiff_t planes = plan->rows / plan->rows_of_a_plane, most = plan->most_groups;
-    uint8_t *alive = plan->needed + plan->panels * most; /* [samples, planes] */
-    for (ptrdiff_t i = 0; i < plan->n_samples * planes; i++)
-        alive[i] = (uint8_t)any_of(x + i * plan->plane, plan->plane);
-    for (ptrdiff_t panel = 0; panel < plan->panels; panel++) {
-        uint8_t *needed = plan->needed + panel * most;
-        ptrdiff_t first = plan->samples[2 * panel], last = plan->samples[2 * panel + 1];
-        for (ptrdiff_t g = 0; g < *plan->n_groups; g++) {
-            const int32_t *rows = plan->groups[g].rows;
-            /* Rows in order: the planes between are theirs, too. */
-            ptrdiff_t from = rows[0] / plan->rows_of_a_plane, to = rows[7] / plan->rows_of_a_plane;
-            needed[g] = 0;
-            for (ptrdiff_t sample = first; sample <= last; sample++)
-                for (ptrdiff_t plane = from; plane <= to; plane++)
-                    needed[g] |= alive[sample * planes + plane];
+    for (ptrdiff_t g = 0; g < *plan->n_groups; g++) {
+        const int32_t *rows = plan->groups[g].rows;
+        /* Rows are in order: the planes between the first and the last are theirs, too. */
+        ptrdiff_t first = rows[0] / plan->rows_of_a_plane, last = rows[7] / plan->rows_of_a_plane;
+        for (ptrdiff_t panel = 0; panel < plan->panels; panel++) {
+            const int32_t *samples = plan->samples + 2 * panel;
+            uint8_t any = 0;
+            for (ptrdiff_t sample = samples[0]; sample <= samples[1]; sample++)
+                for (ptrdiff_t plane = first; plane <= last; plane++)
+                    any |= alive[sample * planes + plane];
+            plan->needed[panel * most + g] = any;
         }
     }
 }

@@ -145,19 +145,23 @@ INLINE void turn_bytes(const uint8_t *from, const int32_t *at, uint8_t to[8][8])
 #endif
 }
 
+INLINE int any_bit(order8 x)
+{
+#ifdef __AVX__
+    return !_mm256_testz_si256((__m256i)x, (__m256i)x);
+#else
+    int32_t any = 0;
+    for (int i = 0; i < 8; i++)
+        any |= x[i];
+    return any != 0;
+#endif
+}
+
 /* Whether any of n ≤ 8 floats is not 0. */
 INLINE int any_of_eight(vec8 x, int n)
 {
     const order8 order = {0, 1, 2, 3, 4, 5, 6, 7};
-    order8 mask = (order < n) & INT32_MAX;
-#ifdef __AVX__
-    return !_mm256_testz_si256((__m256i)x, (__m256i)mask);
-#else
-    int32_t any = 0;
-    for (int i = 0; i < 8; i++)
-        any |= ((order8)x & mask)[i];
-    return any != 0;
-#endif
+    return any_bit((order8)x & (order < n) & INT32_MAX);
 }
 
 /* Whether any of n floats is not 0. */

@@ -103,14 +103,12 @@ class _Convolution:
 
     def forward(self, x: torch.Tensor, picture: Picture) -> Picture:
         """Add the products of every sample to the bias."""
-        if x.dtype is torch.uint8 and self._layer.n_output_plane == 1:
-            x = to_floats(x)
         if self._is_padded:
             self._x, picture = self._padded(x.dtype), None
             self._x[self._inner] = x
         else:
             self._x = x
-        if self._x.dtype is torch.uint8:
+        if x.dtype is torch.uint8:
             picture = self._number_pixels()
         if picture is None:
             self._products.into(
@@ -144,6 +142,11 @@ class _Convolution:
         return torch.empty(batch, height, width, dtype=torch.int32)
 
     @functools.cached_property
+    def _alive(self) -> torch.Tensor:
+        """Room for which planes of which sample are not 0 everywhere."""
+        return torch.empty(self._padded_shape[:2], dtype=torch.uint8)
+
+    @functools.cached_property
     def _alike(self) -> AlikeProducts:
         layer = self._layer
         batch, _, height, width = self._padded_shape
@@ -170,13 +173,18 @@ class _Convolution:
         if not further:
             return gradient
         products, columns, folded = self._back
-        needed_by = self._x if self.is_rectified and not self._is_padded else None
-        products.into(columns, gradient, self._weight, needed_by=needed_by)
+        alive = None
+        if self.is_rectified and not self._is_padded:
+            alive = self._alive
+            library.find_alive(
+                self._x.data_ptr(), alive.numel(), math.prod(self._x.shape[2:]), alive.data_ptr()
+            )
+        products.into(columns, gradient, self._weight, needed_by=alive)
         library.fold(
             columns.data_ptr(),
             *(batch, layer.n_input_plane, layer.kh, layer.kw, *self._out_size, layer.dh, layer.dw),
             *self._padded_shape[2:],
-            None if needed_by is None else needed_by.data_ptr(),
+            None if alive is None else alive.data_ptr(),
             folded.data_ptr(),
         )
         return folded[self._inner].contiguous() if self._is_padded else folded
@@ -241,7 +249,7 @@ class _Convolution:
             two_chains=self._in_every_sample(len(taps)),
             ends=ends_of_blocks(len(planes)),
             planes=Planes(np.repeat(np.arange(self.y.shape[0]), self._positions),
-                          rows=layer.kh * layer.kw, size=math.prod(self._padded_shape[2:])),
+                          rows=layer.kh * layer.kw),
         )
         shape = self.y.shape[0], len(taps), self._positions
         columns = torch.empty(math.prod(shape) + _READ_AFTER)[:-_READ_AFTER].view(shape)

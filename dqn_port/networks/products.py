@@ -88,7 +88,7 @@ class _Plan(ctypes.Structure):
     )
     _sizes = (
         *("panels", "rows", "n_k", "blocks", "longest", "most_groups", "by_rows", "by_blocks"),
-        *("n_samples", "rows_of_a_plane", "plane"),
+        "rows_of_a_plane",
     )
     _fields_ = (
         *((name, ctypes.c_void_p) for name in _tables),
@@ -115,8 +115,6 @@ class Planes:
     """Of each lane."""
     rows: int
     """Of each plane."""
-    size: int
-    """Of a plane, in floats."""
 
 
 class Products:
@@ -157,10 +155,6 @@ class Products:
         whole = n_rows // _TWELVE * _TWELVE
         groups = 2 * whole // _TWELVE + -(-(n_rows - whole) // _FOUR)
         by_blocks = zeros is Zeros.LANES_AND_BLOCKS
-        n_samples = 0 if planes is None else int(planes.samples.max()) + 1
-        needed = len(two) * groups
-        if planes is not None:
-            needed += n_samples * n_rows // planes.rows
         tables: dict[str, NDArray[Any]] = {
             "lane_a": np.concatenate(of_a).astype(np.int32),
             "lane_out": np.concatenate(of_out).astype(np.int32),
@@ -177,7 +171,7 @@ class Products:
             "lists": np.empty((groups, _CHAINS, n_terms), np.int32),
             "counts": np.empty((groups, blocks, _CHAINS), np.int32),
             "used": np.empty(max(n_terms, n_rows), np.uint8),
-            "needed": np.empty(needed, np.uint8),
+            "needed": np.empty((len(two), groups), np.uint8),
         }
         self._tables = tables
         longest = int(np.diff(ends, prepend=0).max())
@@ -185,7 +179,7 @@ class Products:
             *(tables[name].ctypes.data for name in _Plan._tables),
             *(len(two), n_rows, n_terms, blocks, longest, groups),
             *(zeros is Zeros.ROWS, by_blocks),
-            *((0, 1, 1) if planes is None else (n_samples, planes.rows, planes.size)),
+            1 if planes is None else planes.rows,
         )
         if planes is None:
             self._plan.samples = None
@@ -205,7 +199,8 @@ class Products:
     ) -> None:
         """Set ``out``; a of bytes stands for their 255th parts. The sums begin with ``first`` [rows], and ``last`` [lanes] is added.
 
-        ``needed_by``: what ``out`` is multiplied with afterwards: where that is 0 it is not set.
+        ``needed_by``: what ``out`` is multiplied with afterwards: where that is 0 it is not set;
+        with ``planes``, uint8 [samples, planes]: which planes are needed.
         ``rectify``: and what is below 0 becomes 0.
         """
         tensors = first, last, needed_by
