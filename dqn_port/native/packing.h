@@ -92,29 +92,33 @@ static void pack_panel(const float *a, const int32_t *lanes, const int32_t *ks,
     }
 }
 
-/* The same for bytes, over 255. */
+/* Eight lanes of bytes, over 255 */
+static void pack_eight_of_bytes(const uint8_t *a, const int32_t *at, const int32_t *ks,
+                                ptrdiff_t n_k, float *out)
+{
+    if (are_neighbours(at, 8)) {
+        for (ptrdiff_t k = 0; k < n_k; k++)
+            *(vec8 *)(out + k * PANEL) = bytes_over_255(a + *at + ks[k]);
+        return;
+    }
+    for (ptrdiff_t k = 0, step; k < n_k; k += step) {
+        uint8_t turned[8][8];
+        step = side_by_side(ks + k, n_k - k) == 8 ? 8 : 1;
+        if (step == 8)
+            turn_bytes(a + ks[k], at, turned);
+        else
+            for (int lane = 0; lane < 8; lane++)
+                turned[0][lane] = a[at[lane] + ks[k]];
+        for (int next = 0; next < step; next++)
+            *(vec8 *)(out + (k + next) * PANEL) = bytes_over_255(turned[next]);
+    }
+}
+
 static void pack_bytes(const uint8_t *a, const int32_t *lanes, const int32_t *ks, ptrdiff_t n_k,
                        float *out)
 {
-    for (int i = 0; i < PANEL; i += 8) {
-        const int32_t *at = lanes + i;
-        int neighbours = are_neighbours(at, 8);
-        float *to = out + i;
-        for (ptrdiff_t k = 0, step; k < n_k; k += step, to += step * PANEL) {
-            const uint8_t *from = a + ks[k];
-            uint8_t turned[8][8];
-            step = !neighbours && side_by_side(ks + k, n_k - k) == 8 ? 8 : 1;
-            if (neighbours)
-                *(vec8 *)to = bytes_over_255(from + *at);
-            else if (step == 8)
-                turn_bytes(from, at, turned);
-            else
-                for (int lane = 0; lane < 8; lane++)
-                    turned[0][lane] = from[at[lane]];
-            for (int next = 0; !neighbours && next < step; next++)
-                *(vec8 *)(to + next * PANEL) = bytes_over_255(turned[next]);
-        }
-    }
+    for (int i = 0; i < PANEL; i += 8)
+        pack_eight_of_bytes(a, lanes + i, ks, n_k, out + i);
 }
 
 /* out[k, i] = b[row_b[rows[i]] + ks[k]]; out: [n_k, GROUP] and what is written after it */

@@ -15,24 +15,35 @@ typedef struct {
     ptrdiff_t n[CHAINS];
 } terms_t;
 
+/* Whether any of the first n floats is not 0: n is at most eight, or whole eights. */
+INLINE int any_in_row(const float *x, int n)
+{
+    order8 bits = *(const order8_at *)x;
+    for (int i = 8; i < n; i += 8)
+        bits |= *(const order8_at *)(x + i);
+    return any_of_eight((vec8)bits, n < 8 ? n : 8);
+}
+
 /* x: [n_k, width], of which n count; lists: [CHAINS, size] */
-INLINE terms_t list_terms(const float *x, ptrdiff_t width, int n, ptrdiff_t n_k, int two,
-                          int32_t *lists, ptrdiff_t size)
+INLINE terms_t list_terms(const float *x, ptrdiff_t width, int n, ptrdiff_t n_k, int32_t *lists,
+                          ptrdiff_t size)
 {
     int32_t *even = lists + EVEN * size, *odd = lists + ODD * size;
-    ptrdiff_t found = 0, n_even = 0, n_odd = 0;
-    for (ptrdiff_t k = 0; k < n_k; k++, x += width) {
-        order8 bits = *(const order8_at *)x;
-        for (int i = 8; i < n; i += 8)
-            bits |= *(const order8_at *)(x + i);
-        lists[found] = (int32_t)k;
-        found += any_of_eight((vec8)bits, n < 8 ? n : 8);
+    ptrdiff_t found = 0, n_even = 0, n_odd = 0, k = 0;
+    for (; k < n_k / 8 * 8; k += 2, x += 2 * width) {
+        int first = any_in_row(x, n), second = any_in_row(x + width, n);
+        lists[found] = even[n_even] = (int32_t)k;
+        found += first;
+        n_even += first;
+        lists[found] = odd[n_odd] = (int32_t)k + 1;
+        found += second;
+        n_odd += second;
     }
-    for (ptrdiff_t i = 0; two && i < found; i++) {
-        int in_odd = lists[i] % 2 && lists[i] < n_k / 8 * 8;
-        even[n_even] = odd[n_odd] = lists[i];
-        n_odd += in_odd;
-        n_even += !in_odd;
+    for (; k < n_k; k++, x += width) {
+        int any = any_in_row(x, n);
+        lists[found] = even[n_even] = (int32_t)k;
+        found += any;
+        n_even += any;
     }
     return (terms_t){{lists, even, odd}, {found, n_even, n_odd}};
 }
@@ -132,7 +143,7 @@ static void list_rows(const plan_t *plan)
             ptrdiff_t from = start_of_block(plan, block);
             int32_t *counts = plan->counts + (group * plan->blocks + block) * CHAINS;
             terms_t terms = list_terms(packed_group(plan, block, group), GROUP,
-                                       plan->groups[group].n, plan->ends[block] - from, 1,
+                                       plan->groups[group].n, plan->ends[block] - from,
                                        lists_of(plan, block, group), plan->n_k);
             for (int chain = 0; chain < CHAINS; chain++)
                 counts[chain] = (int32_t)terms.n[chain];

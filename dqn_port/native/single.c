@@ -7,7 +7,7 @@
 #include "vectors.h"
 
 /* Panels are summed side by side, as each sum waits for its last addition. */
-#define SIDE (2 * PANEL)
+#define SIDE PANEL
 #define EIGHTS (SIDE / 8)
 #define LANES_OF_A_THREAD 256
 
