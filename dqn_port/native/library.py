@@ -55,7 +55,7 @@ _SIGNATURES: Final = {
     "sum_alike": (*[_POINTER] * 4, _INT, *[_POINTER] * 3, _INT),
     "set_threads": (_SIZE,),
     "allowed_threads": (_SIZE,),
-    "spread_bytes": (_POINTER, *[_SIZE] * 5, _POINTER),
+    "spread_bytes": (_POINTER, _SIZE, _POINTER),
 }
 
 

@@ -28,38 +28,14 @@ void rectify_gradient(const float *restrict y, const float *restrict of_y, ptrdi
         of_x[i] = y[i] > 0 ? of_y[i] : 0;
 }
 
-typedef struct {
-    const uint8_t *bytes;
-    float *out;
-    ptrdiff_t rows, width, rows_of_a_plane, to_row, to_plane, next;
-} spread_t;
-
-static void spread(void *argument)
+/* out = bytes / 255 */
+void spread_bytes(const uint8_t *bytes, ptrdiff_t n, float *out)
 {
-    spread_t *task = argument;
-    /* x / 255, rounded as a division rounds every byte */
-    const float share = 1 / 255.0f;
-    ptrdiff_t size = PART / task->width + 1;
-    for (ptrdiff_t row; (row = next_part(&task->next, size)) < task->rows;)
-        for (ptrdiff_t end = row + size; row < end && row < task->rows; row++) {
-            const uint8_t *from = task->bytes + row * task->width;
-            float *to = task->out + row / task->rows_of_a_plane * task->to_plane +
-                        row % task->rows_of_a_plane * task->to_row;
-            for (ptrdiff_t i = 0; i < task->width; i++) {
-                float x = from[i], about = x * share;
-                to[i] = fmaf(fmaf(-255, about, x), share, about);
-            }
-        }
-}
-
-/* out[plane, row, i] = bytes[plane, row, i] / 255; bytes: [planes, height, width], out with room
- * between its rows and planes
- */
-void spread_bytes(const uint8_t *bytes, ptrdiff_t planes, ptrdiff_t height, ptrdiff_t width,
-                  ptrdiff_t to_plane, ptrdiff_t to_row, float *out)
-{
-    spread_t task = {bytes, out, planes * height, width, height, to_row, to_plane, 0};
-    in_parallel(spread, &task, planes * height * width / PART);
+    ptrdiff_t i = 0;
+    for (; i + 8 <= n; i += 8)
+        *(vec8 *)(out + i) = bytes_over_255(bytes + i);
+    for (; i < n; i++)
+        out[i] = over_255(bytes[i] - (vec8){0})[0];
 }
 
 typedef struct {

@@ -287,9 +287,7 @@ class _Linear:
         """Add the bias to the products."""
         del picture
         if x.dtype is torch.uint8:
-            self._library.spread_bytes(
-                x.data_ptr(), 1, *x.shape, 0, x.shape[1], self._floats.data_ptr()
-            )
+            self._library.spread_bytes(x.data_ptr(), x.numel(), self._floats.data_ptr())
             x = self._floats
         self._x = x
         self._products.into(self.y, self._weight, x, last=self._bias, rectify=self.rectify)
