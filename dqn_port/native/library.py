@@ -44,6 +44,7 @@ _SIGNATURES: Final = {
     "rectify": (_POINTER, _SIZE, _POINTER),
     "rectify_gradient": (_POINTER, _POINTER, _SIZE, _POINTER),
     "fold": (_POINTER, *[_SIZE] * 10, _POINTER, _POINTER),
+    "place_planes": (_POINTER, *[_SIZE] * 5, _POINTER),
     "find_alive": (_POINTER, *[_SIZE] * 2, _POINTER),
     "sum_planes": (_POINTER, *[_SIZE] * 3, _POINTER),
     "sum_columns": (_POINTER, *[_SIZE] * 2, _POINTER),

@@ -28,6 +28,15 @@ void rectify_gradient(const float *restrict y, const float *restrict of_y, ptrdi
         of_x[i] = y[i] > 0 ? of_y[i] : 0;
 }
 
+/* Copy planes into larger ones: rows of so many bytes, which begin so many bytes apart there. */
+void place_planes(const char *from, ptrdiff_t planes, ptrdiff_t rows, ptrdiff_t row,
+                  ptrdiff_t to_plane, ptrdiff_t to_row, char *to)
+{
+    for (ptrdiff_t plane = 0; plane < planes; plane++)
+        for (ptrdiff_t i = 0; i < rows; i++, from += row)
+            memcpy(to + plane * to_plane + i * to_row, from, (size_t)row);
+}
+
 /* out = bytes / 255 */
 void spread_bytes(const uint8_t *bytes, ptrdiff_t n, float *out)
 {

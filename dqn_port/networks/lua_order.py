@@ -104,8 +104,7 @@ class _Convolution:
     def forward(self, x: torch.Tensor, picture: Picture) -> Picture:
         """Add the products of every sample to the bias."""
         if self._is_padded:
-            self._x, picture = self._padded(x.dtype), None
-            self._x[self._inner] = x
+            self._x, picture = self._in_the_middle(x), None
         else:
             self._x = x
         if x.dtype is torch.uint8:
@@ -121,11 +120,17 @@ class _Convolution:
         )
         return alike.kinds if found <= alike.kinds.numel() // _WORTH_LOOKING else None
 
-    def _padded(self, dtype: torch.dtype) -> torch.Tensor:
-        """Room for the input, whose surroundings stay 0."""
-        if dtype not in self._rooms:
-            self._rooms[dtype] = torch.zeros(self._padded_shape, dtype=dtype)
-        return self._rooms[dtype]
+    def _in_the_middle(self, x: torch.Tensor) -> torch.Tensor:
+        """Return x amid zeros; PyTorch's own copy would wake threads of its own."""
+        if x.dtype not in self._rooms:
+            self._rooms[x.dtype] = torch.zeros(self._padded_shape, dtype=x.dtype)
+        padded = self._rooms[x.dtype]
+        inner, size = padded[self._inner], x.itemsize
+        self._library.place_planes(
+            x.data_ptr(), math.prod(x.shape[:2]), x.shape[2], x.shape[3] * size,
+            *(stride * size for stride in inner.stride()[1:3]), inner.data_ptr(),
+        )  # fmt: skip
+        return padded
 
     def _number_pixels(self) -> Picture:
         batch, planes, height, width = self._padded_shape
