@@ -160,10 +160,10 @@ static void hand_out(void *argument)
     hand_out_t *task = argument;
     const windows_t *w = task->windows;
     ptrdiff_t positions = w->out_height * w->out_width;
-    for (ptrdiff_t b; (b = next_part(&task->next, 1)) < w->batch;) {
-        const int32_t *restrict columns = w->columns + b * positions;
-        for (ptrdiff_t row = 0; row < task->rows; row++) {
-            const float *restrict from = w->sums + row * task->lanes;
+    for (ptrdiff_t row; (row = next_part(&task->next, 1)) < task->rows;) {
+        const float *restrict from = w->sums + row * task->lanes;
+        const int32_t *restrict columns = w->columns;
+        for (ptrdiff_t b = 0; b < w->batch; b++, columns += positions) {
             float *restrict to = task->out + (b * task->rows + row) * positions;
             for (ptrdiff_t i = 0; i < positions; i++)
                 to[i] = from[columns[i]];

@@ -17,15 +17,14 @@ INLINE ptrdiff_t side_by_side(const int32_t *ks, ptrdiff_t left)
                                              : 0;
 }
 
-/* out[k, lane] = from[at[lane] + k], k < n up to the next four; out: [n, width] */
-INLINE void pack_fours(const float *from, const int32_t *at, float *out, ptrdiff_t width,
-                       ptrdiff_t n)
+/* out[i, lane] = lanes[lane][k + i], i < n up to the next four; out: [n, width] */
+INLINE void pack_fours(const eight_t *lanes, ptrdiff_t k, float *out, ptrdiff_t width, ptrdiff_t n)
 {
-    for (; n > 0; n -= 4, from += 4, out += 4 * width) {
+    for (; n > 0; n -= 4, k += 4, out += 4 * width) {
         vec8 turned[4];
-        turn(from, at, turned);
-        for (int k = 0; k < 4; k++)
-            *(vec8 *)(out + k * width) = turned[k];
+        turn(lanes, k, turned);
+        for (int i = 0; i < 4; i++)
+            *(vec8 *)(out + i * width) = turned[i];
     }
 }
 
@@ -75,6 +74,7 @@ static void pack_panel(const float *a, const int32_t *lanes, const int32_t *ks,
         float *to = out + i;
         int32_t shift;
         int n = two_runs(at, &shift);
+        const eight_t begin = eight(a, at);
         for (ptrdiff_t k = 0, step; k < n_k; k += step, to += step * PANEL) {
             const float *from = a + ks[k];
             ptrdiff_t together = n ? 0 : side_by_side(ks + k, n_k - k);
@@ -84,10 +84,10 @@ static void pack_panel(const float *a, const int32_t *lanes, const int32_t *ks,
             if (n)
                 copy_runs(from, *at, shift, order < n, to);
             else if (together)
-                pack_fours(from, at, to, PANEL, together);
+                pack_fours(&begin, ks[k], to, PANEL, together);
             else
                 for (int lane = 0; lane < 8; lane++)
-                    to[lane] = from[at[lane]];
+                    to[lane] = begin.from[lane][ks[k]];
         }
     }
 }
@@ -128,13 +128,14 @@ static void pack_group(const float *b, const int32_t *row_b, const group_t *grou
     int32_t at[8];
     for (int i = 0; i < 8; i++)
         at[i] = row_b[group->rows[i]];
+    const eight_t begin = eight(b, at);
     for (ptrdiff_t k = 0, step; k < n_k; k += step, out += step * GROUP) {
         step = side_by_side(ks + k, n_k - k);
         if (step)
-            pack_fours(b + ks[k], at, out, GROUP, step);
+            pack_fours(&begin, ks[k], out, GROUP, step);
         else {
             for (int i = 0; i < GROUP; i++)
-                out[i] = b[at[i] + ks[k]];
+                out[i] = begin.from[i][ks[k]];
             step = 1;
         }
     }

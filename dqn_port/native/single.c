@@ -6,9 +6,7 @@
 #include "threads.h"
 #include "vectors.h"
 
-/* Panels are summed side by side, as each sum waits for its last addition. */
-#define SIDE PANEL
-#define EIGHTS (SIDE / 8)
+#define EIGHTS (PANEL / 8)
 #define LANES_OF_A_THREAD 256
 
 typedef struct {
@@ -40,7 +38,7 @@ static void list_fours(const plan_t *plan, const float *b)
 }
 
 /* sums += Σk a[lanes + k_a] · b[k_b] of one block */
-static void add_block(const single_t *task, const int32_t *lanes, ptrdiff_t block, vec8 *total)
+static void add_block(const single_t *task, const eight_t *lanes, ptrdiff_t block, vec8 *total)
 {
     const plan_t *plan = task->plan;
     ptrdiff_t from = block ? plan->ends[block - 1] : 0, n_k = plan->ends[block] - from;
@@ -49,14 +47,14 @@ static void add_block(const single_t *task, const int32_t *lanes, ptrdiff_t bloc
     vec8 sums[EIGHTS] = {{0}}, x[4] = {{0}};
     for (ptrdiff_t n = 0; n < plan->counts[block]; n++)
         for (int i = 0; i < EIGHTS; i++) {
-            turn(task->a + k_a[fours[n]], lanes + 8 * i, x);
+            turn(lanes + i, k_a[fours[n]], x);
             for (int next = 0; next < 4; next++)
                 sums[i] = fused8(x[next], b[k_b[fours[n] + next]] - (vec8){0}, sums[i]);
         }
     for (ptrdiff_t k = whole_fours(k_a, n_k); k < n_k; k++)
         for (int i = 0; i < EIGHTS; i++) {
             for (int lane = 0; lane < 8; lane++)
-                x[0][lane] = task->a[lanes[8 * i + lane] + k_a[k]];
+                x[0][lane] = lanes[i].from[lane][k_a[k]];
             sums[i] = fused8(x[0], b[k_b[k]] - (vec8){0}, sums[i]);
         }
     for (int i = 0; i < EIGHTS; i++)
@@ -68,16 +66,16 @@ static void sum_lanes(void *argument)
     single_t *task = argument;
     const plan_t *plan = task->plan;
     ptrdiff_t n = plan->panels * PANEL;
-    for (ptrdiff_t begin; (begin = next_part(&task->next, SIDE)) < n;) {
-        int32_t lanes[SIDE];
+    for (ptrdiff_t begin; (begin = next_part(&task->next, PANEL)) < n;) {
+        eight_t lanes[EIGHTS];
         vec8 total[EIGHTS];
-        for (int i = 0; i < SIDE; i++)
-            lanes[i] = plan->lane_a[begin + i < n ? begin + i : n - 1];
-        for (int i = 0; i < EIGHTS; i++)
+        for (int i = 0; i < EIGHTS; i++) {
+            lanes[i] = eight(task->a, plan->lane_a + begin + 8 * i);
             total[i] = (task->first ? *task->first : 0) - (vec8){0};
+        }
         for (ptrdiff_t block = 0; block < plan->blocks; block++)
             add_block(task, lanes, block, total);
-        for (int i = 0; i < SIDE && begin + i < n; i++) {
+        for (int i = 0; i < PANEL; i++) {
             int32_t lane = plan->lane_out[begin + i];
             if (lane < 0)
                 continue;

@@ -85,12 +85,25 @@ INLINE vec8 join(const float *low, const float *high)
 #endif
 }
 
-/* out[k][i] = from[at[i] + k], 4 × 8 */
-INLINE void turn(const float *from, const int32_t *at, vec8 out[4])
+/* Where eight lanes begin: read once, as the compiler could not know that it does not change. */
+typedef struct {
+    const float *from[8];
+} eight_t;
+
+INLINE eight_t eight(const float *from, const int32_t *at)
+{
+    eight_t lanes;
+    for (int i = 0; i < 8; i++)
+        lanes.from[i] = from + at[i];
+    return lanes;
+}
+
+/* out[i][lane] = lanes[lane][k + i], 4 × 8 */
+INLINE void turn(const eight_t *lanes, ptrdiff_t k, vec8 out[4])
 {
     vec8 x[4], y[4];
     for (int i = 0; i < 4; i++)
-        x[i] = join(from + at[i], from + at[i + 4]);
+        x[i] = join(lanes->from[i] + k, lanes->from[i + 4] + k);
     for (int i = 0; i < 4; i += 2) {
         y[i] = MIX(x[i], x[i + 1], 0, 8, 1, 9, 4, 12, 5, 13);
         y[i + 1] = MIX(x[i], x[i + 1], 2, 10, 3, 11, 6, 14, 7, 15);
