@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from typing import Any, Final
 
-import numpy as np
 import torch
 
 from dqn_port.bench.emulation import bare_emulation
@@ -15,21 +14,21 @@ from dqn_port.bench.machine import resident_bytes
 from dqn_port.bench.parts import Job, Measured
 from dqn_port.bench.worker import start_training
 
-_NOISE_FRAMES: Final = 64
-_EPISODE: Final = 1_000
-"""Transitions from one terminal to the next."""
+_PLAYED: Final = 2_000
+"""Transitions that are added over and over."""
 
 
-def fill(replay: Any, until: int, *, n_actions: int) -> float:
-    """Add transitions of noise by the loop's own path until so many are held; the seconds."""
-    generator = np.random.default_rng(1)
-    dim = replay.ring["s"].shape[1]
-    frames = generator.integers(0, 256, size=(_NOISE_FRAMES, dim), dtype=np.uint8)
+def fill(replay: Any, until: int) -> float:
+    """Add what was played first, over and over, by the loop's own path; return the seconds.
+
+    Noise would not do: how long an update takes hangs on how much of its screens looks alike.
+    """
+    ring = replay.ring
+    played = min(replay.num_entries, _PLAYED)
     started = time.perf_counter()
     for at in range(replay.num_entries, until):
-        replay.add(
-            frames[at % _NOISE_FRAMES], at % n_actions, 0.0, term=at % _EPISODE == _EPISODE - 1
-        )
+        s, a, r, t = (ring[name][at % played] for name in ("s", "a", "r", "t"))
+        replay.add(s, int(a), float(r), term=bool(t))
     return time.perf_counter() - started
 
 
@@ -48,7 +47,7 @@ def memory(job: Job) -> Measured:
     empty = resident_bytes()
     replay = loop.agent.transitions
     held = replay.num_entries
-    seconds = fill(replay, size, n_actions=len(loop.env.actions))
+    seconds = fill(replay, size)
     full = resident_bytes()
     # Learning on shows what passes over a full memory add.
     loop.play(job.steps)
@@ -61,9 +60,7 @@ def memory(job: Job) -> Measured:
         "replay": Figure("of it the replay memory, as it grew", "GB", (share / 1e9,)),
         "arrays": Figure("the replay memory's arrays", "GB", (arrays / 1e9,)),
         "libraries": Figure("resident before set-up, libraries and all", "GB", (before / 1e9,)),
-        "fill": Figure(
-            "adding a transition of noise", "µs", (1e6 * seconds / max(1, size - held),)
-        ),
+        "fill": Figure("adding a transition again", "µs", (1e6 * seconds / max(1, size - held),)),
     }
     return Measured(figures, loop, loop.play)
 
@@ -104,7 +101,7 @@ def growth(job: Job) -> Measured:
     figures: Figures = {}
     ratios: dict[int, Figure] = {}
     for until in wanted:
-        fill(replay, until, n_actions=len(loop.env.actions))
+        fill(replay, until)
         held = replay.num_entries
         loop.play(job.steps)
         ours, theirs = [], []

@@ -23,7 +23,8 @@ SOURCES: Final = tuple(
     for name in ("alike.c", "kernels.c", "network.c", "products.c", "single.c", "threads.c")
 )
 HEADERS: Final = tuple(
-    Path(__file__).with_name(name) for name in ("packing.h", "products.h", "rows.h", "threads.h", "vectors.h")
+    Path(__file__).with_name(name)
+    for name in ("packing.h", "products.h", "rows.h", "threads.h", "vectors.h")
 )
 SWITCH: Final = "DQN_PORT_NATIVE"
 """The environment variable that turns the kernels off when it is 0."""

@@ -197,8 +197,9 @@ class Products:
         needed_by: torch.Tensor | None = None,
         rectify: bool = False,
     ) -> None:
-        """Set ``out``; a of bytes stands for their 255th parts. The sums begin with ``first`` [rows], and ``last`` [lanes] is added.
+        """Set ``out``; the sums begin with ``first`` [rows], and ``last`` [lanes] is added.
 
+        ``a``: float32, or uint8 for bytes over 255.
         ``needed_by``: what ``out`` is multiplied with afterwards: where that is 0 it is not set;
         with ``planes``, uint8 [samples, planes]: which planes are needed.
         ``rectify``: and what is below 0 becomes 0.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 
+import numpy as np
 import pytest
 
 from dqn_port.bench.growth import fill
@@ -102,9 +103,10 @@ def test_a_training_is_learning_at_the_end_of_epsilon_when_it_is_timed():
 def test_fill_adds_until_so_many_are_held():
     replay = learning().agent.transitions
     held = replay.num_entries
-    fill(replay, held + 50, n_actions=3)
+    fill(replay, held + 50)
     assert (replay.num_entries, replay.added) == (held + 50, held + 50)
-    assert replay.s[held + 49].any()
+    for of in replay.ring.values():
+        assert np.array_equal(of[held : held + 50], of[np.arange(held, held + 50) % held])
 
 
 def test_a_profile_leaves_the_objects_as_they_were():

@@ -14,7 +14,13 @@ from hypothesis import strategies as st
 from dqn_port.agents import rmsprop
 from dqn_port.agents.rmsprop import CentredRmsprop, add_scaled
 from dqn_port.native.library import kernels
-from dqn_port.networks.products import Products, ends_of_blocks, rows_with_two_chains
+from dqn_port.networks.products import (
+    Planes,
+    Products,
+    Zeros,
+    ends_of_blocks,
+    rows_with_two_chains,
+)
 
 LIBRARY = kernels()
 F32, F64 = np.float32, np.float64
@@ -67,7 +73,7 @@ def expected_products(a, b):
     return out
 
 
-def products(m, n, k, *, lanes_apart, terms_apart):
+def products(m, n, k, *, lanes_apart, terms_apart, zeros=Zeros.LANES):
     return Products(
         LIBRARY,
         lanes=(np.arange(m) * lanes_apart, np.arange(m)),
@@ -75,6 +81,7 @@ def products(m, n, k, *, lanes_apart, terms_apart):
         terms=(np.arange(k) * terms_apart, np.arange(k) * n),
         two_chains=rows_with_two_chains(m, n),
         ends=ends_of_blocks(k),
+        zeros=zeros,
     )
 
 
@@ -91,6 +98,100 @@ def test_small_products_are_summed_in_order(m, n, k, turned):
     made = products(m, n, k, lanes_apart=k if turned else 1, terms_apart=1 if turned else m)
     made.into(out, laid_out, torch.from_numpy(b))
     np.testing.assert_array_equal(out.numpy(), expected_products(a, b))
+
+
+def holed(seed, generator, *shape):
+    """Return normal numbers among zeros: single ones, whole rows and whole columns."""
+    x = drawn(seed, *shape)
+    x[generator.random(shape) < 0.3] = -0.0
+    x[generator.random(shape[0]) < 0.4] = 0
+    x[:, generator.random(shape[1]) < 0.4] = 0
+    return x
+
+
+@settings(max_examples=90, deadline=None)
+@given(
+    m=st.integers(1, 60),
+    n=st.integers(1, 60),
+    k=st.one_of(st.integers(1, 40), st.just(333)),
+    zeros=st.sampled_from(Zeros),
+    turned=st.booleans(),
+    seed=st.integers(0, 2**32),
+)
+def test_products_with_zero_change_no_sum(m, n, k, zeros, turned, seed):
+    generator = np.random.default_rng(seed)
+    a, b = holed(seed, generator, k, m), holed(seed + 1, generator, k, n)
+    out = torch.full((n, m), torch.nan)
+    apart = {"lanes_apart": k, "terms_apart": 1} if turned else {"lanes_apart": 1, "terms_apart": m}
+    made = products(m, n, k, zeros=zeros, **apart)
+    laid_out = torch.from_numpy(np.ascontiguousarray(a.T if turned else a))
+    for _ in range(2):
+        made.into(out, laid_out, torch.from_numpy(b))
+        np.testing.assert_array_equal(out.numpy(), expected_products(a, b))
+
+
+@settings(max_examples=40, deadline=None)
+@given(m=st.integers(1, 60), n=st.integers(1, 40), k=st.sampled_from([7, 32, 400]),
+       seed=st.integers(0, 2**32))  # fmt: skip
+def test_what_is_needed_is_set(m, n, k, seed):
+    generator = np.random.default_rng(seed)
+    a, b, needed_by = drawn(0, k, m), drawn(1, k, n), holed(2, generator, n, m)
+    out = torch.full((n, m), torch.nan)
+    products(m, n, k, lanes_apart=1, terms_apart=m, zeros=Zeros.ROWS).into(
+        out, *map(torch.from_numpy, (a, b)), needed_by=torch.from_numpy(needed_by)
+    )
+    where = needed_by != 0
+    np.testing.assert_array_equal(out.numpy()[where], expected_products(a, b)[where])
+
+
+def test_no_more_than_what_is_needed_is_computed():
+    a, b, needed_by = drawn(0, 9, 512), drawn(1, 9, 24), np.zeros((24, 512), F32)
+    needed_by[7, 40] = 1
+    out = torch.full((24, 512), torch.nan)
+    products(512, 24, 9, lanes_apart=1, terms_apart=512).into(
+        out, *map(torch.from_numpy, (a, b)), needed_by=torch.from_numpy(needed_by)
+    )
+    assert out[7, 40] == float(expected_products(a, b)[7, 40])
+    assert 1 <= out.isfinite().sum() <= 6 * LIBRARY.lanes_of_a_panel()
+
+
+@pytest.mark.parametrize("positions", [20, 33, 81])
+def test_gradients_of_needed_planes_are_set(positions):
+    samples, planes, taps, k = 5, 7, 4, 30
+    rows, lanes = planes * taps, samples * positions
+    a, b = drawn(0, k, lanes), drawn(1, k, rows)
+    alive = np.random.default_rng(0).integers(0, 2, (samples, planes), dtype=np.uint8)
+    two = np.tile(rows_with_two_chains(positions, rows), samples)
+    out = torch.full((samples, rows, positions), torch.nan)
+    of = np.repeat(np.arange(samples), positions)
+    made = Products(
+        LIBRARY,
+        lanes=(np.arange(lanes), of * rows * positions + np.arange(lanes) % positions),
+        rows=(np.arange(rows), np.arange(rows) * positions),
+        terms=(np.arange(k) * lanes, np.arange(k) * rows),
+        two_chains=two,
+        ends=ends_of_blocks(k),
+        planes=Planes(of, rows=taps),
+    )
+    made.into(out, *map(torch.from_numpy, (a, b)), needed_by=torch.from_numpy(alive))
+    for sample, got in enumerate(out.view(samples, planes, taps, positions).numpy()):
+        part = np.ascontiguousarray(a[:, sample * positions : (sample + 1) * positions])
+        expected = expected_products(part, b).reshape(planes, taps, positions)
+        is_alive = alive[sample] == 1
+        np.testing.assert_array_equal(got[is_alive], expected[is_alive])
+    assert out.isnan().any()
+
+
+@pytest.mark.parametrize(
+    ("m", "n", "k", "apart"), [(50, 9, 24, 24), (50, 9, 23, 23), (33, 7, 20, 1)]
+)
+def test_bytes_stand_for_their_255th_parts(m, n, k, apart):
+    bytes_ = np.random.default_rng(0).integers(0, 256, (k, m), dtype=np.uint8)
+    b, out = drawn(1, k, n), torch.empty(n, m)
+    laid_out = np.ascontiguousarray(bytes_ if apart == 1 else bytes_.T)
+    made = products(m, n, k, lanes_apart=apart, terms_apart=m if apart == 1 else 1)
+    made.into(out, torch.from_numpy(laid_out), torch.from_numpy(b))
+    np.testing.assert_array_equal(out.numpy(), expected_products(bytes_ / F32(255), b))
 
 
 @pytest.mark.parametrize(("m", "n", "k"), [(400, 32, 8), (650, 20, 9), (3, 13, 700), (9, 8, 1000)])
@@ -232,7 +333,13 @@ def test_windows_are_folded_one_after_the_other(kernel, out, stride):
     # What may be read behind the columns is not added.
     behind = np.concatenate([columns.ravel(), np.full(7, np.nan, F32)])
     LIBRARY.fold(behind.ctypes.data, *sizes, None, x.ctypes.data)
-    np.testing.assert_array_equal(x, folded(columns, np.empty_like(x), stride))
+    expected = folded(columns, np.empty_like(x), stride)
+    np.testing.assert_array_equal(x, expected)
+    alive = np.array([[1, 0, 1], [0, 0, 1]], np.uint8)
+    x[:] = np.nan
+    LIBRARY.fold(behind.ctypes.data, *sizes, alive.ctypes.data, x.ctypes.data)
+    np.testing.assert_array_equal(x[alive == 1], expected[alive == 1])
+    assert np.isnan(x[alive == 0]).all()
 
 
 @pytest.mark.parametrize("size", [256, 251, 3])
@@ -244,9 +351,12 @@ def test_every_byte_is_divided_by_255_and_rounded_as_a_division(size):
     assert out[-1] == -1
 
 
+@pytest.mark.parametrize("holes", [False, True])
 @pytest.mark.parametrize(("lanes", "terms"), [(40, 700), (512, 33), (7, 2)])
-def test_a_single_row_is_summed_as_any_other(lanes, terms):
+def test_a_single_row_is_summed_as_any_other(lanes, terms, holes):
     a, b, out = drawn(0, lanes, terms), drawn(1, terms, 1), torch.empty(1, lanes)
+    if holes:
+        b[np.arange(terms) // 7 % 2 == 0] = 0
     made = products(lanes, 1, terms, lanes_apart=terms, terms_apart=1)
     made.into(out, torch.from_numpy(a), torch.from_numpy(b))
     np.testing.assert_array_equal(out.numpy(), expected_products(np.ascontiguousarray(a.T), b))
