@@ -21,7 +21,7 @@ typedef struct {
     int32_t *begins;         /* the same: where it begins in the picture */
     int32_t *columns_of_kinds;
     uint32_t *hashes;        /* [windows] */
-    int32_t *table;          /* [size_of_table] */
+    int32_t *table;          /* [size_of_table]: 0, or one more than a kind */
     uint32_t *rows;          /* [height + 1, width] */
     int32_t *lanes;          /* [most_lanes]: where those that are summed begin in a */
     const int32_t *order;    /* [most_lanes]: 0, 1, 2 … */
@@ -56,7 +56,9 @@ void number_pixels(const uint8_t *bytes, ptrdiff_t batch, ptrdiff_t planes, ptrd
 /* Floats that a part of a task writes: fewer are not worth a thread. */
 #define PART 65536
 
-enum { ACROSS = 0x9e3779b1, DOWN = 0x85ebca77, LAST = 0xc2b2ae3d };
+#define ACROSS 0x9e3779b1u
+#define DOWN 0x85ebca77u
+#define LAST 0xc2b2ae3du
 
 /* rows[y, x]: the hash of what a window's row that begins there shows */
 static void hash_rows(const windows_t *w, const uint32_t *picture, uint32_t *restrict rows)

@@ -60,7 +60,7 @@ class ConvolutionStep:
             slice(layer.pad_h, layer.pad_h + height), slice(layer.pad_w, layer.pad_w + width),
         )  # fmt: skip
         self._is_padded = self._padded_shape != shape
-        self._rooms: dict[torch.dtype, torch.Tensor] = {}
+        self._rooms: dict[torch.dtype, tuple[torch.Tensor, tuple[int, ...]]] = {}
         self._x = self.y
 
     def forward(self, x: torch.Tensor, picture: Picture) -> Picture:
@@ -85,14 +85,16 @@ class ConvolutionStep:
     def _in_the_middle(self, x: torch.Tensor) -> torch.Tensor:
         """Return x amid zeros; PyTorch's own copy would wake threads of its own."""
         if x.dtype not in self._rooms:
-            self._rooms[x.dtype] = torch.zeros(self._padded_shape, dtype=x.dtype)
-        padded = self._rooms[x.dtype]
-        inner, size = padded[self._inner], x.itemsize
-        self._library.place_planes(
-            x.data_ptr(), math.prod(x.shape[:2]), x.shape[2], x.shape[3] * size,
-            *(stride * size for stride in inner.stride()[1:3]), inner.data_ptr(),
-        )  # fmt: skip
-        return padded
+            room = torch.zeros(self._padded_shape, dtype=x.dtype)
+            inner, size = room[self._inner], x.itemsize
+            self._rooms[x.dtype] = room, (
+                *(math.prod(x.shape[:2]), x.shape[2], x.shape[3] * size),
+                *(stride * size for stride in inner.stride()[1:3]),
+                inner.data_ptr(),
+            )
+        room, sizes = self._rooms[x.dtype]
+        self._library.place_planes(x.data_ptr(), *sizes)
+        return room
 
     def _number_pixels(self) -> Picture:
         batch, planes, height, width = self._padded_shape

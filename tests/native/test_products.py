@@ -130,6 +130,20 @@ def test_products_with_zero_change_no_sum(m, n, k, zeros, turned, seed):
         np.testing.assert_array_equal(out.numpy(), expected_products(a, b))
 
 
+@pytest.mark.parametrize("rows", [1, 5])
+def test_a_weight_that_is_not_finite_is_met_where_its_factor_is_not_zero(rows):
+    """In Lua 0 times infinity is NaN at once."""
+    weights, x = drawn(0, 40, 16), drawn(1, 16, rows)
+    weights[3, 7], x[4:8] = np.inf, 0
+    made = products(40, rows, 16, lanes_apart=16, terms_apart=1, zeros=Zeros.ROWS)
+    out = torch.empty(rows, 40)
+    made.into(out, *map(torch.from_numpy, (weights, x)))
+    assert out.isfinite().all()
+    x[7] = 1e-30
+    made.into(out, *map(torch.from_numpy, (weights, x)))
+    assert (~out.isfinite()).sum(dim=1).eq(1).all()
+
+
 @settings(max_examples=40, deadline=None)
 @given(m=st.integers(1, 60), n=st.integers(1, 40), k=st.sampled_from([7, 32, 400]),
        seed=st.integers(0, 2**32))  # fmt: skip
