@@ -12,7 +12,7 @@ import torch
 
 from dqn_port.networks.alike import AlikeProducts
 from dqn_port.networks.layers import SpatialConvolution
-from dqn_port.networks.lua_steps import Picture, Tensors
+from dqn_port.networks.lua_steps import Picture, WeightedStep, Weights
 from dqn_port.networks.products import (
     Planes,
     Products,
@@ -28,24 +28,18 @@ WORTH_LOOKING: Final = 3
 _BYTES_OF_A_PIXEL: Final = 4
 
 
-class ConvolutionStep:
+class ConvolutionStep(WeightedStep):
     """Lua: SpatialConvolutionMM.c."""
-
-    rectify = is_rectified = False
-    """See RectifyingStep."""
 
     def __init__(
         self,
         library: ctypes.CDLL,
         layer: SpatialConvolution,
-        parameters: Tensors,
-        gradients: Tensors,
+        weights: Weights,
         shape: tuple[int, ...],
     ) -> None:
         """``shape``: [B, in, H, W]."""
-        self._library, self._layer = library, layer
-        self._weight, self._bias = parameters
-        self._weight_gradient, self._bias_gradient = gradients
+        self._library, self._layer, self._weights = library, layer, weights
         if len(shape) != 4 or shape[1] != layer.n_input_plane:
             raise RuntimeError(f"{layer}: cannot convolve {list(shape[1:])}")
         batch, planes, height, width = shape
@@ -73,12 +67,21 @@ class ConvolutionStep:
             picture = self._number_pixels()
         if picture is None:
             self._products.into(
-                self.y, self._x, self._weight, first=self._bias, rectify=self.rectify
+                self.y,
+                self._x,
+                self._weights.weight,
+                first=self._weights.bias,
+                rectify=self.rectify,
             )
             return None
         alike = self._alike
         found = alike.into(
-            self.y, picture, self._x, self._weight, first=self._bias, rectify=self.rectify
+            self.y,
+            picture,
+            self._x,
+            self._weights.weight,
+            first=self._weights.bias,
+            rectify=self.rectify,
         )
         return alike.kinds if found <= alike.kinds.numel() // WORTH_LOOKING else None
 
@@ -87,10 +90,13 @@ class ConvolutionStep:
         if x.dtype not in self._rooms:
             room = torch.zeros(self._padded_shape, dtype=x.dtype)
             inner, size = room[self._inner], x.itemsize
-            self._rooms[x.dtype] = room, (
-                *(math.prod(x.shape[:2]), x.shape[2], x.shape[3] * size),
-                *(stride * size for stride in inner.stride()[1:3]),
-                inner.data_ptr(),
+            self._rooms[x.dtype] = (
+                room,
+                (
+                    *(math.prod(x.shape[:2]), x.shape[2], x.shape[3] * size),
+                    *(stride * size for stride in inner.stride()[1:3]),
+                    inner.data_ptr(),
+                ),
             )
         room, sizes = self._rooms[x.dtype]
         self._library.place_planes(x.data_ptr(), *sizes)
@@ -135,9 +141,13 @@ class ConvolutionStep:
         """Add up the weights' gradient sample by sample; fold the input's."""
         layer, library = self._layer, self._library
         batch, planes = self.y.shape[:2]
-        self._products_of_weight.into(self._weight_gradient, self._x, gradient)
+        self._products_of_weight.into(self._weights.weight_gradient, self._x, gradient)
         library.sum_planes(
-            gradient.data_ptr(), batch, planes, self._positions, self._bias_gradient.data_ptr()
+            gradient.data_ptr(),
+            batch,
+            planes,
+            self._positions,
+            self._weights.bias_gradient.data_ptr(),
         )
         if not further:
             return gradient
@@ -148,7 +158,7 @@ class ConvolutionStep:
             library.find_alive(
                 self._x.data_ptr(), alive.numel(), math.prod(self._x.shape[2:]), alive.data_ptr()
             )
-        products.into(columns, gradient, self._weight, needed_by=alive)
+        products.into(columns, gradient, self._weights.weight, needed_by=alive)
         library.fold(
             columns.data_ptr(),
             *(batch, layer.n_input_plane, layer.kh, layer.kw, *self._out_size, layer.dh, layer.dw),

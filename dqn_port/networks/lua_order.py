@@ -27,8 +27,11 @@ from dqn_port.networks.lua_steps import (
     RectifierStep,
     ReshapeStep,
     Step,
-    Tensors,
+    WeightedStep,
+    Weights,
 )
+
+Tensors = tuple[torch.Tensor, ...]
 
 _MOST_PASSES: Final = 8
 """Batch sizes whose buffers are kept."""
@@ -100,18 +103,18 @@ class LuaOrder:
         for layer, parameters, gradients in self._layers:
             step: Step
             if isinstance(layer, SpatialConvolution):
-                step = ConvolutionStep(library, layer, parameters, gradients, shape)
+                step = ConvolutionStep(library, layer, Weights(*parameters, *gradients), shape)
             elif isinstance(layer, Linear):
-                step = LinearStep(library, layer, parameters, gradients, shape)
+                step = LinearStep(library, layer, Weights(*parameters, *gradients), shape)
             elif isinstance(layer, Reshape):
                 step = ReshapeStep((shape[0], *layer.size), shape)
             else:
                 assert isinstance(layer, Rectifier)
                 before = steps[-1] if steps else None
-                if not isinstance(before, ConvolutionStep | LinearStep):
+                if not isinstance(before, WeightedStep):
                     before = None
                 step = RectifierStep(library, shape, before)
-            if isinstance(step, ConvolutionStep | LinearStep):
+            if isinstance(step, WeightedStep):
                 last = next((s for s in reversed(steps) if not isinstance(s, ReshapeStep)), None)
                 step.is_rectified = isinstance(last, RectifierStep)
             steps.append(step)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import math
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -13,7 +13,6 @@ import torch
 from dqn_port.networks.layers import Linear
 from dqn_port.networks.products import Products, Zeros, ends_of_blocks, rows_with_two_chains
 
-Tensors = tuple[torch.Tensor, ...]
 Picture = torch.Tensor | None
 """Of an x [B, C, H, W], int32 [B, H, W]: the same numbers where all planes of x are the same."""
 
@@ -33,33 +32,33 @@ class Step(Protocol):
         """
 
 
-class RectifyingStep(Step, Protocol):
-    """A layer with weights."""
+class Weights(NamedTuple):
+    """A layer's parameters, and where their gradients go."""
 
-    rectify: bool
+    weight: torch.Tensor
+    bias: torch.Tensor
+    weight_gradient: torch.Tensor
+    bias_gradient: torch.Tensor
+
+
+class WeightedStep:
+    """What layers with weights have beside a Step's methods."""
+
+    rectify = False
     """Whether a Rectifier follows: its values are stored at once, and are y."""
-    is_rectified: bool
+    is_rectified = False
     """Whether x comes from a Rectifier, which lets no gradient through where it is 0."""
+    y: torch.Tensor
 
 
-class LinearStep:
+class LinearStep(WeightedStep):
     """Lua: Linear.lua."""
 
-    rectify = is_rectified = False
-    """See RectifyingStep."""
-
     def __init__(
-        self,
-        library: ctypes.CDLL,
-        layer: Linear,
-        parameters: Tensors,
-        gradients: Tensors,
-        shape: tuple[int, ...],
+        self, library: ctypes.CDLL, layer: Linear, weights: Weights, shape: tuple[int, ...]
     ) -> None:
         """``shape``: of x, the batch first."""
-        self._library, self._layer = library, layer
-        self._weight, self._bias = parameters
-        self._weight_gradient, self._bias_gradient = gradients
+        self._library, self._layer, self._weights = library, layer, weights
         if shape[1:] != (layer.input_size,):
             raise RuntimeError(f"{layer}: cannot take {list(shape[1:])}")
         self._shape = shape
@@ -73,20 +72,22 @@ class LinearStep:
             self._library.spread_bytes(x.data_ptr(), x.numel(), self._floats.data_ptr())
             x = self._floats
         self._x = x
-        self._products.into(self.y, self._weight, x, last=self._bias, rectify=self.rectify)
+        self._products.into(
+            self.y, self._weights.weight, x, last=self._weights.bias, rectify=self.rectify
+        )
         return None
 
     def backward(self, gradient: torch.Tensor, *, further: bool) -> torch.Tensor:
         """Set the parameters' gradients; the bias's as sgemv sums it."""
-        self._products_of_weight.into(self._weight_gradient, self._x, gradient)
+        self._products_of_weight.into(self._weights.weight_gradient, self._x, gradient)
         self._library.sum_columns(
-            gradient.data_ptr(), *gradient.shape, self._bias_gradient.data_ptr()
+            gradient.data_ptr(), *gradient.shape, self._weights.bias_gradient.data_ptr()
         )
         if not further:
             return gradient
         products, back = self._back
         products.into(
-            back, self._weight, gradient, needed_by=self._x if self.is_rectified else None
+            back, self._weights.weight, gradient, needed_by=self._x if self.is_rectified else None
         )
         return back
 
@@ -147,7 +148,7 @@ class RectifierStep:
     """Lua: Rectifier.lua."""
 
     def __init__(
-        self, library: ctypes.CDLL, shape: tuple[int, ...], before: RectifyingStep | None
+        self, library: ctypes.CDLL, shape: tuple[int, ...], before: WeightedStep | None
     ) -> None:
         """``before``: the layer with weights that comes just before, which then rectifies."""
         self._library, self._is_done = library, before is not None
