@@ -10,6 +10,7 @@
 #include "threads.h"
 #include "vectors.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 typedef struct {
@@ -20,9 +21,8 @@ typedef struct {
     int32_t *firsts;         /* [windows]: of each distinct one, the first window */
     int32_t *begins;         /* the same: where it begins in the picture */
     int32_t *columns_of_kinds;
-    uint32_t *hashes;        /* [windows] */
+    uint32_t *hashes;        /* [windows]: of all of them */
     int32_t *table;          /* [size_of_table]: 0, or one more than a kind */
-    uint32_t *rows;          /* [height + 1, width] */
     int32_t *lanes;          /* [most_lanes]: where those that are summed begin in a */
     const int32_t *order;    /* [most_lanes]: 0, 1, 2 … */
     int32_t *rows_of_sums;   /* [rows] */
@@ -32,33 +32,48 @@ typedef struct {
     ptrdiff_t size_of_table;
 } windows_t;
 
-/* numbers[sample, i] = the bytes of all planes there; bytes: [batch, planes, size],
- * planes at most 4
- */
-void number_pixels(const uint8_t *bytes, ptrdiff_t batch, ptrdiff_t planes, ptrdiff_t size,
-                   int32_t *numbers)
-{
-    for (ptrdiff_t b = 0; b < batch; b++, bytes += planes * size) {
-        uint32_t *restrict to = (uint32_t *)numbers + b * size;
-        if (planes == 4)
-            for (ptrdiff_t i = 0; i < size; i++)
-                to[i] = bytes[i] | (uint32_t)bytes[size + i] << 8 |
-                        (uint32_t)bytes[2 * size + i] << 16 | (uint32_t)bytes[3 * size + i] << 24;
-        else
-            for (ptrdiff_t i = 0; i < size; i++) {
-                to[i] = 0;
-                for (ptrdiff_t p = 0; p < planes; p++)
-                    to[i] |= (uint32_t)bytes[p * size + i] << 8 * p;
-            }
-    }
-}
-
 /* Floats that a part of a task writes: fewer are not worth a thread. */
 #define PART 65536
 
 #define ACROSS 0x9e3779b1u
 #define DOWN 0x85ebca77u
 #define LAST 0xc2b2ae3du
+
+typedef struct {
+    const uint8_t *bytes;
+    ptrdiff_t planes, size;
+    uint32_t *numbers;
+} pixels_t;
+
+static void number_some_pixels(const void *argument, ptrdiff_t begin, ptrdiff_t end)
+{
+    const pixels_t *task = argument;
+    ptrdiff_t size = task->size;
+    for (ptrdiff_t b = begin; b < end; b++) {
+        const uint8_t *bytes = task->bytes + b * task->planes * size;
+        uint32_t *restrict to = task->numbers + b * size;
+        if (task->planes == 4)
+            for (ptrdiff_t i = 0; i < size; i++)
+                to[i] = bytes[i] | (uint32_t)bytes[size + i] << 8 |
+                        (uint32_t)bytes[2 * size + i] << 16 | (uint32_t)bytes[3 * size + i] << 24;
+        else
+            for (ptrdiff_t i = 0; i < size; i++) {
+                to[i] = 0;
+                for (ptrdiff_t p = 0; p < task->planes; p++)
+                    to[i] |= (uint32_t)bytes[p * size + i] << 8 * p;
+            }
+    }
+}
+
+/* numbers[sample, i] = the bytes of all planes there; bytes: [batch, planes, size],
+ * planes at most 4
+ */
+void number_pixels(const uint8_t *bytes, ptrdiff_t batch, ptrdiff_t planes, ptrdiff_t size,
+                   int32_t *numbers)
+{
+    pixels_t task = {bytes, planes, size, (uint32_t *)numbers};
+    in_parts(number_some_pixels, &task, batch, PART / size + 1);
+}
 
 /* rows[y, x]: the hash of what a window's row that begins there shows */
 static void hash_rows(const windows_t *w, const uint32_t *picture, uint32_t *restrict rows)
@@ -85,6 +100,31 @@ static void hash_windows(const windows_t *w, const uint32_t *restrict rows,
             hashes[x] = hashes[x] * DOWN + rows[i * w->width + x];
 }
 
+typedef struct {
+    const windows_t *windows;
+    const int32_t *picture;
+} look_t;
+
+/* Hash the windows of some samples. */
+static void hash_samples(const void *argument, ptrdiff_t begin, ptrdiff_t end)
+{
+    const windows_t *w = ((const look_t *)argument)->windows;
+    const uint32_t *picture = (const uint32_t *)((const look_t *)argument)->picture;
+    ptrdiff_t size = w->height * w->width, n = begin * w->out_height * w->out_width;
+    uint32_t *rows = malloc(sizeof(*rows) * (size_t)(size + w->width)), *at_row = rows + size;
+    if (!rows)
+        abort();
+    for (ptrdiff_t b = begin; b < end; b++) {
+        hash_rows(w, picture + b * size, rows);
+        for (ptrdiff_t i = 0; i < w->out_height; i++) {
+            hash_windows(w, rows + i * w->dh * w->width, at_row);
+            for (ptrdiff_t j = 0; j < w->out_width; j++, n++)
+                w->hashes[n] = (at_row[j * w->dw] + w->two[n]) * LAST;
+        }
+    }
+    free(rows);
+}
+
 static int same_windows(const windows_t *w, const int32_t *x, const int32_t *y)
 {
     order8 differ = {0};
@@ -103,33 +143,28 @@ static int same_windows(const windows_t *w, const int32_t *x, const int32_t *y)
 static ptrdiff_t find_alike(const windows_t *w, const int32_t *picture)
 {
     ptrdiff_t found = 0, n = 0, mask = w->size_of_table - 1;
+    look_t look = {w, picture};
+    in_parts(hash_samples, &look, w->batch, PART / (w->height * w->width * w->kw) + 1);
     memset(w->table, 0, sizeof(int32_t) * (size_t)w->size_of_table);
-    for (ptrdiff_t b = 0; b < w->batch; b++) {
-        const int32_t *sample = picture + b * w->height * w->width;
-        uint32_t *at_row = w->rows + w->height * w->width;
-        hash_rows(w, (const uint32_t *)sample, w->rows);
-        for (ptrdiff_t i = 0; i < w->out_height; i++) {
-            ptrdiff_t begin = i * w->dh * w->width;
-            hash_windows(w, w->rows + begin, at_row);
+    for (ptrdiff_t b = 0; b < w->batch; b++)
+        for (ptrdiff_t i = 0; i < w->out_height; i++)
             for (ptrdiff_t j = 0; j < w->out_width; j++, n++) {
-                const int32_t *window = sample + begin + j * w->dw;
-                uint32_t hash = (at_row[j * w->dw] + w->two[n]) * LAST;
+                ptrdiff_t begin = (b * w->height + i * w->dh) * w->width + j * w->dw;
+                uint32_t hash = w->hashes[n];
                 ptrdiff_t slot = (hash ^ hash >> 15) & mask, kind;
                 while ((kind = w->table[slot] - 1) >= 0 &&
-                       !(w->hashes[kind] == hash && w->two[w->firsts[kind]] == w->two[n] &&
-                         same_windows(w, picture + w->begins[kind], window)))
+                       !(w->hashes[w->firsts[kind]] == hash &&
+                         w->two[w->firsts[kind]] == w->two[n] &&
+                         same_windows(w, picture + w->begins[kind], picture + begin)))
                     slot = (slot + 1) & mask;
                 if (kind < 0) {
                     kind = found++;
                     w->table[slot] = (int32_t)found;
-                    w->hashes[kind] = hash;
-                    w->begins[kind] = (int32_t)(window - picture);
+                    w->begins[kind] = (int32_t)begin;
                     w->firsts[kind] = (int32_t)n;
                 }
                 w->kinds[n] = (int32_t)kind;
             }
-        }
-    }
     return found;
 }
 
@@ -154,15 +189,15 @@ static ptrdiff_t lay_out(const windows_t *w, ptrdiff_t found)
 typedef struct {
     const windows_t *windows;
     float *out;
-    ptrdiff_t rows, lanes, next;
+    ptrdiff_t rows, lanes;
 } hand_out_t;
 
-static void hand_out(void *argument)
+static void hand_out(const void *argument, ptrdiff_t begin, ptrdiff_t end)
 {
-    hand_out_t *task = argument;
+    const hand_out_t *task = argument;
     const windows_t *w = task->windows;
     ptrdiff_t positions = w->out_height * w->out_width;
-    for (ptrdiff_t row; (row = next_part(&task->next, 1)) < task->rows;) {
+    for (ptrdiff_t row = begin; row < end; row++) {
         const float *restrict from = w->sums + row * task->lanes;
         const int32_t *restrict columns = w->columns;
         for (ptrdiff_t b = 0; b < w->batch; b++, columns += positions) {
@@ -192,7 +227,7 @@ ptrdiff_t sum_alike(const plan_t *plan, const windows_t *w, const int32_t *pictu
     ptrdiff_t windows = w->batch * w->out_height * w->out_width;
     for (ptrdiff_t n = 0; n < windows; n++)
         w->columns[n] = w->columns_of_kinds[w->kinds[n]];
-    hand_out_t task = {w, out, plan->rows, lanes, 0};
-    in_parallel(hand_out, &task, windows * plan->rows / PART);
+    hand_out_t task = {w, out, plan->rows, lanes};
+    in_parts(hand_out, &task, plan->rows, PART / windows + 1);
     return found;
 }

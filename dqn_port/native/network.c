@@ -20,21 +20,49 @@ void rectify(const float *restrict x, ptrdiff_t n, float *restrict y)
         y[i] = (fabsf(x[i]) + x[i]) / 2;
 }
 
-/* of_x = of_y where the Rectifier's output y is positive, else 0 */
-void rectify_gradient(const float *restrict y, const float *restrict of_y, ptrdiff_t n,
-                      float *restrict of_x)
+typedef struct {
+    const float *y, *of_y;
+    float *of_x;
+} rectifier_t;
+
+static void rectify_gradients(const void *argument, ptrdiff_t begin, ptrdiff_t end)
 {
-    for (ptrdiff_t i = 0; i < n; i++)
+    const rectifier_t *task = argument;
+    const float *restrict y = task->y, *restrict of_y = task->of_y;
+    float *restrict of_x = task->of_x;
+    for (ptrdiff_t i = begin; i < end; i++)
         of_x[i] = y[i] > 0 ? of_y[i] : 0;
+}
+
+/* of_x = of_y where the Rectifier's output y is positive, else 0 */
+void rectify_gradient(const float *y, const float *of_y, ptrdiff_t n, float *of_x)
+{
+    rectifier_t task = {y, of_y, of_x};
+    in_parts(rectify_gradients, &task, n, PART);
+}
+
+typedef struct {
+    const char *from;
+    char *to;
+    ptrdiff_t rows, row, to_plane, to_row;
+} place_t;
+
+static void place(const void *argument, ptrdiff_t begin, ptrdiff_t end)
+{
+    const place_t *task = argument;
+    for (ptrdiff_t plane = begin; plane < end; plane++) {
+        const char *from = task->from + plane * task->rows * task->row;
+        for (ptrdiff_t i = 0; i < task->rows; i++, from += task->row)
+            memcpy(task->to + plane * task->to_plane + i * task->to_row, from, (size_t)task->row);
+    }
 }
 
 /* Copy planes into larger ones: rows of so many bytes, which begin so many bytes apart there. */
 void place_planes(const char *from, ptrdiff_t planes, ptrdiff_t rows, ptrdiff_t row,
                   ptrdiff_t to_plane, ptrdiff_t to_row, char *to)
 {
-    for (ptrdiff_t plane = 0; plane < planes; plane++)
-        for (ptrdiff_t i = 0; i < rows; i++, from += row)
-            memcpy(to + plane * to_plane + i * to_row, from, (size_t)row);
+    place_t task = {from, to, rows, row, to_plane, to_row};
+    in_parts(place, &task, planes, PART / (rows * row) + 1);
 }
 
 /* out = bytes / 255 */
@@ -109,23 +137,42 @@ void fold(const float *columns, ptrdiff_t batch, ptrdiff_t planes, ptrdiff_t kh,
     in_parallel(fold_planes, &task, batch * planes * kh * kw * out_height * out_width / PART);
 }
 
+typedef struct {
+    const float *x;
+    ptrdiff_t size;
+    uint8_t *alive;
+} alive_t;
+
+static void find_alive_planes(const void *argument, ptrdiff_t begin, ptrdiff_t end)
+{
+    const alive_t *task = argument;
+    for (ptrdiff_t i = begin; i < end; i++)
+        task->alive[i] = (uint8_t)any_of(task->x + i * task->size, task->size);
+}
+
 /* alive[i] = whether any of x[i] is not 0; x: [n, size] */
 void find_alive(const float *x, ptrdiff_t n, ptrdiff_t size, uint8_t *alive)
 {
-    for (ptrdiff_t i = 0; i < n; i++)
-        alive[i] = (uint8_t)any_of(x + i * size, size);
+    alive_t task = {x, size, alive};
+    in_parts(find_alive_planes, &task, n, PART / size + 1);
 }
 
-/* out[p] = Σ over the batch of (Σi x[b, p, i]); x: [batch, planes, n] */
-void sum_planes(const float *restrict x, ptrdiff_t batch, ptrdiff_t planes, ptrdiff_t n,
-                float *restrict out)
+typedef struct {
+    const float *x;
+    ptrdiff_t batch, planes, n;
+    float *out;
+} planes_t;
+
+static void sum_some_planes(const void *argument, ptrdiff_t begin, ptrdiff_t end)
 {
-    for (ptrdiff_t p = 0; p < planes; p += 8) {
+    const planes_t *task = argument;
+    ptrdiff_t n = task->n;
+    for (ptrdiff_t p = begin; p < end; p += 8) {
         /* Side by side, as each sum waits for its last addition. */
-        int side = planes - p < 8 ? (int)(planes - p) : 8;
+        int side = end - p < 8 ? (int)(end - p) : 8;
         float total[8] = {0};
-        for (ptrdiff_t b = 0; b < batch; b++) {
-            const float *from = x + (b * planes + p) * n;
+        for (ptrdiff_t b = 0; b < task->batch; b++) {
+            const float *from = task->x + (b * task->planes + p) * n;
             float sum[8] = {0};
             if (side == 8)
                 for (ptrdiff_t i = 0; i < n; i++)
@@ -139,8 +186,15 @@ void sum_planes(const float *restrict x, ptrdiff_t batch, ptrdiff_t planes, ptrd
                 total[s] += sum[s];
         }
         for (int s = 0; s < side; s++)
-            out[p + s] = total[s];
+            task->out[p + s] = total[s];
     }
+}
+
+/* out[p] = Σ over the batch of (Σi x[b, p, i]); x: [batch, planes, n] */
+void sum_planes(const float *x, ptrdiff_t batch, ptrdiff_t planes, ptrdiff_t n, float *out)
+{
+    planes_t task = {x, batch, planes, n, out};
+    in_parts(sum_some_planes, &task, planes, (PART / (batch * n) / 8 + 1) * 8);
 }
 
 /* Sum of x[0], x[step] … in the order of sgemv's rows that are left over from whole fours. */

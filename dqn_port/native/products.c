@@ -18,6 +18,8 @@
 
 #include <stdlib.h>
 
+/* Floats that a part of a smaller task reads or writes: fewer are not worth a thread. */
+#define PART 65536
 #define SUMS_AT_ONCE 32768
 #define WORTH_A_THREAD 500000
 #define SHARES 4
@@ -28,7 +30,7 @@ typedef struct {
     const float *b, *first, *last;
     float *out;
     int of_bytes, rectify, in_part;
-    ptrdiff_t panels_at_once, next, next_block;
+    ptrdiff_t panels_at_once, next;
 } task_t;
 
 /* How many lanes a panel has; 0 where there is no fast fused multiply-add. */
@@ -259,25 +261,20 @@ static void work(void *argument)
     free(sums);
 }
 
-static void pack_blocks(void *argument)
+static void pack_blocks(const void *argument, ptrdiff_t begin, ptrdiff_t end)
 {
-    task_t *task = argument;
-    for (ptrdiff_t block; (block = next_part(&task->next_block, 1)) < task->plan->blocks;)
+    const task_t *task = argument;
+    for (ptrdiff_t block = begin; block < end; block++)
         pack_block(task->plan, task->b, block);
 }
 
 /* Rows that are left out of the only block have no sums that could be stored. */
-static void clear_rows_left_out(const task_t *task)
+static void clear_rows(const void *argument, ptrdiff_t begin, ptrdiff_t end)
 {
+    const task_t *task = argument;
     const plan_t *plan = task->plan;
-    group_t *group = plan->groups, *end = group + *plan->n_groups;
-    uint8_t *is_in = plan->used;
-    memset(is_in, 0, (size_t)plan->rows);
-    for (; group < end; group++)
-        for (int i = 0; i < group->n; i++)
-            is_in[group->rows[i]] = 1;
-    for (ptrdiff_t row = 0; row < plan->rows; row++)
-        for (ptrdiff_t panel = 0; panel < plan->panels && !is_in[row]; panel++) {
+    for (ptrdiff_t row = begin; row < end; row++)
+        for (ptrdiff_t panel = 0; panel < plan->panels && !plan->used[row]; panel++) {
             const int32_t *lanes = plan->lane_out + panel * PANEL;
             if (!goes_to_out_at_once(task, lanes))
                 continue;
@@ -285,6 +282,16 @@ static void clear_rows_left_out(const task_t *task)
             for (int i = 0; i < PANEL; i += 8)
                 *(vec8 *)(out + lanes[i]) = (vec8){0};
         }
+}
+
+static void clear_rows_left_out(const task_t *task)
+{
+    const plan_t *plan = task->plan;
+    memset(plan->used, 0, (size_t)plan->rows);
+    for (group_t *group = plan->groups; group < plan->groups + *plan->n_groups; group++)
+        for (int i = 0; i < group->n; i++)
+            plan->used[group->rows[i]] = 1;
+    in_parts(clear_rows, task, plan->rows, PART / (plan->panels * PANEL) + 1);
 }
 
 /* out[row_out + lane_out] = first[row] + Σ over blocks Σk a[lane_a + k_a] · b[row_b + k_b]
@@ -313,10 +320,10 @@ void sum_products(const plan_t *plan, const void *a, int of_bytes, const float *
     /* Small enough that no thread waits long for another's last. */
     ptrdiff_t share = (panels - 1) / (threads > 1 ? SHARES * threads : 1) + 1;
     task_t task = {plan, a, b, first, last, out, of_bytes, rectify, needed_by != NULL,
-                   fit < share ? fit : share, 0, 0};
+                   fit < share ? fit : share, 0};
     if (!plan->by_blocks)
         *plan->n_groups = (int32_t)form_groups(plan, NULL, 0, plan->n_k, plan->groups);
-    in_parallel(pack_blocks, &task, plan->blocks < threads ? plan->blocks : threads);
+    in_parts(pack_blocks, &task, plan->blocks, PART / (plan->rows * plan->longest) + 1);
     if (plan->by_rows)
         list_rows(plan);
     if (plan->by_blocks && plan->blocks == 1)

@@ -34,7 +34,7 @@ typedef struct {
     float *packed;   /* [blocks, groups, n_k, GROUP], eight floats after each block */
     int32_t *lists;  /* [groups, CHAINS, n_k] */
     int32_t *counts; /* [groups, blocks, CHAINS] */
-    uint8_t *used;   /* [n_k]: whether any row has more than 0 there */
+    uint8_t *used;   /* [n_k]: whether any row has more than 0 there; [rows]: which are in */
     uint8_t *needed; /* [panels, most_groups] */
     ptrdiff_t panels, rows, n_k, blocks, longest, most_groups;
     ptrdiff_t by_rows;   /* whether zeros are looked for in b, not in a */

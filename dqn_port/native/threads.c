@@ -116,3 +116,22 @@ void in_parallel(void (*work)(void *), void *task, ptrdiff_t threads)
     pthread_mutex_unlock(&lock);
     pthread_mutex_unlock(&in_use);
 }
+
+typedef struct {
+    part_t *part;
+    const void *task;
+    ptrdiff_t n, size, next;
+} parts_t;
+
+static void take_parts(void *argument)
+{
+    parts_t *parts = argument;
+    for (ptrdiff_t at; (at = next_part(&parts->next, parts->size)) < parts->n;)
+        parts->part(parts->task, at, at + parts->size < parts->n ? at + parts->size : parts->n);
+}
+
+void in_parts(part_t *part, const void *task, ptrdiff_t n, ptrdiff_t size)
+{
+    parts_t parts = {part, task, n, size, 0};
+    in_parallel(take_parts, &parts, (n - 1) / size + 1);
+}

@@ -24,7 +24,7 @@ class _Windows(ctypes.Structure):
 
     _tables = (
         *("window_a", "two", "kinds", "columns", "firsts", "begins", "columns_of_kinds"),
-        *("hashes", "table", "rows", "lanes", "order", "rows_of_sums", "two_of_panels", "sums"),
+        *("hashes", "table", "lanes", "order", "rows_of_sums", "two_of_panels", "sums"),
     )
     _sizes = (
         *("batch", "height", "width", "kh", "kw", "out_height", "out_width", "dh", "dw"),
@@ -72,7 +72,6 @@ class AlikeProducts:
             **{name: np.empty(n, np.int32)
                for name in ("columns", "firsts", "begins", "columns_of_kinds", "hashes")},
             "table": np.empty(slots, np.int32),
-            "rows": np.empty((height + 1, width), np.int32),
             "lanes": np.empty(most, np.int32),
             "order": np.arange(most, dtype=np.int32),
             "rows_of_sums": np.empty(rows, np.int32),
