@@ -146,7 +146,10 @@ class Network(Protocol):
         """
 
     def forward_for_update(self, s: torch.Tensor) -> torch.Tensor:
-        """Return Q as ``forward`` does and keep what ``backward`` needs."""
+        """Return Q as ``forward`` does and keep what ``backward`` needs.
+
+        s itself may be kept: it must not change before ``backward``.
+        """
 
     def backward(self, targets: torch.Tensor) -> None:
         """Set ``dw`` to the sum over the batch of targets · dQ/dw; targets: float32 [B, A]."""

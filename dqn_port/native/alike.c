@@ -32,13 +32,6 @@ typedef struct {
     ptrdiff_t size_of_table;
 } windows_t;
 
-/* Floats that a part of a task writes: fewer are not worth a thread. */
-#define PART 65536
-
-#define ACROSS 0x9e3779b1u
-#define DOWN 0x85ebca77u
-#define LAST 0xc2b2ae3du
-
 typedef struct {
     const uint8_t *bytes;
     ptrdiff_t planes, size;
@@ -75,6 +68,14 @@ void number_pixels(const uint8_t *bytes, ptrdiff_t batch, ptrdiff_t planes, ptrd
     in_parts(number_some_pixels, &task, batch, PART / size + 1);
 }
 
+/* One more number of what is hashed. Its high bits, too, come to count in the low ones, where a
+ * table looks: of four frames the newest stands in the highest.
+ */
+static inline uint32_t mixed(uint32_t hash, uint32_t number)
+{
+    return (hash ^ hash >> 15) * 0x9e3779b1u + number;
+}
+
 /* rows[y, x]: the hash of what a window's row that begins there shows */
 static void hash_rows(const windows_t *w, const uint32_t *picture, uint32_t *restrict rows)
 {
@@ -85,7 +86,7 @@ static void hash_rows(const windows_t *w, const uint32_t *picture, uint32_t *res
         memcpy(to, from, sizeof(*to) * (size_t)columns);
         for (ptrdiff_t i = 1; i < w->kw; i++)
             for (ptrdiff_t x = 0; x < columns; x++)
-                to[x] = to[x] * ACROSS + from[x + i];
+                to[x] = mixed(to[x], from[x + i]);
     }
 }
 
@@ -97,7 +98,7 @@ static void hash_windows(const windows_t *w, const uint32_t *restrict rows,
     memcpy(hashes, rows, sizeof(*hashes) * (size_t)columns);
     for (ptrdiff_t i = 1; i < w->kh; i++)
         for (ptrdiff_t x = 0; x < columns; x++)
-            hashes[x] = hashes[x] * DOWN + rows[i * w->width + x];
+            hashes[x] = mixed(hashes[x], rows[i * w->width + x]);
 }
 
 typedef struct {
@@ -119,7 +120,7 @@ static void hash_samples(const void *argument, ptrdiff_t begin, ptrdiff_t end)
         for (ptrdiff_t i = 0; i < w->out_height; i++) {
             hash_windows(w, rows + i * w->dh * w->width, at_row);
             for (ptrdiff_t j = 0; j < w->out_width; j++, n++)
-                w->hashes[n] = (at_row[j * w->dw] + w->two[n]) * LAST;
+                w->hashes[n] = mixed(mixed(at_row[j * w->dw], w->two[n]), 0);
         }
     }
     free(rows);

@@ -10,9 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Floats that a part of a task writes: fewer are not worth a thread. */
-#define PART 65536
-
 /* y = (|x| + x) / 2 */
 void rectify(const float *restrict x, ptrdiff_t n, float *restrict y)
 {

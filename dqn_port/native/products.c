@@ -18,8 +18,6 @@
 
 #include <stdlib.h>
 
-/* Floats that a part of a smaller task reads or writes: fewer are not worth a thread. */
-#define PART 65536
 #define SUMS_AT_ONCE 32768
 #define WORTH_A_THREAD 500000
 #define SHARES 4
@@ -301,8 +299,8 @@ static void clear_rows_left_out(const task_t *task)
  * of_bytes: a is of bytes, which stand for their 255th parts.
  * needed_by: null, or what out is multiplied with: elements for which that is 0 are left as they
  * are, or set to anything. It is of out's layout; with samples, bytes that tell of which planes
- * any element is needed. Products with 0 are left out: they would change a
- * sum only by a factor that is not a finite number.
+ * any element is needed. Products with 0 are left out: they would change a sum only where the other
+ * factor is not a finite number.
  */
 void sum_products(const plan_t *plan, const void *a, int of_bytes, const float *b,
                   const float *first, const float *last, const void *needed_by, float *out,

@@ -25,7 +25,7 @@ typedef struct {
     const int32_t *samples;  /* [panels, 2]: the first and the last sample of its lanes, or null */
     const int32_t *row_b;    /* [rows] */
     const int32_t *row_out;
-    const int32_t *k_a; /* [n_k], increasing */
+    const int32_t *k_a; /* [n_k], increasing, as the next */
     const int32_t *k_b;
     const int32_t *ends; /* [blocks] */
     /* scratch: */
@@ -38,7 +38,8 @@ typedef struct {
     uint8_t *needed; /* [panels, most_groups] */
     ptrdiff_t panels, rows, n_k, blocks, longest, most_groups;
     ptrdiff_t by_rows;   /* whether zeros are looked for in b, not in a */
-    ptrdiff_t by_blocks; /* whether rows are left out that are 0 in a whole block */
+    ptrdiff_t by_blocks; /* whether rows are left out that are 0 in a whole block; then nothing is
+                          * first, and all of out is needed */
     ptrdiff_t rows_of_a_plane; /* where samples are given */
 } plan_t;
 

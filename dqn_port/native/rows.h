@@ -2,7 +2,8 @@
 #define DQN_PORT_ROWS_H
 
 /* Which rows are summed together, and which products are left out: adding a product with 0
- * changes no sum, and a sum that is multiplied by 0 afterwards need not be made.
+ * changes no sum (but for the sign of a sum that is 0), and a sum that is multiplied by 0 afterwards
+ * need not be made.
  */
 
 #include "packing.h"

@@ -17,7 +17,7 @@ typedef struct {
     ptrdiff_t next;
 } single_t;
 
-/* The k of a block from which on they lie side by side in whole fours. */
+/* How many k of a block, from the first one on, are taken in whole fours. */
 static ptrdiff_t whole_fours(const int32_t *ks, ptrdiff_t n_k)
 {
     return ks[n_k - 1] - ks[0] == n_k - 1 ? n_k / 4 * 4 : 0;

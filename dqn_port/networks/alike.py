@@ -1,8 +1,7 @@
 """Convolutions that sum once what looks alike, with the numbers of products.py.
 
 Windows that show the same have the same sums. Screens of Atari games are mostly background, and
-the samples of a minibatch show the same places: of the first layer's windows a tenth to four
-tenths are distinct, of the second's a quarter to all (docs/bench.md).
+the samples of a minibatch show the same places; docs/bench.md tells how many windows differ.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dqn_port.networks.products import Offsets, Products
+from dqn_port.networks.products import Offsets, Products, as_int32
 
 _WINDOWS_PER_SLOT: Final = 2
 
@@ -66,7 +65,7 @@ class AlikeProducts:
         self.kinds = torch.empty(batch, *out_size, dtype=torch.int32)
         """Int32 [B, out_height, out_width]: the same where windows showed the same."""
         tables: dict[str, NDArray[Any]] = {
-            "window_a": windows.astype(np.int32),
+            "window_a": as_int32(windows),
             "two": two_chains,
             "kinds": self.kinds.numpy(),
             **{name: np.empty(n, np.int32)

@@ -62,13 +62,15 @@ class LuaOrder:
         self._kept: list[Step] = []
 
     def forward(self, s: torch.Tensor, *, keep: bool) -> torch.Tensor:
-        """Return Q, float32 [B, A]; ``keep`` what ``backward`` needs.
+        """Return Q, float32 [B, A]; ``keep`` what ``backward`` needs, s itself among it.
 
         s: float32, or uint8 for bytes over 255, which the first layer with weights converts.
 
         Raises:
-            RuntimeError: s is of a shape that a layer cannot take.
+            RuntimeError: s is empty, or of a shape that a layer cannot take.
         """
+        if s.numel() == 0:
+            raise RuntimeError(f"expected states, got an empty tensor of shape {list(s.shape)}")
         takes_bytes = s.dtype is torch.uint8 and self._first_takes_bytes
         x = (s if takes_bytes else to_floats(s)).detach().contiguous()
         steps = self._steps(tuple(x.shape), keep)

@@ -104,7 +104,7 @@ class Zeros(enum.Enum):
     ROWS = enum.auto()
     """Terms that are 0 for a group of rows."""
     LANES_AND_BLOCKS = enum.auto()
-    """As LANES, and rows that are 0 in a whole block."""
+    """As LANES, and rows that are 0 in a whole block; without ``first`` and ``needed_by``."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +115,17 @@ class Planes:
     """Of each lane."""
     rows: int
     """Of each plane."""
+
+
+def as_int32(offsets: NDArray[Any]) -> NDArray[np.int32]:
+    """Return offsets as the kernels take them.
+
+    Raises:
+        RuntimeError: one is too large: so much memory is not addressed.
+    """
+    if offsets.size and offsets.max() > np.iinfo(np.int32).max:
+        raise RuntimeError(f"expected offsets below 2^31, got {offsets.max()}: a smaller batch")
+    return offsets.astype(np.int32)
 
 
 class Products:
@@ -154,22 +165,24 @@ class Products:
         n_rows, n_terms, blocks = len(rows[0]), len(terms[0]), len(ends)
         whole = n_rows // _TWELVE * _TWELVE
         groups = 2 * whole // _TWELVE + -(-(n_rows - whole) // _FOUR)
-        by_blocks = zeros is Zeros.LANES_AND_BLOCKS
+        self._by_blocks = by_blocks = zeros is Zeros.LANES_AND_BLOCKS
+        # Lists of terms are made for each group, or for a single row.
+        listed = groups if zeros is Zeros.ROWS or n_rows == 1 else 0
         tables: dict[str, NDArray[Any]] = {
-            "lane_a": np.concatenate(of_a).astype(np.int32),
-            "lane_out": np.concatenate(of_out).astype(np.int32),
+            "lane_a": as_int32(np.concatenate(of_a)),
+            "lane_out": as_int32(np.concatenate(of_out)),
             "two": np.array(two, np.uint8),
-            "samples": np.concatenate([*samples, np.empty((0, 2))]).astype(np.int32),
-            "row_b": rows[0].astype(np.int32),
-            "row_out": rows[1].astype(np.int32),
-            "k_a": terms[0].astype(np.int32),
-            "k_b": terms[1].astype(np.int32),
-            "ends": ends.astype(np.int32),
+            "samples": as_int32(np.concatenate([*samples, np.empty((0, 2))])),
+            "row_b": as_int32(rows[0]),
+            "row_out": as_int32(rows[1]),
+            "k_a": as_int32(terms[0]),
+            "k_b": as_int32(terms[1]),
+            "ends": as_int32(ends),
             "groups": np.empty((blocks if by_blocks else 1, groups, _INTS_OF_A_GROUP), np.int32),
             "n_groups": np.empty(blocks, np.int32),
             "packed": np.empty(groups * _GROUP * n_terms + _AFTER_A_BLOCK * blocks, np.float32),
-            "lists": np.empty((groups, _CHAINS, n_terms), np.int32),
-            "counts": np.empty((groups, blocks, _CHAINS), np.int32),
+            "lists": np.empty((listed, _CHAINS, n_terms), np.int32),
+            "counts": np.empty((listed, blocks, _CHAINS), np.int32),
             "used": np.empty(max(n_terms, n_rows), np.uint8),
             "needed": np.empty((len(two), groups), np.uint8),
         }
@@ -205,6 +218,7 @@ class Products:
         ``rectify``: and what is below 0 becomes 0.
         """
         tensors = first, last, needed_by
+        assert not self._by_blocks or (first is None and needed_by is None)
         self._sum(
             self.address, a.data_ptr(), a.dtype is torch.uint8, b.data_ptr(),
             *(None if tensor is None else tensor.data_ptr() for tensor in tensors),

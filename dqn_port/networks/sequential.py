@@ -107,7 +107,7 @@ class Sequential:
             return self._run(s)
 
     def forward_for_update(self, s: torch.Tensor) -> torch.Tensor:
-        """Return Q as ``forward`` does and keep what ``backward`` needs."""
+        """Return Q as ``forward`` does and keep what ``backward`` needs, s itself among it."""
         if self._lua_order is not None:
             return self._lua_order.forward(s, keep=True)
         with torch.enable_grad():

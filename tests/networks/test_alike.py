@@ -102,6 +102,19 @@ def test_windows_that_show_the_same_have_the_same_sums(
         assert len(np.unique(pairs, axis=0)) == len(distinct) == len(np.unique(pairs[:, 0]))
 
 
+def test_windows_that_differ_in_one_frame_only_have_hashes_of_their_own():
+    for plane in range(4):
+        s = torch.zeros(4, 4, 84, 84, dtype=torch.uint8)
+        noise = np.random.default_rng(0).integers(0, 256, (4, 84, 84), dtype=np.uint8)
+        s[:, plane] = torch.from_numpy(noise)
+        made = network(4, 84, 84)
+        made.forward(s)
+        (steps,) = made._lua_order._passes.values()
+        alike = next(step for step in steps if isinstance(step, ConvolutionStep))._alike
+        slots = (lambda x: (x ^ x >> 15) % 4096)(alike._tables["hashes"].view(np.uint32))
+        assert len(np.unique(slots)) > 1200  # 1,600 numbers at random: 1,330 of 4,096
+
+
 def network(planes, height, width, *, one_plane=False):
     convolutions = [
         SpatialConvolution(planes, 1 if one_plane else 13, 8, 8, 4, 4, 1, 1),

@@ -113,6 +113,40 @@ def test_values_and_gradients_are_autograds(layers, batch):
     assert torch.equal(network.forward(s), q)
 
 
+def test_a_gradient_is_whole_where_no_rectifier_stands_between():
+    """An input that is 0 of itself lets its gradient through."""
+    network = drawn(
+        Reshape((2, 11, 9)),
+        SpatialConvolution(2, 13, 3, 3, 1, 1, 0, 0),
+        SpatialConvolution(13, 14, 3, 2, 2, 1, 0, 0),
+        Reshape((14 * 8 * 3,)),
+        Linear(14 * 8 * 3, 13),
+        Linear(13, 3),
+    )
+    with torch.no_grad():
+        for parameters in network._parameters:
+            for views in parameters:
+                views[:5] = 0
+    s = torch.randn(7, 198, generator=torch.Generator().manual_seed(1))
+    targets = torch.randn(7, 3, generator=torch.Generator().manual_seed(2))
+    for _ in range(2):
+        network.forward_for_update(s)
+        network.backward(targets)
+        # What was not set the second time would be seen.
+        for step in (step for steps in network._lua_order._passes.values() for step in steps):
+            for room in vars(step).get("_back", ()):
+                if isinstance(room, torch.Tensor):
+                    room.fill_(torch.nan)
+    expected = in_double(network, s, targets)[1]
+    torch.testing.assert_close(network.dw.double(), expected, atol=1e-4, rtol=1e-5)
+
+
+@pytest.mark.parametrize("layers", LAYERS.values(), ids=LAYERS)
+def test_an_empty_batch_is_refused(layers):
+    with pytest.raises(RuntimeError, match="empty"):
+        drawn(*layers).forward(torch.empty(0, 198))
+
+
 def test_the_gradient_is_set_anew_and_is_the_last_kept_forwards():
     network = drawn(*LAYERS["linear"])
     s, other = torch.randn(4, 198), torch.randn(4, 198)
