@@ -276,29 +276,26 @@ static inline float divided(float lr, float dw, float g, float g2, float epsilon
 typedef struct {
     float *w, *g, *g2;
     const float *dw;
-    ptrdiff_t n, next;
+    ptrdiff_t n;
     float decay, share, epsilon, lr;
 } rmsprop_t;
 
-static void rmsprop_parts(void *argument)
+static void rmsprop_part(const void *argument, ptrdiff_t begin, ptrdiff_t end)
 {
-    rmsprop_t *task = argument;
+    const rmsprop_t *task = argument;
     float *restrict w = task->w, *restrict g = task->g, *restrict g2 = task->g2;
     const float *restrict dw = task->dw;
     float decay = task->decay, share = task->share, epsilon = task->epsilon, lr = task->lr;
-    for (ptrdiff_t i; (i = next_part(&task->next, PART)) < task->n;) {
-        ptrdiff_t end = i + PART < task->n ? i + PART : task->n;
-        ptrdiff_t fused = end < whole(task->n) ? end : whole(task->n);
-        for (; i < fused; i++) {
-            g[i] = fmaf(share, dw[i], decay * g[i]);
-            g2[i] = fmaf(share, dw[i] * dw[i], decay * g2[i]);
-            w[i] += divided(lr, dw[i], g[i], g2[i], epsilon);
-        }
-        for (; i < end; i++) {
-            g[i] = share * dw[i] + decay * g[i];
-            g2[i] = share * (dw[i] * dw[i]) + decay * g2[i];
-            w[i] += divided(lr, dw[i], g[i], g2[i], epsilon);
-        }
+    ptrdiff_t i = begin, fused = end < whole(task->n) ? end : whole(task->n);
+    for (; i < fused; i++) {
+        g[i] = fmaf(share, dw[i], decay * g[i]);
+        g2[i] = fmaf(share, dw[i] * dw[i], decay * g2[i]);
+        w[i] += divided(lr, dw[i], g[i], g2[i], epsilon);
+    }
+    for (; i < end; i++) {
+        g[i] = share * dw[i] + decay * g[i];
+        g2[i] = share * (dw[i] * dw[i]) + decay * g2[i];
+        w[i] += divided(lr, dw[i], g[i], g2[i], epsilon);
     }
 }
 
@@ -306,6 +303,6 @@ static void rmsprop_parts(void *argument)
 void centred_rmsprop(float *w, const float *dw, float *g, float *g2, ptrdiff_t n, float decay,
                      float share, float epsilon, float lr)
 {
-    rmsprop_t task = {w, g, g2, dw, n, 0, decay, share, epsilon, lr};
-    in_parallel(rmsprop_parts, &task, n / PART);
+    rmsprop_t task = {w, g, g2, dw, n, decay, share, epsilon, lr};
+    in_parts(rmsprop_part, &task, n, PART);
 }

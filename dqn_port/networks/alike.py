@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from dqn_port.networks.products import Offsets, Products, as_int32
 
-_WINDOWS_PER_SLOT: Final = 2
+_SLOTS_PER_WINDOW: Final = 2
 
 
 class _Windows(ctypes.Structure):
@@ -61,7 +61,7 @@ class AlikeProducts:
         n, panel = len(windows), kernels.lanes_of_a_panel()
         kinds_of_chains = 8
         most = n + kinds_of_chains * panel
-        slots = 1 << (_WINDOWS_PER_SLOT * n - 1).bit_length()
+        slots = 1 << (_SLOTS_PER_WINDOW * n - 1).bit_length()
         self.kinds = torch.empty(batch, *out_size, dtype=torch.int32)
         """Int32 [B, out_height, out_width]: the same where windows showed the same."""
         tables: dict[str, NDArray[Any]] = {
