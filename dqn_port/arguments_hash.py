@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from dqn_port.assemble import names_snapshot, network_name
 from dqn_port.errors import RunFolderError
+from dqn_port.files import sha256_of
 from dqn_port.options import Options
-from dqn_port.run_folder import sha256_of
 
 LEFT_OUT: Final = {
     "name": "names the folder, and changes no number",
@@ -37,10 +38,7 @@ def canonical_arguments(opt: Options) -> str:
     Raises:
         RunFolderError: the network's file cannot be read.
     """
-    table = {key: value for key, value in opt.to_json().items() if key not in LEFT_OUT}
-    if opt.save_versions > 0:
-        table["save_freq"] = opt.save_freq
-    table["device"] = "cpu" if opt.gpu < 0 else "cuda"
+    table = _counting(opt.to_json())
     table["agent_params"] = {k: v for k, v in opt.agent_params.items() if k != "network"}
     table["network"] = _network(network_name(opt))
     return json.dumps(_plain(table), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
@@ -53,6 +51,46 @@ def arguments_hash(opt: Options) -> str:
         RunFolderError: see canonical_arguments.
     """
     return hashlib.sha256(canonical_arguments(opt).encode()).hexdigest()[:LENGTH]
+
+
+def differing_arguments(
+    there: Mapping[str, Any], here: Mapping[str, Any]
+) -> dict[str, tuple[Any, Any]]:
+    """Return what makes two runs different ones: path of an option → (there, here).
+
+    Both are as Options.to_json gives them; None stands for an option that is not there.
+    """
+    old, new = _flat(_counting(there)), _flat(_counting(here))
+    paths = sorted(old.keys() | new.keys())
+    both = {path: (old.get(path), new.get(path)) for path in paths}
+    return {path: pair for path, pair in both.items() if not _same(*pair)}
+
+
+def _counting(table: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that change a number, in the form in which they count."""
+    counting = {key: value for key, value in table.items() if key not in LEFT_OUT}
+    if _is_above_0(table.get("save_versions")):
+        counting["save_freq"] = table.get("save_freq")
+    gpu = table.get("gpu")
+    counting["device"] = "cuda" if gpu == 0 or _is_above_0(gpu) else "cpu"
+    return counting
+
+
+def _is_above_0(value: Any) -> bool:
+    return isinstance(value, int | float) and value > 0
+
+
+def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in table.items():
+        path = f"{prefix}.{key}" if prefix else str(key)
+        flat |= _flat(value, path) if isinstance(value, dict) else {path: value}
+    return flat
+
+
+def _same(old: Any, new: Any) -> bool:
+    """Tell whether two values are equal; NaN, which old arguments may hold, is so to itself."""
+    return bool(old == new) or json.dumps(old) == json.dumps(new)
 
 
 def _network(name: str) -> Any:

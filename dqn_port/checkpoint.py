@@ -121,6 +121,12 @@ class Checkpoints:
             raise CheckpointError(f"{path}: expected a whole manifest, got {error}") from error
         return found
 
+    def size(self) -> int:
+        """Return how many bytes the checkpoints take."""
+        if not self.folder.is_dir():
+            return 0
+        return sum(path.stat().st_size for path in self.folder.iterdir())
+
     def check(self, serial: int) -> Checkpoint:
         """Read a manifest and every file it names, checksums and all.
 
@@ -176,6 +182,11 @@ class Checkpoints:
         self._good = [*self._good[-1:], serial]
         self._remove_old()
         return self._manifest(serial)
+
+    def keep_newest(self) -> None:
+        """Remove all checkpoints but the newest one, which was saved or loaded here."""
+        self._good = self._good[-1:]
+        self._remove_old()
 
     def remove(self) -> None:
         """Remove all checkpoints."""

@@ -14,6 +14,8 @@ class DqnPortError(Exception):
     """
 
     exit_code = 1
+    retry = "never"
+    """Whether a second try may help: never, now, or later."""
 
 
 class UsageError(DqnPortError):
@@ -37,6 +39,10 @@ class LuaExit(UsageError):  # noqa: N818
 
 class TableSyntaxError(ArgsError):
     """A string is not the inside of a Lua table constructor."""
+
+
+class PartError(DqnPortError):
+    """A part does not do what its slot asks of it."""
 
 
 class RegistryError(UsageError):
@@ -88,6 +94,8 @@ class CheckpointError(DqnPortError):
 class RunFolderError(DqnPortError):
     """A run's folder cannot be used as it stands."""
 
+    retry = "now"
+
 
 class EvaluationError(DqnPortError):
     """The record of an evaluation cannot be read."""
@@ -95,6 +103,8 @@ class EvaluationError(DqnPortError):
 
 class LockedError(RunFolderError):
     """Another process has the run's folder, or has taken it over."""
+
+    retry = "later"
 
     def __init__(
         self,

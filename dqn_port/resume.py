@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 import torch
 
+from dqn_port.arguments_hash import differing_arguments
 from dqn_port.assemble import Setup
 from dqn_port.errors import CheckpointError
 from dqn_port.evaluate import Episode, EvaluationState
@@ -85,11 +86,10 @@ def put_back(tree: Mapping[str, Any], ready: Setup, *, full: bool) -> Restored:
         CheckpointError: the state is not that of such a training.
     """
     root, agent = Fields(tree, "checkpoint"), ready.agent
-    # Through JSON: NaN is so to itself.
-    saved, here = _said(root, "arguments", dict), ready.opt.to_json()
-    if json.dumps(saved) != json.dumps(here):
-        keys = saved.keys() | here.keys()
-        differing = sorted(key for key in keys if saved.get(key) != here.get(key))
+    differing = differing_arguments(_said(root, "arguments", dict), ready.opt.to_json())
+    # A run may be lengthened.
+    differing.pop("steps", None)
+    if differing:
         raise CheckpointError(
             f"checkpoint.arguments: expected those of this run, got others: {', '.join(differing)}"
         )

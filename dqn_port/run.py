@@ -15,12 +15,13 @@ import torch
 from dqn_port.arguments_hash import arguments_hash
 from dqn_port.assemble import Setup, game_record, setup
 from dqn_port.checkpoint import Checkpoint, Checkpoints
-from dqn_port.errors import CheckpointError, DeviceError, DivergedError
+from dqn_port.errors import ArgsError, CheckpointError, DeviceError, DivergedError, PartError
+from dqn_port.files import sha256_of
 from dqn_port.lock import RunLock
 from dqn_port.old_arguments import to_options_table
 from dqn_port.options import Options
 from dqn_port.resume import Restored, gather, put_back
-from dqn_port.run_folder import ARGS, FINISHED, RunFolder, sha256_of
+from dqn_port.run_folder import ARGS, FINISHED, RunFolder
 from dqn_port.snapshot import SUFFIX, save_parameters, save_snapshot, snapshot_table
 from dqn_port.train import Evaluated, Event, Resumed, Saved, Training, TrainState
 
@@ -63,14 +64,23 @@ class Finished(Event):
 class Run(RunFolder):
     """One training and its folder."""
 
-    def __init__(self, opt: Options, out: Path, *, checkpoint: str = "full") -> None:
+    def __init__(
+        self,
+        opt: Options,
+        out: Path,
+        *,
+        checkpoint: str = "full",
+        keep_checkpoint: bool = False,
+        lengthen: bool = False,
+    ) -> None:
         """Look at the folder ``out``/NAME; nothing is written yet. ``opt`` is resolved.
 
-        ``checkpoint``: one of MODES.
+        ``checkpoint``: one of MODES. ``keep_checkpoint``: leave the last one when the run is
+        finished. ``lengthen``: see RunFolder.
         """
-        super().__init__(opt, out)
+        super().__init__(opt, out, lengthen=lengthen)
         self.checkpoints = Checkpoints(self.folder)
-        self._mode = checkpoint
+        self._mode, self._keep = checkpoint, keep_checkpoint
         self.last_snapshot: Path | None = None
         """The last snapshot that this run has saved."""
         self._rom = game_record(opt)
@@ -112,9 +122,8 @@ class Run(RunFolder):
         if resumed is None:
             self.begin()
         else:
-            self.remove_parts()
             self._rows = resumed.rows
-            self._write_history()
+            self._go_on()
             if resumed.versions != versions():
                 notes.append("other versions wrote the checkpoint: numbers may differ from theirs")
         training = Training(
@@ -146,8 +155,13 @@ class Run(RunFolder):
                 elif isinstance(event, Saved):
                     self.save_checkpoint()
             yield from events
+        if self._keep:
+            self.save_checkpoint()
         self._finish(training.state, device)
-        self.checkpoints.remove()
+        if self._keep and self._mode != "none":
+            self.checkpoints.keep_newest()
+        else:
+            self.checkpoints.remove()
         yield Finished(training.state.step, self.folder)
 
     def _resume(
@@ -159,12 +173,23 @@ class Run(RunFolder):
             CheckpointError: there are checkpoints, but none can be used.
         """
         notes: list[str] = []
-        for serial in self.checkpoints.serials():
+        serials = self.checkpoints.serials()
+        if not serials and (self.folder / FINISHED).exists():
+            raise CheckpointError(
+                f"{self.folder}: the run is finished and its checkpoint is gone, so that it cannot "
+                "be lengthened; --network starts another run from its network"
+            )
+        for serial in serials:
             if notes:
                 # What did not fit may have changed it.
                 ready = setup(self.opt, device=device)
             try:
                 found, tree = self.checkpoints.load(serial, ready.agent.transitions)
+                if found.step > self.opt.steps:
+                    raise ArgsError(
+                        f"steps: expected at least {found.step}, which are trained, got "
+                        f"{self.opt.steps}"
+                    )
                 full = found.mode == "full"
                 resumed = put_back(tree, ready, full=full)
                 check_transitions(ready, found)
@@ -184,10 +209,10 @@ class Run(RunFolder):
         return ready, None, notes
 
     def _check_savable(self, ready: Setup) -> None:
-        """Check that the parts can be saved as the mode asks, parts of others' making too.
+        """Check that the parts can be saved as the mode asks, strangers' parts too.
 
         Raises:
-            CheckpointError: one of them cannot.
+            PartError: one of them cannot.
         """
         agent = ready.agent
         parts: tuple[object, ...] = ()
@@ -195,7 +220,7 @@ class Run(RunFolder):
             parts = (agent, ready.env, agent.transitions)[: None if self._mode == "full" else 1]
         for part in parts:
             if not hasattr(part, "state_dict"):
-                raise CheckpointError(
+                raise PartError(
                     f"--checkpoint {self._mode}: expected parts with state_dict, got "
                     f"{type(part).__name__} without; docs/parts.md says more, or use "
                     "--checkpoint none"

@@ -1,21 +1,22 @@
 """A run's folder: what stands there, and what is written there.
 
 ``artifacts/NAME/`` holds args.json (the options as they took effect), history.csv (one row an
-evaluation), the snapshot NAME.t7, checkpoint/ while the run goes on, and run.json, written last:
-with it the run is finished.
+evaluation), the snapshot NAME.t7, checkpoint/ to go on from, and run.json, written last: with it
+the run is finished.
 """
 
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import json
 import re
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from dqn_port.arguments_hash import differing_arguments
 from dqn_port.assemble import network_name
 from dqn_port.checkpoint import FOLDER as CHECKPOINT
 from dqn_port.errors import RunFolderError
@@ -57,9 +58,13 @@ MEASURED_COLUMNS: Final = frozenset(
 class RunFolder:
     """The folder of one training."""
 
-    def __init__(self, opt: Options, out: Path) -> None:
-        """Look at the folder ``out``/NAME; nothing is written yet. ``opt`` is resolved."""
+    def __init__(self, opt: Options, out: Path, *, lengthen: bool = False) -> None:
+        """Look at the folder ``out``/NAME; nothing is written yet. ``opt`` is resolved.
+
+        ``lengthen``: the run may stand there with other ``steps``, even finished.
+        """
         self.opt, self.folder = opt, out / opt.name
+        self._lengthen = lengthen
         self._rows: list[dict[str, Any]] = []
 
     @property
@@ -89,49 +94,52 @@ class RunFolder:
         try:
             if not self.folder.exists():
                 return "new"
-            if not self.folder.is_dir() or (not path.exists() and self._holds_something_else()):
-                raise RunFolderError(
-                    f"{self.folder}: expected a run's folder or nothing, got something else; "
-                    "give another --out or --set name=…"
-                )
+            if not path.exists():
+                self._refuse_what_is_no_run()
             if overwrite or not path.exists():
                 return "new"
         except OSError as error:
             raise RunFolderError(
                 f"{self.folder}: cannot be read: {error.strerror or error}; give another --out"
             ) from error
-        try:
-            there = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError) as error:
-            raise RunFolderError(
-                f"{path}: cannot be read: {error}; --overwrite replaces the run"
-            ) from error
-        differing = _differences(there, self.opt.to_json())
+        there, here = arguments_in(self.folder), self.opt.to_json()
+        differing = differing_arguments(there, here)
+        if there.get("name") != self.opt.name:
+            differing["name"] = (there.get("name"), self.opt.name)
+        steps = differing.pop("steps", None) if self._lengthen else None
         if differing:
+            longer = "steps" in differing and len(differing) == 1
             raise RunFolderError(
-                f"{self.folder}: holds a run with other arguments ({differing}); "
-                "give another --set name=… or --out, or --overwrite to replace it"
+                f"{self.folder}: holds a run with other arguments ({_shown(differing)}); "
+                + (f"--resume {self.folder} --set steps=… goes on with it; " if longer else "")
+                + "give another --set name=… or --out, or --overwrite to replace it"
             )
-        return "finished" if (self.folder / FINISHED).exists() else "unfinished"
+        finished = steps is None and (self.folder / FINISHED).exists()
+        return "finished" if finished else "unfinished"
 
-    def _holds_something_else(self) -> bool:
-        """Tell whether the folder holds what no run of this name has written."""
-        names = [path.name for path in self.folder.iterdir()]
-        return any(
-            not is_lock(name) and not _is_stale(name, self.opt.name) and not _is_pipeline(name)
-            for name in names
-        )
+    def _refuse_what_is_no_run(self) -> None:
+        """Refuse a folder, without args.json, that holds what no run of this name has written.
+
+        Raises:
+            RunFolderError: it does.
+        """
+        names = [path.name for path in self.folder.iterdir()] if self.folder.is_dir() else [""]
+        others = [n for n in names if not is_lock(n) and not _is_stale(n, self.opt.name)]
+        if others and all(map(is_pipeline, others)):
+            raise RunFolderError(
+                f"{self.folder}: holds the results of a pipeline; give the run another name, "
+                f"such as --set name={self.opt.name}_train, or another --out"
+            )
+        if others:
+            raise RunFolderError(
+                f"{self.folder}: expected a run's folder or nothing, got something else; "
+                "give another --out or --set name=…"
+            )
 
     def snapshots(self) -> list[Path]:
         """Return the files of snapshots and parameters that stand there, by name."""
         pattern = rf"{re.escape(self.opt.name)}(_\d+)?(\.params)?{re.escape(SUFFIX)}"
         return sorted(p for p in self.folder.iterdir() if re.fullmatch(pattern, p.name))
-
-    def remove_parts(self) -> None:
-        """Remove what a write that was cut has left beside the run's files."""
-        for path in self.folder.iterdir():
-            if path.name.endswith(".part") and _is_stale(path.name, self.opt.name):
-                path.unlink(missing_ok=True)
 
     def _make_folder(self) -> None:
         try:
@@ -159,6 +167,21 @@ class RunFolder:
         self._write_json(ARGS, self.opt.to_json())
         self._write_history()
 
+    def _go_on(self) -> None:
+        """Take over the options by which the run goes on, which change none of its numbers so far.
+
+        Raises:
+            RunFolderError: the folder cannot be written.
+        """
+        for path in self.folder.iterdir():
+            if path.name.endswith(".part") and _is_stale(path.name, self.opt.name):
+                path.unlink(missing_ok=True)
+        if arguments_in(self.folder) != self.opt.to_json():
+            # In this order: whatever is killed in between, no file says that it is finished.
+            (self.folder / FINISHED).unlink(missing_ok=True)
+            self._write_json(ARGS, self.opt.to_json())
+        self._write_history()
+
     def _write_history(self) -> None:
         text = io.StringIO()
         writer = csv.DictWriter(text, HISTORY_COLUMNS, lineterminator="\n")
@@ -173,10 +196,22 @@ class RunFolder:
         write_whole(self.folder / name, lambda file: file.write(content))
 
 
-def sha256_of(path: Path) -> str:
-    """Return the sha256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def arguments_in(folder: Path) -> dict[str, Any]:
+    """Return what the args.json of a run's folder holds.
+
+    Raises:
+        RunFolderError: it cannot be read, or is no object.
+    """
+    path = folder / ARGS
+    try:
+        there = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(there, dict):
+            raise ValueError("expected an object of options, got something else")
+    except (OSError, ValueError, RecursionError) as error:
+        raise RunFolderError(
+            f"{path}: cannot be read: {error}; --overwrite replaces the run"
+        ) from error
+    return there
 
 
 def snapshot_in(folder: Path) -> Path:
@@ -186,15 +221,26 @@ def snapshot_in(folder: Path) -> Path:
         RunFolderError: there is none.
     """
     try:
-        args = json.loads((folder / ARGS).read_text(encoding="utf-8"))
-        stem = re.escape(str(args["name"]))
+        stem = re.escape(_name_in(folder))
         paths = [path for path in folder.iterdir()
                  if re.fullmatch(rf"{stem}(_\d+)?{re.escape(SUFFIX)}", path.name)]  # fmt: skip
         return max(paths, key=lambda path: path.stat().st_mtime_ns)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise RunFolderError(
             f"{folder}: expected a run's folder with a snapshot, got none; name the snapshot's file"
         ) from error
+
+
+def is_snapshot_of(folder: Path, name: str) -> bool:
+    """Tell whether ``name`` is that of a snapshot, or of parameters, of the run in ``folder``."""
+    try:
+        return name.endswith(SUFFIX) and _is_stale(name, _name_in(folder))
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return False
+
+
+def _name_in(folder: Path) -> str:
+    return str(json.loads((folder / ARGS).read_text(encoding="utf-8"))["name"])
 
 
 def _is_stale(name: str, stem: str) -> bool:
@@ -205,33 +251,19 @@ def _is_stale(name: str, stem: str) -> bool:
     return re.fullmatch(f"{names}|{part}", name) is not None
 
 
-def _is_pipeline(name: str) -> bool:
+def is_pipeline(name: str) -> bool:
     """Tell whether ``name`` is that of a pipeline's run, which may lie in a run's folder."""
     return re.fullmatch(r"[0-9a-f]{10}|latest|\.latest\.\w+", name) is not None
 
 
-def _differences(there: Any, here: dict[str, Any]) -> str:
-    """Name up to three options that differ, or return nothing."""
-    old, new = _flat(there), _flat(here)
-    paths = [p for p in sorted(old.keys() | new.keys()) if not _same(old.get(p), new.get(p))]
-    shown = [f"{p}: {_short(old.get(p))} there, {_short(new.get(p))} here" for p in paths[:3]]
-    more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
+def _shown(differing: Mapping[str, tuple[Any, Any]]) -> str:
+    """Name up to three options that differ."""
+    shown = [
+        f"{path}: {_short(there)} there, {_short(here)} here"
+        for path, (there, here) in list(differing.items())[:3]
+    ]
+    more = f" and {len(differing) - 3} more" if len(differing) > 3 else ""
     return "; ".join(shown) + more
-
-
-def _same(old: Any, new: Any) -> bool:
-    """Tell whether two values are equal; NaN, which old arguments may hold, is so to itself."""
-    return bool(old == new) or json.dumps(old) == json.dumps(new)
-
-
-def _flat(table: Any, prefix: str = "") -> dict[str, Any]:
-    if not isinstance(table, dict):
-        return {prefix or "args.json": table}
-    flat: dict[str, Any] = {}
-    for key, value in table.items():
-        path = f"{prefix}.{key}" if prefix else str(key)
-        flat |= _flat(value, path) if isinstance(value, dict) else {path: value}
-    return flat
 
 
 def _short(value: Any) -> str:

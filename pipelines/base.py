@@ -19,6 +19,7 @@ from dqn_port.errors import DqnPortError, RunFolderError
 from dqn_port.exports.evaluations import EVALUATION, NETWORKS
 from dqn_port.exports.nature_scores import MAX_FRAMES
 from dqn_port.options import Options
+from dqn_port.run import MODES
 from pipelines.attempts import point_latest
 from pipelines.logs import logger, one_line
 from pipelines.parameters import (
@@ -40,6 +41,9 @@ _Task = TypeVar("_Task", bound=luigi.Task)
 
 class PipelineTask(luigi.Task):
     """A task with one target, which is complete when it is whole and what it is made of, too."""
+
+    retry_count: int | None = None
+    """How often Luigi runs it in all where it fails; None: what the configuration says."""
 
     @property
     def folder(self) -> Path:
@@ -125,7 +129,12 @@ class PipelineTask(luigi.Task):
         point_latest(folder)
 
     def on_failure(self, exception: BaseException) -> str:
-        """Return what the scheduler shows of a failure: one line, or a bug's traceback."""
+        """Return what the scheduler shows of a failure: one line, or a bug's traceback.
+
+        A fault that no second try can mend is the last one.
+        """
+        if isinstance(exception, DqnPortError) and exception.retry == "never":
+            self.retry_count = 1
         said = one_line(exception)
         return said if said is not None else str(super().on_failure(exception))  # type: ignore[no-untyped-call]
 
@@ -165,6 +174,18 @@ class RunTask(PipelineTask):
         default=0,
         significant=False,
         description="CPU threads of a training or an evaluation; 0: what option threads says.",
+    )
+    checkpoint: str = luigi.ChoiceParameter(  # type: ignore[assignment]
+        choices=MODES,
+        default="full",
+        significant=False,
+        description="What is kept to go on from: full, all of it; weights, without the replay "
+        "memory; none.",
+    )
+    keep_checkpoint: bool = SwitchParameter(  # type: ignore[assignment]
+        default=False,
+        significant=False,
+        description="Keep the last checkpoint of a finished training.",
     )
 
     @property

@@ -18,7 +18,6 @@ from dqn_port.exports.evaluations import NETWORKS, mean_and_std
 from dqn_port.lock import RunLock
 from dqn_port.options import Options
 from dqn_port.run import Finished, Run, Started
-from dqn_port.run_folder import ARGS
 from dqn_port.tools.record import record_evaluation
 from dqn_port.train import EpisodeEnded, Evaluated, Event, Saved, Ticked
 from pipelines.attempts import claim, finish, put_aside
@@ -44,7 +43,8 @@ class _Stop:
 def train(teller: Teller) -> int:
     """Train in an attempt's folder, and rename it to the run's when it is finished.
 
-    Words: args_file, assignments, explicit (CUDA was asked for by name), hash, folder.
+    Words: args_file, assignments, explicit (CUDA was asked for by name), hash, folder, checkpoint,
+    keep_checkpoint.
 
     Raises:
         DqnPortError: see run.Run, attempts.claim; the arguments have changed.
@@ -68,48 +68,33 @@ def train(teller: Teller) -> int:
                 teller.tell("said", text=f"{target} was finished by another process")
                 return 0
         attempt = claim(folder, run.opt.name)
-        while True:
-            opt = _options_of(attempt / run.opt.name, run.opt, run.hash)
-            try:
-                finished = _train(teller, stop, opt, attempt, explicit=words["explicit"])
-                break
-            except CheckpointError as error:
-                # None can be used: a damaged one is no reason never to finish.
-                aside = put_aside(attempt)
-                teller.tell("said", text=f"{error}; begins anew, the rest is in {aside}")
-                attempt = claim(folder, run.opt.name)
+        try:
+            finished = _train(teller, stop, run.opt, attempt)
+        except CheckpointError as error:
+            # None can be used: a damaged one is no reason never to finish.
+            aside = put_aside(attempt)
+            teller.tell("said", text=f"{error}; begins anew, the rest is in {aside}")
+            attempt = claim(folder, run.opt.name)
+            finished = _train(teller, stop, run.opt, attempt)
         if not finished:
             return 128 + signal.SIGTERM
         finish(attempt, target, lock)
     return 0
 
 
-def _options_of(folder: Path, opt: Options, digest: str) -> Options:
-    """Return the options to go on with: the attempt's own, which its checkpoints hold.
-
-    They may differ from ours in what changes no result, such as threads or game_path.
+def _train(teller: Teller, stop: _Stop, opt: Options, attempt: Path) -> bool:
+    """Train to the end, or until the process is to stop; tell which.
 
     Raises:
-        DqnPortError: they cannot be used here, or are those of another run.
+        CheckpointError: the attempt has checkpoints, but none can be used.
     """
-    path = folder / ARGS
-    if not path.is_file():
-        return opt
-    there = resolved(str(path), ())
-    if there.hash != digest:
-        raise RunFolderError(
-            f"{path}: expected the arguments with hash {digest}, got {there.hash}; "
-            f"remove {folder.parent}"
-        )
-    return there.opt
-
-
-def _train(teller: Teller, stop: _Stop, opt: Options, attempt: Path, *, explicit: bool) -> bool:
-    """Train to the end, or until the process is to stop; tell which."""
-    where = pick_device(opt, explicit=explicit)
+    words = teller.words
+    where = pick_device(opt, explicit=words["explicit"])
     if where.note:
         teller.tell("said", text=where.note)
-    run = Run(opt, attempt)
+    run = Run(
+        opt, attempt, checkpoint=words["checkpoint"], keep_checkpoint=words["keep_checkpoint"]
+    )
     events: Any = run.train(where.device)
     progress = _Progress(teller, opt)
     finished = False
@@ -118,8 +103,9 @@ def _train(teller: Teller, stop: _Stop, opt: Options, attempt: Path, *, explicit
             progress.consume(event)
             finished = finished or isinstance(event, Finished)
             if stop.came and not finished:
-                run.save_checkpoint()
-                teller.tell("said", text=f"stopped at step {event.step:,}, a checkpoint is written")
+                kept = run.save_checkpoint() is not None
+                how = "a checkpoint is written" if kept else "without a checkpoint"
+                teller.tell("said", text=f"stopped at step {event.step:,}, {how}")
                 return False
     finally:
         events.close()
@@ -201,10 +187,10 @@ def main(name: str, parent: int) -> int:
     try:
         return JOBS[name](teller)
     except DqnPortError as error:
-        teller.tell("fault", text=str(error))
+        teller.tell("fault", text=str(error), retry=error.retry)
     except MemoryError:
         text = "no memory is left; set a smaller agent_params.replay_memory"
-        teller.tell("fault", text=text)
+        teller.tell("fault", text=text, retry="now")
     return 1
 
 

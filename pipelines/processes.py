@@ -37,6 +37,11 @@ _TAIL: Final = 50
 class JobError(DqnPortError):
     """A job of the pipelines has failed."""
 
+    def __init__(self, message: str, *, retry: str) -> None:
+        """``retry``: see DqnPortError."""
+        super().__init__(message)
+        self.retry = retry
+
 
 def die_with(parent: int, number: signal.Signals) -> None:
     """Have the system send this process ``number`` when the process ``parent`` ends.
@@ -65,11 +70,22 @@ def die_with_worker() -> None:
 def run_job(name: str, words: dict[str, Any], tell: Callable[[dict[str, Any]], None]) -> None:
     """Run ``pipelines.jobs`` ``name`` in a process of its own and tell what it tells, to its end.
 
-    SIGTERM is passed on to it, and taken when it has ended; so is Ctrl-C.
+    What may pass, such as a full disk or a process that was killed, is tried again once. SIGTERM is
+    passed on to it, and taken when it has ended; so is Ctrl-C.
 
     Raises:
         JobError: it has failed; the message is the job's own where it could say one.
     """
+    try:
+        _run_once(name, words, tell)
+    except JobError as error:
+        if error.retry != "now":
+            raise
+        tell({"event": "said", "text": f"{error}; it is tried once more"})
+        _run_once(name, words, tell)
+
+
+def _run_once(name: str, words: dict[str, Any], tell: Callable[[dict[str, Any]], None]) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "pipelines.jobs", name, str(os.getpid())],
         stdin=subprocess.PIPE,
@@ -92,7 +108,7 @@ def run_job(name: str, words: dict[str, Any], tell: Callable[[dict[str, Any]], N
         # What was put off until the job had written its checkpoint.
         os.kill(os.getpid(), signal.SIGTERM)
     if fault is not None:
-        raise JobError(fault)
+        raise fault
 
 
 @contextlib.contextmanager
@@ -149,7 +165,7 @@ def _follow(
     process: subprocess.Popen[bytes],
     words: dict[str, Any],
     tell: Callable[[dict[str, Any]], None],
-) -> str | None:
+) -> JobError | None:
     """Hand a job its words and tell its events; return its fault, or None.
 
     Raises:
@@ -169,14 +185,14 @@ def _follow(
     with contextlib.suppress(BrokenPipeError):
         process.stdin.write(json.dumps(words).encode() + b"\n")
         process.stdin.flush()
-    fault: str | None = None
+    fault: JobError | None = None
     interrupted = False
     while True:
         try:
             if (event := events.get()) is None:
                 break
             if event["event"] == "fault":
-                fault = str(event["text"])
+                fault = JobError(str(event["text"]), retry=event["retry"])
             else:
                 tell(event)
         except KeyboardInterrupt:
@@ -190,11 +206,12 @@ def _follow(
         raise KeyboardInterrupt
     readers[1].join(1)
     if fault is None and process.returncode != 0:
-        fault = f"its process {_how(process.returncode)}"
+        text = f"its process {_how(process.returncode)}"
         if tail:
             # A bug's traceback, most likely: who mends it needs all of it.
             logger.error("what the job said last:\n%s", "\n".join(tail))
-            fault += f"; its last line: {tail[-1]}"
+            text += f"; its last line: {tail[-1]}"
+        fault = JobError(text, retry="now")
     return fault
 
 

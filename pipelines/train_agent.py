@@ -69,6 +69,8 @@ class TrainAgent(RunTask):
             "explicit": self.device.startswith("cuda"),
             "hash": resolved.hash,
             "folder": str(self.folder),
+            "checkpoint": self.checkpoint,
+            "keep_checkpoint": self.keep_checkpoint,
         }
         name = f"{resolved.opt.name}/{resolved.hash}"
         run_job("train", words, Reporter(self, name).tell)

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from dqn_port.errors import DqnPortError, RunFolderError
-from dqn_port.files import write_whole
-from dqn_port.run_folder import ARGS, FINISHED, sha256_of
+from dqn_port.files import sha256_of, write_whole
+from dqn_port.run_folder import ARGS, FINISHED
 
 _MAX_JSON_BYTES: Final = 16_000_000
 

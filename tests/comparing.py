@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from dqn_port.checkpoint import FOLDER as CHECKPOINT
 from dqn_port.lock import is_lock
 from dqn_port.run_folder import FINISHED, HISTORY, MEASURED_COLUMNS
 from dqn_port.torch7.t7 import load
@@ -18,11 +19,11 @@ MEASURED = frozenset({"created", "training_seconds", "time_history", "sha256"})
 
 
 def contents(folder: Path) -> dict[str, Any]:
-    """Return every file of a run's folder by name, without what was measured."""
+    """Return every file of a run's folder by name, without what was measured and checkpoints."""
     return {
         str(path.relative_to(folder)): _content(path)
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and not is_lock(path.name)
+        if path.is_file() and not is_lock(path.name) and path.parent.name != CHECKPOINT
     }
 
 

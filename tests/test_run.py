@@ -254,12 +254,12 @@ def test_other_arguments_are_refused_and_nothing_is_touched(finished, changes, f
 
 
 def test_values_that_are_alike_at_their_beginning_differ(finished, tmp_path):
-    run = Run(toy_options(name="t", steps=10, game_path="x" * 60 + "1"), tmp_path)
+    run = Run(toy_options(name="t", steps=10, network="x" * 60 + "1.t7"), tmp_path)
     run.begin()
-    other = Run(toy_options(name="t", steps=10, game_path="x" * 60 + "2"), tmp_path)
+    other = Run(toy_options(name="t", steps=10, network="x" * 60 + "2.t7"), tmp_path)
     shown = '"' + "x" * 36 + "…"
     assert refused(other.standing) == (
-        f"{tmp_path}/t: holds a run with other arguments (game_path: {shown} there, {shown} here)"
+        f"{tmp_path}/t: holds a run with other arguments (network: {shown} there, {shown} here)"
         "; give another --set name=… or --out, or --overwrite to replace it"
     )
 

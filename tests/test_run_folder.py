@@ -30,7 +30,7 @@ def test_a_foreign_folder_or_file_is_left_alone(tmp_path):
     assert files(tmp_path) == ["t/mine.txt"]
 
 
-def test_a_pipelines_runs_of_the_same_name_stand_beside_a_run(tmp_path):
+def test_no_run_begins_among_a_pipelines_results_but_one_that_is_there_goes_on(tmp_path):
     folder = tmp_path / "t"
     (folder / "0123456789" / "t").mkdir(parents=True)
     (folder / "0123456789" / "t" / "t.t7").write_text("its own")
@@ -38,7 +38,11 @@ def test_a_pipelines_runs_of_the_same_name_stand_beside_a_run(tmp_path):
     (folder / ".latest.1a2b3c4d").symlink_to("0123456789")
     run = Run(toy_options(name="t"), tmp_path)
     for overwrite in (False, True):
-        assert run.standing(overwrite=overwrite) == "new"
+        assert refused(run.standing, overwrite=overwrite) == (
+            f"{tmp_path}/t: holds the results of a pipeline; give the run another name, such as "
+            "--set name=t_train, or another --out"
+        )
+    # An older version left both.
     run.begin()
     run.begin()
     assert (folder / "latest").readlink() == Path("0123456789")

@@ -16,6 +16,7 @@ from dqn_port.checks import machine_memory
 from dqn_port.cli.parameters import epsilon_option, max_frames_option, set_option
 from dqn_port.errors import DqnPortError, UsageError
 from dqn_port.exports.evaluations import NETWORKS
+from dqn_port.run import MODES
 from pipelines.configuration import SchedulerError, check_scheduler, configure
 from pipelines.parameters import check_evaluation
 from pipelines.standing import remove, rubbish_in, runs_of, standing_of
@@ -53,6 +54,19 @@ def _options(command: Callable[..., Any]) -> Callable[..., Any]:
                 type=click.IntRange(min=1),
                 metavar="N",
                 help="CPU threads of a training; sets option threads.",
+            ),
+            click.option(
+                "--checkpoint",
+                type=click.Choice(MODES),
+                default="full",
+                show_default=True,
+                help="What a training keeps to go on from: all; weights, without replay memory; "
+                "none.",
+            ),
+            click.option(
+                "--keep-checkpoint",
+                is_flag=True,
+                help="Keep the last checkpoint of a finished training.",
             ),
             click.option(
                 "--networks",

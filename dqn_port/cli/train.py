@@ -11,7 +11,8 @@ from typing import Any
 
 import click
 
-from dqn_port.assemble import load_options, names_snapshot, network_name
+from dqn_port.arguments_hash import differing_arguments
+from dqn_port.assemble import load_options, names_network_part, names_snapshot, network_name
 from dqn_port.cli.lines import lines_of
 from dqn_port.cli.main import program
 from dqn_port.cli.parameters import args_option, lua_words_argument, set_option
@@ -20,9 +21,10 @@ from dqn_port.devices import device_assignment, pick_device
 from dqn_port.drafts import Draft
 from dqn_port.errors import UsageError
 from dqn_port.exports.tensorboard import TensorboardWriter, require_tensorboard
+from dqn_port.found_run import find_run, stands_alone
 from dqn_port.options import Options
 from dqn_port.run import MODES, Finished, Run, Started
-from dqn_port.run_folder import ARGS, FINISHED, HISTORY, TENSORBOARD
+from dqn_port.run_folder import ARGS, FINISHED, HISTORY, TENSORBOARD, arguments_in
 
 
 class StopSignals:
@@ -81,8 +83,9 @@ class StopSignals:
 )
 @click.option(
     "--network",
-    metavar="FILE",
-    help="Start from a snapshot's network; the name of a network part will do, too.",
+    metavar="RUN|FILE",
+    help="Start a new run from the network of a run or a file; without --args by the run's "
+    "arguments. The name of a network part will do, too.",
 )
 @click.option("--best", is_flag=True, help="Of a snapshot, take the best network.")
 @click.option("--overwrite", is_flag=True, help="Replace the run that stands in the folder.")
@@ -90,15 +93,15 @@ class StopSignals:
     "--resume",
     type=click.Path(path_type=Path),
     metavar="RUN",
-    help="Go on with the run in this folder, by its own arguments.",
+    help="Go on with this run, by its own arguments; with --set steps=N longer than was asked for.",
 )
 @click.option(
     "--checkpoint",
     type=click.Choice(MODES),
     default="full",
     show_default=True,
-    help="What is kept beside every snapshot to go on from: all, for going on exactly; weights, "
-    "without the replay memory; or nothing.",
+    help="What is kept beside every snapshot, and of a finished run, to go on from: all, for going "
+    "on exactly; weights, without the replay memory; or nothing.",
 )
 @click.option("--tensorboard", is_flag=True, help="Also write TensorBoard files (an extra).")
 @click.option("--quiet", is_flag=True, help="Print nothing but warnings and faults.")
@@ -127,21 +130,30 @@ def train(
     dqn-port train --args legacy_args/pong_quick.json
     dqn-port train --args legacy_args/pong_quick.json --set seed=2 --set name=second
     dqn-port train --args legacy_args/pong_quick.json -- -env breakout -steps 1000
-    dqn-port train --resume artifacts/pong_quick
+    dqn-port train --resume artifacts/second
+    dqn-port train --resume artifacts/second --set steps=32000
     """
+    given = assignments
     assignments += tuple(device_assignment(device))
     if threads is not None:
         assignments += (f"threads={threads}",)
-    if network is not None:
-        assignments += (f"network={network}",)
-    if best:
-        assignments += ("agent_params.best=true",)
     if tensorboard:
         require_tensorboard()
     if resume is not None:
-        if args_file is not None or assignments or lua_words or overwrite:
-            raise UsageError("--resume: expected no other arguments with it: the run has its own")
-        args_file, out = _arguments_of(resume)
+        if args_file is not None or network is not None or best or lua_words or overwrite:
+            raise UsageError(
+                "--resume: expected no arguments with it but --set, --device and --threads: the "
+                "run has its own"
+            )
+        found = find_run(resume)
+        args_file, out = found.folder / ARGS, found.folder.absolute().parent
+    if network is not None:
+        snapshot, args_there = _start_from(network)
+        assignments += (f"network={snapshot}",)
+        if args_file is None and not lua_words:
+            args_file = args_there
+    if best:
+        assignments += ("agent_params.best=true",)
     draft = Draft()
     opt = load_options(
         args_file=args_file, lua_words=lua_words, assignments=assignments, draft=draft
@@ -150,12 +162,10 @@ def train(
         raise UsageError("--best: expected --network FILE with it, the snapshot to take it from")
     for warning in draft.warnings:
         click.echo(f"dqn-port: {warning}", err=True)
+    if resume is not None:
+        _check_same_run(resume, found.folder, opt, given)
     where = pick_device(opt, explicit=device.startswith("cuda"))
-    run = Run(opt, out, checkpoint=checkpoint)
-    if resume is not None and run.folder.resolve() != resume.resolve():
-        raise UsageError(
-            f"--resume {resume}: expected a folder named '{opt.name}', as its run is; name it so"
-        )
+    run = Run(opt, out, checkpoint=checkpoint, keep_checkpoint=True, lengthen=resume is not None)
     standing = run.standing(overwrite=overwrite)
     if standing == "finished":
         if not quiet:
@@ -164,20 +174,51 @@ def train(
         return
     if where.note:
         click.echo(f"dqn-port: {where.note}", err=True)
+    if standing == "new" and names_snapshot(network_name(opt)):
+        click.echo(
+            f"dqn-port: starts from the network of {network_name(opt)}; exploration, replay "
+            "memory, optimiser and counters begin anew (--resume RUN --set steps=… trains a run "
+            "longer)",
+            err=True,
+        )
     writer = TensorboardWriter(run.folder / TENSORBOARD) if tensorboard else None
     events = run.train(where.device, anew=standing == "new")
     _follow(run, opt, events, writer, quiet=quiet, unfinished=standing == "unfinished")
 
 
-def _arguments_of(folder: Path) -> tuple[Path, Path]:
-    """Return the argument file of a run's folder, and the folder it lies in.
+def _start_from(network: str) -> tuple[str, Path | None]:
+    """Return the file or the part that ``--network`` names, and the arguments of a run's.
 
     Raises:
-        UsageError: there is none.
+        RunFolderError: a folder that holds no run, or no snapshot.
     """
-    if not (folder / ARGS).is_file():
-        raise UsageError(f"--resume {folder}: expected a run's folder, got none with {ARGS}")
-    return folder / ARGS, folder.absolute().parent
+    path = Path(network)
+    if names_network_part(network) or not path.exists() or stands_alone(path):
+        return network, None
+    found = find_run(path)
+    return str(found.pick_snapshot()), found.folder / ARGS
+
+
+def _check_same_run(resume: Path, folder: Path, opt: Options, given: tuple[str, ...]) -> None:
+    """Refuse what would make another run of the one that is to be gone on with.
+
+    Raises:
+        UsageError: an option changes a number, or the folder's name.
+    """
+    if folder.name != opt.name:
+        raise UsageError(
+            f"--resume {resume}: expected a folder named '{opt.name}', as its run is; name it so"
+        )
+    there = arguments_in(folder)
+    differing = differing_arguments(there, opt.to_json())
+    differing.pop("steps", None)
+    if differing:
+        words = shlex.join(word for text in given for word in ("--set", text))
+        raise UsageError(
+            f"--resume {resume}: expected steps and what changes no number, got "
+            f"{', '.join(differing)}; another run from its network: {program()} train --network "
+            f"{shlex.quote(str(folder))} --set name={shlex.quote(opt.name)}_2 {words}"
+        )
 
 
 def _follow(
@@ -252,6 +293,14 @@ def _say_where(run: Run) -> None:
     click.echo(f"History:     {run.folder / HISTORY}")
     click.echo(f"Arguments:   {run.folder / ARGS}")
     click.echo(f"About it:    {run.folder / FINISHED}")
+    kept = run.checkpoints.size()
+    if kept:
+        click.echo(f"Checkpoint:  {run.checkpoints.folder}, {kept / 1e6:,.0f} MB")
     click.echo("Try next:")
     click.echo(f"  {program()} evaluate {snapshot} --best --episodes 5")
     click.echo(f"  {program()} play {snapshot} --best --gif {gif}")
+    if kept:
+        folder = shlex.quote(str(run.folder))
+        click.echo(f"  {program()} train --resume {folder} --set steps={2 * run.opt.steps}")
+        click.echo("To remove the checkpoint, without which the run cannot be trained longer:")
+        click.echo(f"  rm -r {shlex.quote(str(run.checkpoints.folder))}")

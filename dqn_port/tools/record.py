@@ -34,9 +34,8 @@ from dqn_port.exports.evaluations import (
     to_json,
 )
 from dqn_port.exports.nature_scores import MAX_FRAMES
-from dqn_port.files import sync_folder
+from dqn_port.files import sha256_of, sync_folder
 from dqn_port.run import versions
-from dqn_port.run_folder import sha256_of
 from dqn_port.snapshot import load_snapshot
 from dqn_port.tools.clips import Film, pillow, png_of
 from dqn_port.tools.pictures import Picture, picture_of
