@@ -118,7 +118,7 @@ class RunFolder:
         """Tell whether the folder holds what no run of this name has written."""
         names = [path.name for path in self.folder.iterdir()]
         return any(
-            not is_lock(name) and not _is_stale(name, self.opt.name) and not _is_pipeline(name)
+            not is_lock(name) and not _is_stale(name, self.opt.name) and not is_pipeline(name)
             for name in names
         )
 
@@ -186,15 +186,26 @@ def snapshot_in(folder: Path) -> Path:
         RunFolderError: there is none.
     """
     try:
-        args = json.loads((folder / ARGS).read_text(encoding="utf-8"))
-        stem = re.escape(str(args["name"]))
+        stem = re.escape(_name_in(folder))
         paths = [path for path in folder.iterdir()
                  if re.fullmatch(rf"{stem}(_\d+)?{re.escape(SUFFIX)}", path.name)]  # fmt: skip
         return max(paths, key=lambda path: path.stat().st_mtime_ns)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise RunFolderError(
             f"{folder}: expected a run's folder with a snapshot, got none; name the snapshot's file"
         ) from error
+
+
+def is_snapshot_of(folder: Path, name: str) -> bool:
+    """Tell whether ``name`` is that of a snapshot, or of parameters, of the run in ``folder``."""
+    try:
+        return name.endswith(SUFFIX) and _is_stale(name, _name_in(folder))
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return False
+
+
+def _name_in(folder: Path) -> str:
+    return str(json.loads((folder / ARGS).read_text(encoding="utf-8"))["name"])
 
 
 def _is_stale(name: str, stem: str) -> bool:
@@ -205,7 +216,7 @@ def _is_stale(name: str, stem: str) -> bool:
     return re.fullmatch(f"{names}|{part}", name) is not None
 
 
-def _is_pipeline(name: str) -> bool:
+def is_pipeline(name: str) -> bool:
     """Tell whether ``name`` is that of a pipeline's run, which may lie in a run's folder."""
     return re.fullmatch(r"[0-9a-f]{10}|latest|\.latest\.\w+", name) is not None
 
