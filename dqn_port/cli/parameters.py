@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from dqn_port.assemble import names_snapshot
 from dqn_port.errors import UsageError
 from dqn_port.exports.nature_scores import MAX_FRAMES
 from dqn_port.found_run import FoundRun, find_run
@@ -34,7 +35,7 @@ snapshot_argument = click.argument(
 network_option = click.option(
     "--network",
     type=click.Path(path_type=Path),
-    metavar="FILE.t7",
+    metavar="RUN|FILE",
     help="The network's file, instead of RUN: also one that holds a network alone, or a "
     "NAME.params.t7, with --args.",
 )
@@ -80,6 +81,11 @@ def snapshot_at(path: Path) -> Path:
         RunFolderError: see found_run.find_run, FoundRun.pick_snapshot.
     """
     return run_at(path).pick_snapshot() if path.is_dir() or path.name == ARGS else path
+
+
+def network_at(name: str) -> str:
+    """Return what ``train --network`` names: a part, or the file of a network; RUN has one."""
+    return str(snapshot_at(Path(name))) if names_snapshot(name) else name
 
 
 def network_file(snapshot: Path | None, network: Path | None) -> Path:

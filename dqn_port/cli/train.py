@@ -14,7 +14,7 @@ import click
 from dqn_port.assemble import load_options, names_snapshot, network_name
 from dqn_port.cli.lines import lines_of
 from dqn_port.cli.main import program
-from dqn_port.cli.parameters import args_option, lua_words_argument, set_option
+from dqn_port.cli.parameters import args_option, lua_words_argument, network_at, set_option
 from dqn_port.cli.progress import ProgressBar
 from dqn_port.devices import device_assignment, pick_device
 from dqn_port.drafts import Draft
@@ -81,8 +81,8 @@ class StopSignals:
 )
 @click.option(
     "--network",
-    metavar="FILE",
-    help="Start from a snapshot's network; the name of a network part will do, too.",
+    metavar="RUN|FILE",
+    help="Start from a run's or a snapshot's network; the name of a network part will do, too.",
 )
 @click.option("--best", is_flag=True, help="Of a snapshot, take the best network.")
 @click.option("--overwrite", is_flag=True, help="Replace the run that stands in the folder.")
@@ -133,7 +133,7 @@ def train(
     if threads is not None:
         assignments += (f"threads={threads}",)
     if network is not None:
-        assignments += (f"network={network}",)
+        assignments += (f"network={network_at(network)}",)
     if best:
         assignments += ("agent_params.best=true",)
     if tensorboard:
