@@ -121,12 +121,7 @@ def finish_draft(draft: Draft) -> Options:
 
 def names_snapshot(name: str) -> bool:
     """Tell whether ``name`` is a saved network's rather than a part's; parts go before files."""
-    return not names_network_part(name) and is_snapshot(name)
-
-
-def names_network_part(name: str) -> bool:
-    """Tell whether ``name`` is a network part's."""
-    return name in registry.PARTS["network"]
+    return name not in registry.PARTS["network"] and is_snapshot(name)
 
 
 def network_name(opt: Options) -> str:

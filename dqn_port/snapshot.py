@@ -25,9 +25,9 @@ SUFFIX: Final = ".t7"
 
 
 def is_snapshot(name: str) -> bool:
-    """Tell whether ``name`` is that of a file rather than of a part."""
+    """Tell whether ``name`` is that of a file, or of a run's folder, rather than of a part."""
     try:
-        return name.endswith(SUFFIX) or os.sep in name or Path(name).is_file()
+        return name.endswith(SUFFIX) or os.sep in name or (bool(name) and Path(name).exists())
     except OSError:
         # Longer than any file's name.
         return False

@@ -23,6 +23,7 @@ from dqn_port.run import MODES
 from pipelines.attempts import point_latest
 from pipelines.logs import logger, one_line
 from pipelines.parameters import (
+    ChoiceParameter,
     NumberParameter,
     SetParameter,
     SwitchParameter,
@@ -175,7 +176,7 @@ class RunTask(PipelineTask):
         significant=False,
         description="CPU threads of a training or an evaluation; 0: what option threads says.",
     )
-    checkpoint: str = luigi.ChoiceParameter(  # type: ignore[assignment]
+    checkpoint: str = ChoiceParameter(  # type: ignore[assignment]
         choices=MODES,
         default="full",
         significant=False,

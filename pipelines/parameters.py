@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar
 
 import luigi
@@ -52,6 +52,21 @@ class SwitchParameter(_Told, luigi.BoolParameter):
 
     expected = "true or false"
     read = luigi.BoolParameter.parse
+
+
+class ChoiceParameter(_Told, luigi.Parameter):
+    """One of some words."""
+
+    def __init__(self, *, choices: Sequence[str], **rest: Any) -> None:
+        super().__init__(**rest)
+        self._choices = choices
+        self.expected = " or ".join(choices)
+
+    def read(self, text: str) -> str:
+        """Return the word."""
+        if text not in self._choices:
+            raise ValueError
+        return text
 
 
 class SetParameter(_Told, luigi.ListParameter):

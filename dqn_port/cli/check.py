@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from dqn_port.cli.parameters import run_at
 from dqn_port.tools.check import check_run
 
 
@@ -19,7 +20,7 @@ def check(run: Path) -> int:
     \b
     dqn-port check artifacts/pong_quick
     """
-    found = list(check_run(run))
+    found = list(check_run(run_at(run).folder))
     width = max(len(finding.name) for finding in found)
     for finding in found:
         verdict = "good   " if finding.good else "DAMAGED"

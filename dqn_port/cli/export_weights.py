@@ -6,9 +6,8 @@ from pathlib import Path
 
 import click
 
-from dqn_port.cli.parameters import best_option
+from dqn_port.cli.parameters import best_option, snapshot_at
 from dqn_port.exports.weights import state_dict_of, write_weights
-from dqn_port.run_folder import snapshot_in
 from dqn_port.snapshot import load_network
 
 
@@ -31,7 +30,7 @@ def export_weights(run: Path, output: Path, best: bool) -> None:
     \b
     dqn-port export-weights artifacts/pong_quick --best -o pong.pt
     """
-    path = snapshot_in(run) if run.is_dir() else run
+    path = snapshot_at(run)
     saved = load_network(path, best=best)
     state, layers = state_dict_of(saved)
     write_weights(output, state)

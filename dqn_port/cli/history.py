@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os.path
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
+from dqn_port.cli.parameters import run_at
 from dqn_port.errors import UsageError
 from dqn_port.exports.evaluations import with_evaluations
 from dqn_port.exports.hdf5 import export_hdf5
@@ -14,6 +16,7 @@ from dqn_port.exports.hdf5_layout import HDF5_SUFFIXES
 from dqn_port.exports.hdf5_reading import read_hdf5
 from dqn_port.exports.history_table import exported_lines, run_lines, shortened, write_csv
 from dqn_port.exports.runs import read_run
+from dqn_port.found_run import names_run
 from dqn_port.run_folder import ARGS, FINISHED, HISTORY
 from dqn_port.snapshot import SUFFIX
 
@@ -50,10 +53,11 @@ def export(
     \b
     dqn-port history export artifacts/pong_quick -o pong_quick.h5
     """
-    _check_output(runs, output, as_csv=as_csv)
+    folders = [run_at(path).folder for path in runs]
+    _check_output(folders, output, as_csv=as_csv)
     if as_csv and evaluations:
         raise UsageError("--csv, --evaluation: expected one of them, got both; HDF5 holds episodes")
-    read = [read_run(folder) for folder in runs]
+    read = [read_run(folder) for folder in folders]
     n = sum(len(run.history["step"]) for run in read)
     many = f"{len(read)} run{'s' if len(read) > 1 else ''}, {n} evaluation{'s' if n != 1 else ''}"
     if as_csv:
@@ -66,7 +70,7 @@ def export(
     click.echo(f"{many} in training, {played} episodes after it: {output}")
 
 
-def _check_output(runs: tuple[Path, ...], output: Path, *, as_csv: bool) -> None:
+def _check_output(folders: Sequence[Path], output: Path, *, as_csv: bool) -> None:
     """Refuse a name that tells of the other format, and the files that a run consists of.
 
     Raises:
@@ -79,7 +83,7 @@ def _check_output(runs: tuple[Path, ...], output: Path, *, as_csv: bool) -> None
         raise UsageError(f"-o: expected a name for HDF5, got {output}; with --csv it is CSV")
     target = Path(os.path.realpath(output))
     if target.name in (ARGS, HISTORY, FINISHED) or target.suffix == SUFFIX:
-        for folder in runs:
+        for folder in folders:
             if target.parent == Path(os.path.realpath(folder)):
                 raise UsageError(f"-o: expected a new file, got {output}, a part of the run itself")
 
@@ -98,10 +102,10 @@ def show(path: Path, layout: bool) -> None:
     dqn-port history show artifacts/pong_quick
     dqn-port history show pong_quick.h5 --layout
     """
-    if path.is_dir():
+    if names_run(path):
         if layout:
-            raise UsageError(f"--layout: expected an exported file, got the folder {path}")
-        for line in run_lines(read_run(path)):
+            raise UsageError(f"--layout: expected an exported file, got the run {path}")
+        for line in run_lines(read_run(run_at(path).folder)):
             click.echo(line)
         return
     found = read_hdf5(path, layout=layout)

@@ -8,6 +8,8 @@ import click
 
 from dqn_port.errors import UsageError
 from dqn_port.exports.nature_scores import MAX_FRAMES
+from dqn_port.found_run import FoundRun, find_run
+from dqn_port.run_folder import ARGS
 
 args_option = click.option(
     "--args",
@@ -26,12 +28,14 @@ set_option = click.option(
 lua_words_argument = click.argument(
     "lua_words", nargs=-1, type=click.UNPROCESSED, metavar="[-- LUA WORDS]"
 )
-snapshot_argument = click.argument("snapshot", type=click.Path(path_type=Path), required=False)
+snapshot_argument = click.argument(
+    "snapshot", type=click.Path(path_type=Path), required=False, metavar="[RUN|SNAPSHOT]"
+)
 network_option = click.option(
     "--network",
     type=click.Path(path_type=Path),
-    metavar="FILE.t7",
-    help="The network's file, instead of SNAPSHOT: also one that holds a network alone, or a "
+    metavar="RUN|FILE",
+    help="The network's file, instead of RUN: also one that holds a network alone, or a "
     "NAME.params.t7, with --args.",
 )
 best_option = click.option(
@@ -57,13 +61,35 @@ max_frames_option = click.option(
 )
 
 
+def run_at(path: Path) -> FoundRun:
+    """Return the run that RUN names, and tell what there is to tell of how it was found.
+
+    Raises:
+        RunFolderError: see found_run.find_run.
+    """
+    found = find_run(path)
+    for note in found.notes:
+        click.echo(f"dqn-port: {note}", err=True)
+    return found
+
+
+def snapshot_at(path: Path) -> Path:
+    """Return the snapshot that RUN names: a folder's or an args.json's newest, else the file.
+
+    Raises:
+        RunFolderError: see found_run.find_run, FoundRun.pick_snapshot.
+    """
+    return run_at(path).pick_snapshot() if path.is_dir() or path.name == ARGS else path
+
+
 def network_file(snapshot: Path | None, network: Path | None) -> Path:
-    """Return the file that SNAPSHOT or ``--network`` names.
+    """Return the file that RUN or ``--network`` names.
 
     Raises:
         UsageError: neither is given, or both.
+        RunFolderError: see snapshot_at.
     """
     if (snapshot is None) == (network is None):
         got = "neither" if snapshot is None else "both"
-        raise UsageError(f"SNAPSHOT, --network: expected one of them, got {got}")
-    return snapshot or network  # type: ignore[return-value]
+        raise UsageError(f"RUN, --network: expected one of them, got {got}")
+    return snapshot_at(snapshot or network)  # type: ignore[arg-type]

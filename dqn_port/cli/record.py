@@ -6,10 +6,9 @@ from pathlib import Path
 
 import click
 
-from dqn_port.cli.parameters import epsilon_option, max_frames_option, set_option
+from dqn_port.cli.parameters import epsilon_option, max_frames_option, set_option, snapshot_at
 from dqn_port.errors import UsageError
 from dqn_port.exports.evaluations import NETWORKS, PlayedEpisode, mean_and_std
-from dqn_port.run_folder import snapshot_in
 from dqn_port.tools.record import EPISODES, record_evaluation
 
 
@@ -72,7 +71,7 @@ def record(
     \b
     dqn-port record artifacts/pong_quick -o artifacts/evaluation-pong_quick --seeds 1,2,3
     """
-    snapshot = snapshot_in(run) if run.is_dir() else run
+    snapshot = snapshot_at(run)
     n_played = 0
 
     def tell(episode: PlayedEpisode) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from dqn_port.cli.parameters import run_at
 from dqn_port.errors import RunFolderError
 from dqn_port.exports.evaluations import with_evaluations
 from dqn_port.exports.league import league
@@ -45,7 +46,7 @@ def report(runs: tuple[Path, ...], path: Path, folders: tuple[Path, ...], title:
     check_ending(path, ".html", "--out")
     if not path.absolute().parent.is_dir():
         raise RunFolderError(f"--out {path}: its folder does not exist; make it first")
-    found = [read_run(folder) for folder in runs]
+    found = [read_run(run_at(path).folder) for path in runs]
     suite = with_evaluations(found, folders)
     from dqn_port.exports.report import suite_scores, write_report, write_suite_report
 

@@ -12,16 +12,22 @@ from typing import Any
 import click
 
 from dqn_port.arguments_hash import differing_arguments
-from dqn_port.assemble import load_options, names_network_part, names_snapshot, network_name
+from dqn_port.assemble import load_options, names_snapshot, network_name
 from dqn_port.cli.lines import lines_of
 from dqn_port.cli.main import program
-from dqn_port.cli.parameters import args_option, lua_words_argument, set_option
+from dqn_port.cli.parameters import (
+    args_option,
+    lua_words_argument,
+    run_at,
+    set_option,
+    snapshot_at,
+)
 from dqn_port.cli.progress import ProgressBar
 from dqn_port.devices import device_assignment, pick_device
 from dqn_port.drafts import Draft
 from dqn_port.errors import UsageError
 from dqn_port.exports.tensorboard import TensorboardWriter, require_tensorboard
-from dqn_port.found_run import find_run, stands_alone
+from dqn_port.found_run import names_run
 from dqn_port.options import Options
 from dqn_port.run import MODES, Finished, Run, Started
 from dqn_port.run_folder import ARGS, FINISHED, HISTORY, TENSORBOARD, arguments_in
@@ -145,7 +151,7 @@ def train(
                 "--resume: expected no arguments with it but --set, --device and --threads: the "
                 "run has its own"
             )
-        found = find_run(resume)
+        found = run_at(resume)
         args_file, out = found.folder / ARGS, found.folder.absolute().parent
     if network is not None:
         snapshot, args_there = _start_from(network)
@@ -187,16 +193,15 @@ def train(
 
 
 def _start_from(network: str) -> tuple[str, Path | None]:
-    """Return the file or the part that ``--network`` names, and the arguments of a run's.
+    """Return the part or the file that ``--network`` names, and the arguments of a run's.
 
     Raises:
         RunFolderError: a folder that holds no run, or no snapshot.
     """
-    path = Path(network)
-    if names_network_part(network) or not path.exists() or stands_alone(path):
+    if not names_snapshot(network):
         return network, None
-    found = find_run(path)
-    return str(found.pick_snapshot()), found.folder / ARGS
+    path = snapshot_at(Path(network))
+    return str(path), path.parent / ARGS if names_run(path) else None
 
 
 def _check_same_run(resume: Path, folder: Path, opt: Options, given: tuple[str, ...]) -> None:

@@ -159,9 +159,9 @@ def test_a_snapshot_under_another_name_is_played(capsys, snapshot, tmp_path, mon
             1,
             "{0}.no: cannot be read: No such file or directory",
         ),
-        (["{1}"], 1, "{1}: expected a file, got a folder or a device"),
-        ([], 2, "SNAPSHOT, --network: expected one of them, got neither"),
-        (["{0}", "--network", "{0}"], 2, "SNAPSHOT, --network: expected one of them, got both"),
+        (["{1}"], 1, "{1}: expected a run's folder, got none with args.json"),
+        ([], 2, "RUN, --network: expected one of them, got neither"),
+        (["{0}", "--network", "{0}"], 2, "RUN, --network: expected one of them, got both"),
         (
             ["{0}", "--episodes", "0"],
             2,

@@ -117,7 +117,7 @@ def test_usage(capsys, tmp_path):
     result = run(capsys, "history", "show", folder, "--layout")
     assert (result.code, result.error) == (
         2,
-        f"--layout: expected an exported file, got the folder {folder}",
+        f"--layout: expected an exported file, got the run {folder}",
     )
     words = ("history", "export", folder, "--csv", "-o", tmp_path / "x", "--evaluation", folder)
     result = run(capsys, *words)

@@ -66,6 +66,30 @@ def test_a_run_says_where_everything_lies(finished):
     assert task.complete()
 
 
+def test_every_command_takes_its_folders_for_the_run(capsys, there, tmp_path):
+    out, _, task = there
+    run_folder = task.folder / "toy"
+    told = {}
+    for path in (run_folder, out / "toy", task.folder, run_folder / "args.json"):
+        weights, record, page = (tmp_path / name for name in ("w.pt", "evaluation-2", "page.html"))
+        words = [
+            ("history", "show", path),
+            ("history", "export", path, "-o", tmp_path / "history.h5"),
+            ("report", path, "-o", page),
+            ("check", path),
+            ("export-weights", path, "-o", weights),
+            ("evaluate", path, "--episodes", "1"),
+            ("play", path, "--max-frames", "20"),
+            ("evaluate", "--network", path, "--episodes", "1"),
+            ("record", path, "-o", record, "--episodes", "1", "--no-clip", "--overwrite"),
+        ]
+        results = [run(capsys, *line) for line in words]
+        assert [(result.code, result.err) for result in results] == [(0, "")] * len(words)
+        told[path] = [result.out for result in results]
+    assert all(lines == told[run_folder] for lines in told.values())
+    assert "1 run, 2 evaluations in training, 4 episodes after it: " in told[run_folder][1]
+
+
 def test_run_again_does_nothing_and_says_so(capsys, there):
     out, words, task = there
     before = {path: path.lstat().st_mtime_ns for path in out.rglob("*")}

@@ -103,9 +103,7 @@ def test_seeds_that_are_none(capsys, trained, tmp_path, seeds):
 def test_what_is_no_run(capsys, tmp_path):
     result = run(capsys, "record", tmp_path, "-o", tmp_path / "e")
     assert result.code == 1
-    assert result.error == (
-        f"{tmp_path}: expected a run's folder with a snapshot, got none; name the snapshot's file"
-    )
+    assert result.error == (f"{tmp_path}: expected a run's folder, got none with args.json")
     path = tmp_path / "a.t7"
     result = run(capsys, "record", path, "-o", tmp_path / "e")
     assert (result.code, result.error) == (1, f"{path}: cannot be read: No such file or directory")

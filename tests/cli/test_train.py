@@ -163,8 +163,9 @@ def test_the_other_flags_go_before_set_and_the_lua_words(capsys, monkeypatch, tr
     result = run(
         capsys, "train", "--args", folder / "toy.json", "--out", tmp_path, "--quiet",
         "--set", "threads=3", "--set", "gpu=2", "--set", "network=net_tie", "--set", "steps=20",
-        "--set", "agent_params.lr=0.5", "--threads", "1", "--device", "cpu", "--network", network,
-        "--best", "--", "-threads", "2", "-gpu", "1", "-steps", "10", "-seed", "9",
+        "--set", "agent_params.lr=0.5", "--threads", "1", "--device", "cpu", "--best",
+        "--network", network.parent, "--", "-threads", "2", "-gpu", "1", "-steps", "10",
+        "-seed", "9",
     )  # fmt: skip
     assert (result.code, result.err) == (0, "")
     opt = effective(tmp_path)
