@@ -137,7 +137,7 @@ def resolve(opt: Options) -> Options:
         RomError: the game's ROM cannot be used.
     """
     framework = registry.find("framework", _required(opt.framework, "framework", "alewrap"))
-    registry.find("agent", _required(opt.agent, "agent", "NeuralQLearner"))
+    agent = registry.find("agent", _required(opt.agent, "agent", "NeuralQLearner"))
     params = opt.agent_params
     preproc = registry.find(
         "preproc",
@@ -180,6 +180,9 @@ def resolve(opt: Options) -> Options:
             f"{params['hist_len'] * state_dim}, got {input_dims}"
         )
     resolved = params | {"state_dim": state_dim, "input_dims": list(input_dims)}
+    # In one order, whether they were given or derived.
+    order = [param.name for param in agent.PARAMS]
+    resolved = dict(sorted(resolved.items(), key=lambda item: [*order, item[0]].index(item[0])))
     opt = dataclasses.replace(opt, agent_params=resolved)
     check_numbers(opt)
     check_learning_start(opt)

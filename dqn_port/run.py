@@ -175,7 +175,7 @@ class Run(RunFolder):
         notes: list[str] = []
         serials = self.checkpoints.serials()
         if not serials and (self.folder / FINISHED).exists():
-            raise CheckpointError(
+            raise ArgsError(
                 f"{self.folder}: the run is finished and its checkpoint is gone, so that it cannot "
                 "be lengthened; --network starts another run from its network"
             )
@@ -203,9 +203,7 @@ class Run(RunFolder):
                 )
             return ready, resumed, notes
         if notes:
-            raise CheckpointError(
-                f"{self.folder}: no checkpoint can be used; {notes[0]}; --overwrite begins anew"
-            )
+            raise CheckpointError(f"{self.folder}: no checkpoint can be used; {notes[0]}")
         return ready, None, notes
 
     def _check_savable(self, ready: Setup) -> None:

@@ -14,6 +14,7 @@ from dqn_port.checkpoint import FOLDER, Checkpoints
 from dqn_port.errors import CheckpointError, RunFolderError, T7Error
 from dqn_port.run import Run
 from dqn_port.state_file import load_state, save_state
+from tests.cli.running import run
 from tests.comparing import assert_same_runs
 from tests.fuzz_checkpoint import fuzz
 from tests.test_assemble import CPU
@@ -49,7 +50,7 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path, kind):
     assert_same_runs(tmp_path / "whole" / "t", tmp_path / "t")
 
 
-def test_where_no_checkpoint_can_be_used_nothing_is_harmed(tmp_path):
+def test_where_no_checkpoint_can_be_used_nothing_is_harmed(capsys, tmp_path):
     play(opt(), tmp_path, 110)
     for path in (tmp_path / "t" / FOLDER).glob("*.t7"):
         damaged(path)
@@ -59,8 +60,10 @@ def test_where_no_checkpoint_can_be_used_nothing_is_harmed(tmp_path):
     first = tmp_path / "t" / FOLDER / "00000002.t7"
     assert str(caught.value) == (
         f"{tmp_path}/t: no checkpoint can be used; checkpoint 2 cannot be used: {first}: its "
-        "sha256 is not the one that was written; it is damaged; --overwrite begins anew"
+        "sha256 is not the one that was written; it is damaged"
     )
+    result = run(capsys, "train", "--quiet", "--resume", tmp_path / "t")
+    assert (result.code, result.error) == (1, f"{caught.value}; --overwrite begins anew")
     assert before == {p: p.read_bytes() for p in before}
     assert next(iter(Run(opt(), tmp_path).train(CPU, anew=True))).step == 0
 

@@ -254,13 +254,16 @@ def test_other_arguments_are_refused_and_nothing_is_touched(finished, changes, f
 
 
 def test_values_that_are_alike_at_their_beginning_differ(finished, tmp_path):
-    run = Run(toy_options(name="t", steps=10, network="x" * 60 + "1.t7"), tmp_path)
+    one, two = (str(tmp_path / f"{'x' * 60}{number}.t7") for number in (1, 2))
+    for name in (one, two):
+        Path(name).touch()
+    run = Run(toy_options(name="t", steps=10, network=one), tmp_path)
     run.begin()
-    other = Run(toy_options(name="t", steps=10, network="x" * 60 + "2.t7"), tmp_path)
-    shown = '"' + "x" * 36 + "…"
+    other = Run(toy_options(name="t", steps=10, network=two), tmp_path)
+    shown = f'"{one[:36]}…'
     assert refused(other.standing) == (
-        f"{tmp_path}/t: holds a run with other arguments (network: {shown} there, {shown} here)"
-        "; give another --set name=… or --out, or --overwrite to replace it"
+        f"{tmp_path}/t: holds a run with other arguments (agent_params.network: {shown} there, "
+        f"{shown} here); give another --set name=… or --out, or --overwrite to replace it"
     )
 
 

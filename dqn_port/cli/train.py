@@ -25,7 +25,7 @@ from dqn_port.cli.parameters import (
 from dqn_port.cli.progress import ProgressBar
 from dqn_port.devices import device_assignment, pick_device
 from dqn_port.drafts import Draft
-from dqn_port.errors import UsageError
+from dqn_port.errors import CheckpointError, UsageError
 from dqn_port.exports.tensorboard import TensorboardWriter, require_tensorboard
 from dqn_port.found_run import names_run
 from dqn_port.options import Options
@@ -152,7 +152,8 @@ def train(
                 "run has its own"
             )
         found = run_at(resume)
-        args_file, out = found.folder / ARGS, found.folder.absolute().parent
+        args_file = found.folder / ARGS
+        out = (found.folder if found.folder.name else found.folder.absolute()).parent
     if network is not None:
         snapshot, args_there = _start_from(network)
         assignments += (f"network={snapshot}",)
@@ -180,7 +181,7 @@ def train(
         return
     if where.note:
         click.echo(f"dqn-port: {where.note}", err=True)
-    if standing == "new" and names_snapshot(network_name(opt)):
+    if standing == "new" and names_snapshot(network_name(opt)) and not quiet:
         click.echo(
             f"dqn-port: starts from the network of {network_name(opt)}; exploration, replay "
             "memory, optimiser and counters begin anew (--resume RUN --set steps=… trains a run "
@@ -210,7 +211,7 @@ def _check_same_run(resume: Path, folder: Path, opt: Options, given: tuple[str, 
     Raises:
         UsageError: an option changes a number, or the folder's name.
     """
-    if folder.name != opt.name:
+    if folder.absolute().name != opt.name:
         raise UsageError(
             f"--resume {resume}: expected a folder named '{opt.name}', as its run is; name it so"
         )
@@ -265,6 +266,8 @@ def _follow(
                     break
             if stop.number is not None and not finished:
                 run.save_checkpoint()
+        except CheckpointError as error:
+            raise CheckpointError(f"{error}; --overwrite begins anew") from error
         except KeyboardInterrupt:
             stop.number = stop.number or signal.SIGINT
         finally:

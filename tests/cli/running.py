@@ -63,6 +63,46 @@ def write_toy(folder: Path, **changes: Any) -> Path:
     return path
 
 
+PONG: dict[str, Any] = {
+    "framework": "alewrap",
+    "env": "pong",
+    "agent": "NeuralQLearner",
+    "steps": 260,
+    "name": "t",
+    "actrep": 4,
+    "random_starts": 30,
+    "pool_frms": {"type": "max", "size": 2},
+    "eval_freq": 160,
+    "eval_steps": 40,
+    "save_freq": 100,
+    "prog_freq": 1000,
+    "agent_params": {
+        "network": "net_small",
+        "preproc": "net_downsample_2x_full_y",
+        "hist_len": 4,
+        "replay_memory": 150,
+        "learn_start": 80,
+        "bufferSize": 32,
+        "minibatch_size": 8,
+        "valid_size": 10,
+        "update_freq": 4,
+        "target_q": 40,
+        "ep_endt": 200,
+        "ep_end": 0.1,
+        "lr": 0.001,
+        "rescale_r": 1,
+    },
+}
+"""A training of real Pong of a few seconds, with one evaluation; input_dims is derived."""
+
+
+def write_pong(folder: Path, **changes: Any) -> Path:
+    """Write an argument file pong.json and return its path."""
+    path = folder / "pong.json"
+    path.write_text(json.dumps(PONG | changes))
+    return path
+
+
 @dataclass(frozen=True)
 class Result:
     """What a run of the program left."""

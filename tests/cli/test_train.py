@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import sys
 
 import pytest
@@ -23,9 +24,13 @@ Snapshot:    {0}/toy.t7
 History:     {0}/history.csv
 Arguments:   {0}/args.json
 About it:    {0}/run.json
+Checkpoint:  {0}/checkpoint, 0 MB
 Try next:
   {1} evaluate {0}/toy.t7 --best --episodes 5
   {1} play {0}/toy.t7 --best --gif {0}/episode.gif
+  {1} train --resume {0} --set steps=400
+To remove the checkpoint, without which the run cannot be trained longer:
+  rm -r {0}/checkpoint
 """
 
 
@@ -63,14 +68,14 @@ def test_a_run_says_what_the_original_says_and_where_everything_lies(trained):
 def test_a_finished_run_says_so_and_changes_nothing(capsys, trained):
     folder, _ = trained
     path = folder / "out" / "toy"
-    before = {p: (p.stat().st_mtime_ns, p.read_bytes()) for p in path.iterdir()}
+    before = {p: (p.stat().st_mtime_ns, p.read_bytes()) for p in path.rglob("*.*")}
     words = ["train", "--args", folder / "toy.json", "--out", folder / "out"]
     result = run(capsys, *words)
     assert (result.code, result.err) == (0, "")
     assert result.out == f"{path} is finished: nothing to do.\n{WHERE.format(path, program())}"
     result = run(capsys, *words, "--quiet")
     assert (result.code, result.out, result.err) == (0, "", "")
-    assert {p: (p.stat().st_mtime_ns, p.read_bytes()) for p in path.iterdir()} == before
+    assert {p: (p.stat().st_mtime_ns, p.read_bytes()) for p in path.rglob("*.*")} == before
 
 
 def test_two_processes_give_the_same_bytes(capsys, trained, tmp_path):
@@ -114,6 +119,7 @@ def test_an_unfinished_run_without_checkpoint_begins_anew_after_saying_so(
     words = ["train", "--args", folder / "toy.json", "--out", tmp_path]
     assert run(capsys, *words).code == 0
     (tmp_path / "toy" / "run.json").unlink()
+    shutil.rmtree(tmp_path / "toy" / "checkpoint")
     result = run(capsys, *words)
     assert (result.code, result.err) == (0, "")
     assert result.out.startswith(
