@@ -92,6 +92,9 @@ def snapshot_table(
     }
     for name, value in of_setup.items():
         saved.fields[name] = value
+    # Setup puts the option network into the agent's parameters, too: Lua, initenv.lua.
+    if arguments["network"]:
+        arguments["agent_params"] |= {"network": arguments["network"]}
     return LuaTable(
         [
             ("agent", saved),

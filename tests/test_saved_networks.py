@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -107,6 +109,28 @@ def test_parameters_alone_go_into_the_network_that_is_named(toy_snapshot, tmp_pa
         f"{path}: network: expected the 1204 parameters of net_tie with 4 actions, got 7324; "
         "name the network they are of with --set agent_params.network=…"
     )
+
+
+def test_the_arguments_in_a_snapshot_hold_the_network_it_began_with_as_luas_do(tmp_path):
+    def train(name, **changes):
+        run = Run(options_of(PONG | {"name": name, "steps": 50} | changes), tmp_path)
+        list(run.train(CPU))
+        return run.snapshot_path
+
+    first = train("first")
+    second = train("second", network=str(first))
+    arguments = [load_snapshot(path).arguments for path in (first, second)]
+    assert [(table["network"], table["agent_params"]["network"]) for table in arguments] == [
+        ("", "net_small"), (str(first), str(first)),
+    ]  # fmt: skip
+    ours = json.loads((second.parent / "args.json").read_text())
+    assert (ours["network"], ours["agent_params"]["network"]) == (str(first), "net_small")
+    for _ in ("with the first", "without it"):
+        played = setup_to_play(second)[0].agent.network.w.detach()
+        assert torch.equal(played, saved_network(second, "model"))
+        begun = setup(options_of(PONG | {"network": str(second)})).agent.network.w.detach()
+        assert torch.equal(begun, played)
+        first.unlink(missing_ok=True)
 
 
 def test_to_play_a_snapshot_little_memory_is_needed(toy_snapshot):

@@ -29,6 +29,7 @@ from dqn_port.interfaces import (
 from dqn_port.schedule import anneal_epsilon, anneal_lr
 from dqn_port.state_fields import Fields
 from dqn_port.torch7.generator import Generator
+from dqn_port.torch7.means import mean_all
 from dqn_port.torch7.values import LuaTable, TorchObject
 
 Q_MAX: Final = 1.0
@@ -292,15 +293,15 @@ class NeuralQLearner:
         Lua: compute_validation_statistics.
         """
         assert self.valid is not None, "the validation sample is drawn when learning starts"
-        v_sum = tderr_sum = 0.0
+        values, errors = [], []
         for at in range(0, self.valid_size, _VALIDATION_CHUNK):
             part = slice(at, at + _VALIDATION_CHUNK)
             chunk = Minibatch(*(tensor[part] for tensor in vars(self.valid).values()))
             _, delta, q2_max = self.get_q_update(chunk, keep=False)
-            v_sum += q2_max.double().sum().item()
-            tderr_sum += delta.double().abs().sum().item()
-        self.v_avg = self.q_max * v_sum / self.valid_size
-        self.tderr_avg = tderr_sum / self.valid_size
+            values.append(q2_max)
+            errors.append(delta.abs())
+        self.v_avg = self.q_max * mean_all(torch.cat(values))
+        self.tderr_avg = mean_all(torch.cat(errors))
 
     def report(self) -> list[LayerReport]:
         """Return the norms of the network's layers. Lua: report."""

@@ -24,6 +24,7 @@ from dqn_port.exports.hdf5_layout import (
     RUNS,
     SCHEMA,
     SCHEMA_VERSION,
+    TEXT,
     Series,
 )
 from dqn_port.exports.hdf5_reading import read_hdf5
@@ -165,7 +166,7 @@ def _episodes(evaluations: Sequence[EvaluationRecord]) -> dict[str, NDArray[Any]
         "length": [episode.steps for _, episode in played],
         "frames": [episode.frames for _, episode in played],
         "seed": [episode.seed for _, episode in played],
-        "network": [episode.network.encode() for _, episode in played],
+        "network": [episode.network for _, episode in played],
         "cut": [int(episode.cut) for _, episode in played],
         "evaluation": [i for i, _ in played],
     }
@@ -192,16 +193,18 @@ def _told(evaluation: EvaluationRecord) -> dict[str, Any]:
 
 def _write_series(group: Any, series: Series, values: NDArray[Any]) -> None:
     n = len(values)
+    # HDF5 has no filters for texts of any length.
+    is_text = series.dtype == TEXT
+    filters = {} if is_text else {"compression": "gzip", "shuffle": True, "fletcher32": True}
     dataset = group.create_dataset(
         series.name,
-        data=values.astype(series.dtype),
+        data=values.astype(object if is_text else series.dtype),
+        dtype=h5py.string_dtype("utf-8") if is_text else series.dtype,
         # A chunk is no longer than its dataset may grow, and has one number at least.
         chunks=(max(1, n),),
         maxshape=(n or None,),
-        compression="gzip",
-        shuffle=True,
-        fletcher32=True,
         track_times=False,
+        **filters,
     )
     if series.axis == series.name:
         dataset.make_scale(series.name)

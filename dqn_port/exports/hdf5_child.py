@@ -26,7 +26,9 @@ from dqn_port.exports.hdf5_layout import (
     SCHEMA,
     SCHEMA_VERSION,
     SERIES_ATTRIBUTES,
+    TEXT,
     Series,
+    groups_of,
 )
 
 _MOST_MEMORY: Final = 2 * 2**30
@@ -38,6 +40,8 @@ _MOST_TEXT: Final = 256 * 2**20
 """Bytes of one attribute; args.json may have a quarter, and its escapes three times as many."""
 _MOST_DEFLATED: Final = 1032
 """What a byte of deflate can hold at most."""
+_REFERENCE: Final = np.dtype([("length", "<u4"), ("heap", "<u8"), ("index", "<u4")])
+"""How a chunk holds a text of any length."""
 _SCALES: Final = {"CLASS", "NAME", "REFERENCE_LIST", "DIMENSION_LIST"}
 """Attributes of HDF5's dimension scales; the library itself reads them."""
 
@@ -91,26 +95,31 @@ def read(path: Path, *, layout: bool = False) -> dict[str, Any]:
     with h5py.File(path, "r", locking=False) as file:
         if "schema" not in file.attrs:
             raise _Fault("/", f"the attribute schema of a {SCHEMA}", "none")
-        for name, known in (("schema", SCHEMA), ("schema_version", SCHEMA_VERSION)):
-            if (found := _attribute(file, "/", name, FILE_ATTRIBUTES[name])) != known:
-                raise _Fault(f"/@{name}", repr(known), repr(found)[:60])
+        for name, known in (
+            ("schema", (SCHEMA,)),
+            ("schema_version", range(1, SCHEMA_VERSION + 1)),
+        ):
+            if (found := _attribute(file, "/", name, FILE_ATTRIBUTES[name])) not in known:
+                raise _Fault(f"/@{name}", " or ".join(map(repr, known)), repr(found)[:60])
         count = _attribute(file, "/", "run_count", "i")
         single = count == 1
+        groups = groups_of(_attribute(file, "/", "schema_version", "i"))
         attributes = _attributes(file, "/", FILE_ATTRIBUTES | (RUN_ATTRIBUTES if single else {}))
         if single:
-            runs = [_run(file, "/", room, attributes)]
+            runs = [_run(file, "/", room, attributes, groups)]
         else:
             _check_members(file, "/", {RUNS})
-            groups = _group(file, f"/{RUNS}")
-            _attributes(groups, f"/{RUNS}", {})
-            names = sorted(groups)
+            all_runs = _group(file, f"/{RUNS}")
+            _attributes(all_runs, f"/{RUNS}", {})
+            names = sorted(all_runs)
             if len(names) != count:
                 raise _Fault(f"/{RUNS}", f"{count} runs", str(len(names)))
             runs = []
             for name in names:
                 where = f"/{RUNS}/{name}"
-                group = _group(groups, where)
-                runs.append(_run(group, where, room, _attributes(group, where, RUN_ATTRIBUTES)))
+                group = _group(all_runs, where)
+                attributes_of_run = _attributes(group, where, RUN_ATTRIBUTES)
+                runs.append(_run(group, where, room, attributes_of_run, groups))
         return {
             "attributes": {name: attributes[name] for name in FILE_ATTRIBUTES},
             "runs": runs,
@@ -121,14 +130,20 @@ def read(path: Path, *, layout: bool = False) -> dict[str, Any]:
 # Every object's path is handed on as ``where``: to ask the library for it, .name, takes long.
 
 
-def _run(group: Any, where: str, room: _Room, attributes: dict[str, Any]) -> dict[str, Any]:
+def _run(
+    group: Any,
+    where: str,
+    room: _Room,
+    attributes: dict[str, Any],
+    groups: dict[str, tuple[Series, ...]],
+) -> dict[str, Any]:
     """Return what a run's group holds."""
     _check_members(group, where, set(GROUPS))
     run: dict[str, Any] = {
         "path": where,
         "attributes": {name: attributes[name] for name in RUN_ATTRIBUTES},
     }
-    for name, series in GROUPS.items():
+    for name, series in groups.items():
         place = _below(where, name)
         inner = _group(group, place)
         found = _attributes(inner, place, GROUP_ATTRIBUTES[name])
@@ -181,22 +196,17 @@ def _dataset(group: Any, where: str, series: Series, room: _Room) -> Any:
     found = _member(group, where)
     if not isinstance(found, h5py.Dataset):
         raise _Fault(where, "a dataset", type(found).__name__)
-    kind, expected = found.id.get_type(), np.dtype(series.dtype)
-    classes = {"S": h5py.h5t.STRING, "f": h5py.h5t.FLOAT}
-    if kind.get_class() != classes.get(expected.kind, h5py.h5t.INTEGER) or (
-        expected.kind == "S" and kind.is_variable_str()
-    ):
-        raise _Fault(where, f"the type {series.dtype}", "another class of types")
-    if found.dtype != expected:
-        raise _Fault(where, f"the type {series.dtype}", str(found.dtype))
+    _check_type(found, where, series)
     if found.ndim != 1:
         raise _Fault(where, "one dimension", str(found.ndim))
     n = found.shape[0]
-    room.take(where, n, expected.itemsize)
+    room.take(where, n, found.dtype.itemsize)
     filters = (found.compression, found.shuffle, found.fletcher32)
-    three = found.id.get_create_plist().get_nfilters() == len(filters)
-    if filters != ("gzip", True, True) or not three or found.chunks != (max(1, n),):
-        raise _Fault(where, "one chunk with shuffle, gzip and fletcher32", "another storage")
+    n_filters = found.id.get_create_plist().get_nfilters()
+    wanted = [(0, None, False, False)] if series.dtype == TEXT else [(3, "gzip", True, True)]
+    if (n_filters, *filters) not in wanted or found.chunks != (max(1, n),):
+        told = "no filter" if series.dtype == TEXT else "shuffle, gzip and fletcher32"
+        raise _Fault(where, f"one chunk with {told}", "another storage")
     if found.external or found.is_virtual or found.id.get_num_chunks() != min(1, n):
         raise _Fault(where, f"{min(1, n)} stored chunks", "another number")
     if n:
@@ -206,6 +216,35 @@ def _dataset(group: Any, where: str, series: Series, room: _Room) -> Any:
             raise _Fault(where, "a chunk with every filter", "none")
     _attributes(found, where, SERIES_ATTRIBUTES)
     return found
+
+
+def _check_type(dataset: Any, where: str, series: Series) -> None:
+    kind, another = dataset.id.get_type(), "another class of types"
+    if series.dtype == TEXT:
+        if kind.get_class() != h5py.h5t.STRING or not kind.is_variable_str():
+            raise _Fault(where, "texts of any length", another)
+        return
+    expected = np.dtype(series.dtype)
+    classes = {"S": h5py.h5t.STRING, "f": h5py.h5t.FLOAT}
+    if kind.get_class() != classes.get(expected.kind, h5py.h5t.INTEGER) or (
+        expected.kind == "S" and kind.is_variable_str()
+    ):
+        raise _Fault(where, f"the type {series.dtype}", another)
+    if dataset.dtype != expected:
+        raise _Fault(where, f"the type {series.dtype}", str(dataset.dtype))
+
+
+def _check_references(dataset: Any, where: str, series: Series) -> None:
+    """Check where the texts of a chunk lie: each at a place of its own, none longer than a word.
+
+    No checksum covers that, and a reference is read before the text that it leads to.
+    """
+    _, chunk = dataset.id.read_direct_chunk((0,))
+    found = np.frombuffer(chunk, dtype=_REFERENCE)
+    if set(found["length"].tolist()) - set(map(len, series.words)):
+        raise _Fault(where, f"texts as long as {' or '.join(series.words)}", "others")
+    if len(np.unique(found[["heap", "index"]])) != len(found):
+        raise _Fault(where, "every text once in the file", "one for two entries")
 
 
 def _check_scale(dataset: Any, where: str, axis: Any, series: Series) -> None:
@@ -220,6 +259,8 @@ def _check_scale(dataset: Any, where: str, axis: Any, series: Series) -> None:
 
 
 def _values(dataset: Any, where: str, series: Series) -> list[Any]:
+    if series.dtype == TEXT and len(dataset):
+        _check_references(dataset, where, series)
     values: list[Any] = dataset[...].tolist()
     if not series.words:
         return values
@@ -269,7 +310,9 @@ def _layout(target: Any, where: str) -> Iterator[str]:
         most = " of any number" if target.maxshape == (None,) else ""
         kind = f"{_type(target.id.get_type())} {target.shape}{most}"
         yield f"DATASET {where}  {kind}, {role}"
-        filters = f"shuffle, {target.compression} {target.compression_opts}, fletcher32"
+        filters = "no filter"
+        if target.compression:
+            filters = f"shuffle, {target.compression} {target.compression_opts}, fletcher32"
         yield f"    chunks {target.chunks}, {filters}, {target.id.get_storage_size()} bytes"
     for name in sorted(set(target.attrs) - _SCALES):
         yield f"    {name}: {_type(target.attrs.get_id(name).get_type())} = {_told(target, name)}"
@@ -280,7 +323,7 @@ def _layout(target: Any, where: str) -> Iterator[str]:
 def _type(stored: Any) -> str:
     """Return what a stored type is called."""
     if stored.get_class() == h5py.h5t.STRING:
-        return f"text[{stored.get_size()}]"
+        return "text" if stored.is_variable_str() else f"text[{stored.get_size()}]"
     return str(stored.dtype)
 
 

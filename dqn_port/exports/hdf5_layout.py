@@ -6,11 +6,12 @@ One run: ``/history`` and ``/episodes``, its attributes at the root. Several: th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 SCHEMA: Final = "dqn-port history"
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
+"""Files of version 1 are still read: see groups_of."""
 CONVENTIONS: Final = "CF-1.11"
 """Units are those of UDUNITS; a count has the unit 1."""
 
@@ -18,6 +19,10 @@ RUNS: Final = "runs"
 
 HDF5_SUFFIXES: Final = frozenset({".h5", ".hdf5", ".hdf", ".he5", ".nc", ".nc4"})
 """What HDF5 files are called, netCDF-4 among them."""
+
+
+TEXT: Final = "str"
+"""The type of a text in UTF-8, of any length: what every reader makes a string of."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,13 +33,13 @@ class Series:
     axis: str
     """The dataset of the group that is its dimension scale; its own name: it is the scale."""
     dtype: str
-    """int64 | float64 | uint8 | S4"""
+    """int64 | float64 | uint8 | TEXT"""
     units: str
     long_name: str
     column: str = ""
     """The column of history.csv it is, if it is one."""
     words: tuple[str, ...] = ()
-    """What S4 may be."""
+    """What a TEXT may be."""
 
 
 def _history(
@@ -107,7 +112,7 @@ EPISODES: Final = (
     _episodes("length", "agent steps of the episode"),
     _episodes("frames", "emulator frames of the episode"),
     _episodes("seed", "seed of the evaluation that it belongs to"),
-    _episodes("network", "network that played: last or best", dtype="S4", words=("last", "best")),
+    _episodes("network", "network that played: last or best", dtype=TEXT, words=("last", "best")),
     _episodes("cut", "1 where the limit of length ended it, 0 where the game did", dtype="uint8"),
     _episodes("evaluation", "index of its evaluation in the attribute evaluations of the group"),
 )
@@ -115,6 +120,17 @@ EPISODES: Final = (
 
 GROUPS: Final = {"history": HISTORY, "episodes": EPISODES}
 """Group of a run → its series, the scale of an axis before what lies on it."""
+
+
+def groups_of(version: int) -> dict[str, tuple[Series, ...]]:
+    """Return GROUPS as a version of the schema has them: in 1 a word was four bytes of ASCII."""
+    if version == SCHEMA_VERSION:
+        return GROUPS
+    return {
+        group: tuple(replace(each, dtype="S4") if each.words else each for each in table)
+        for group, table in GROUPS.items()
+    }
+
 
 RUN_ATTRIBUTES: Final = {
     "name": "S",

@@ -96,7 +96,7 @@ def exported_lines(run: ExportedRun) -> Iterator[str]:
     if len(played):
         yield ""
     for network in ("last", "best"):
-        found = returns[played == network.encode()]
+        found = returns[played == network]
         if len(found):
             with np.errstate(all="ignore"):
                 mean, std = found.mean(), found.std(ddof=1) if len(found) > 1 else None

@@ -23,6 +23,7 @@ from dqn_port.networks.layers import (
 )
 from dqn_port.networks.lua_order import LuaOrder, can_sum_as_lua
 from dqn_port.torch7.generator import Generator
+from dqn_port.torch7.means import mean_all
 from dqn_port.torch7.nn_modules import rows_of, sequential_of
 from dqn_port.torch7.values import TorchObject
 
@@ -150,7 +151,7 @@ class Sequential:
     def report(self) -> list[LayerReport]:
         """Return the norms of every layer that has weights; biases are left out.
 
-        Lua: nnutils.lua. Means are sums in double over the layer's weights.
+        Lua: nnutils.lua.
         """
         rows, at = [], 0
         for layer, parameters in zip(self.layers, self._parameters, strict=True):
@@ -162,9 +163,9 @@ class Sequential:
             rows.append(
                 LayerReport(
                     layer=layer.lua_class,
-                    weight_norm=weight.double().mean().item(),
+                    weight_norm=mean_all(weight),
                     weight_max=weight.max().item(),
-                    grad_norm=gradient.double().mean().item(),
+                    grad_norm=mean_all(gradient),
                     grad_max=gradient.max().item(),
                 )
             )

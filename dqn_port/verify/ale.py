@@ -73,7 +73,7 @@ def replay(trace: Trace, compare: Comparer, replaying: Replaying) -> None:
             "action": action,
             "ale_action": actions[action - 1] if action else -1,
             "k": k,
-            # Lua played one more frame at construction, and undid it.
+            # The original counts the frame that its constructor plays and undoes.
             "frames": env.frames + 1,
             "resets": env.resets,
             "bytesum": int(pixels.sum(dtype=np.int64)),

@@ -54,7 +54,8 @@ def test_columns_are_aligned():
 
 def test_the_others_are_derived_through_the_row_of_stable_baselines3():
     others = derived(figure(2.0, 2.2), 1)
-    assert sorted(others) == ["CleanRL", "Lua original", "dqn_zoo (JAX)"]
-    assert others["CleanRL"].values == pytest.approx((2 * 99 / 102, 2.2 * 99 / 102))
+    assert sorted(others) == ["CleanRL", "Lua original", "PFRL", "dqn_zoo (JAX)"]
+    assert others["PFRL"].values == pytest.approx((2 * 124.4 / 138.3, 2.2 * 124.4 / 138.3))
+    assert others["Lua original"].values == pytest.approx((2 * 99 / 61, 2.2 * 99 / 61))
     assert others["Lua original"].what == "÷ Lua original, derived"
     assert derived(figure(2.0), 8) == {}

@@ -96,7 +96,7 @@ def test_the_root_tells_of_the_run(exported, run):
     assert json.loads(told.pop("versions")) == {"python": "3.11.7", "torch": "2.13.0"}
     assert told == {
         "schema": "dqn-port history",
-        "schema_version": 1,
+        "schema_version": 2,
         "Conventions": "CF-1.11",
         "created": "2026-02-03T04:05:06+00:00",
         "run_count": 1,
@@ -121,12 +121,13 @@ def test_every_dataset_is_as_other_programs_need_it(tmp_path, empty):
                 dataset = file[group][each.name]
                 kind = dataset.id.get_type().get_class()
                 assert kind in (h5py.h5t.INTEGER, h5py.h5t.FLOAT, h5py.h5t.STRING)
-                assert dataset.dtype == each.dtype
-                assert (dataset.compression, dataset.shuffle, dataset.fletcher32) == (
-                    "gzip",
-                    True,
-                    True,
-                )
+                storage = (dataset.compression, dataset.shuffle, dataset.fletcher32)
+                if each.words:
+                    assert h5py.check_string_dtype(dataset.dtype) == ("utf-8", None)
+                    assert storage == (None, False, False)
+                else:
+                    assert dataset.dtype == each.dtype
+                    assert storage == ("gzip", True, True)
                 told = {name: bytes(dataset.attrs[name]) for name in ("units", "long_name")}
                 assert told == {
                     "units": each.units.encode(),
@@ -175,7 +176,24 @@ def test_what_is_written_is_read(exported, run):
         assert np.array_equal(found.history[name], run.history[name])
     assert found.history["step"].dtype == np.int64
     assert np.array_equal(found.history["time"], run.time)
-    assert found.episodes["network"].tolist() == [b"last", b"last", b"best"]
+    assert found.episodes["network"].tolist() == ["last", "last", "best"]
+
+
+def test_a_file_of_the_first_version_is_read(exported):
+    expected = read_hdf5(exported)
+    with h5py.File(exported, "r+") as file:
+        file.attrs["schema_version"] = np.int64(1)
+        words = file["episodes/network"]
+        told = {name: words.attrs[name] for name in ("units", "long_name")}
+        del file["episodes/network"]
+        stored = {"chunks": (3,), "compression": "gzip", "shuffle": True, "fletcher32": True}
+        words = file["episodes"].create_dataset(
+            "network", data=np.array(["last", "last", "best"], "S4"), **stored
+        )
+        words.dims[0].attach_scale(file["episodes/episode"])
+        words.attrs.update(told)
+    (found,) = read_hdf5(exported).runs
+    assert found.episodes["network"].tolist() == expected.runs[0].episodes["network"].tolist()
 
 
 def test_the_same_run_gives_the_same_bytes_in_another_process(tmp_path, run):

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from dqn_port.errors import ArgsError
+from dqn_port.frameworks.alewrap.emulator import AleFramework
 from dqn_port.frameworks.alewrap.game_screen import GameScreen, PooledScreen
 from dqn_port.frameworks.toyfw import ToyFramework
 from dqn_port.torch7.generator import Generator
-from tests.frameworks.building import make_toy
+from tests.frameworks.building import make_game, make_toy
 from tests.golden_files import arrays, meta
 
 
@@ -29,6 +30,20 @@ def play_to_game_over(env):
 def test_the_constructor_plays_one_null_frame():
     env = make_toy()
     assert (env.frames, env.emulator.frame, env.resets) == (1, 1, 0)
+
+
+@pytest.mark.parametrize(("game", "reset", "frames"), [
+    ("qbert", "xitari", 2), ("qbert", "ale", 1), ("breakout", "xitari", 1),
+])  # fmt: skip
+def test_in_qbert_the_null_frame_that_the_original_undoes_stays_in_the_first_game(
+    game, reset, frames
+):
+    env = make_game(AleFramework, game, env_params={"reset": reset})
+    assert (env.frames, env.emulator.ale.getEpisodeFrameNumber()) == (1, frames)
+    env._terminal = True
+    env.emulator.reset_game()
+    env.new_game()
+    assert env.emulator.ale.getEpisodeFrameNumber() == 1
 
 
 def test_a_step_repeats_the_action_and_sums_the_rewards():

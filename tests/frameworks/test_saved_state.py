@@ -9,7 +9,7 @@ import pytest
 from ale_py import __version__ as ale_py_version
 
 from dqn_port.errors import CheckpointError, RomError
-from dqn_port.frameworks.alewrap import ale_random
+from dqn_port.frameworks.alewrap import ale_random, game_environment
 from dqn_port.frameworks.alewrap.emulator import AleEmulator, AleFramework
 from dqn_port.frameworks.alewrap.roms import rom_path
 from dqn_port.interfaces import EnvironmentArgs
@@ -55,6 +55,19 @@ def test_it_goes_on_exactly_after_a_lost_life(game, pool_size):
     play(env, generator, 400, until=after_a_lost_life)
     moments = {"lost life": saved(env, generator), "later": saved(env, generator)}
     assert differences(*make(game, seed=2, pool_size=pool_size), moments) == []
+
+
+def test_a_state_that_an_older_version_saved_of_qbert_goes_on_as_that_did(monkeypatch):
+    """Its first game began a frame sooner."""
+    with monkeypatch.context() as patch:
+        patch.setattr(game_environment, "_NOT_UNDONE", frozenset())
+        env, generator = make("qbert")
+    play(env, generator, 40)
+    older = {"older": saved(env, generator)}
+    env, generator = make("qbert")
+    play(env, generator, 40)
+    assert saved(env, generator)[2] != older["older"][2]
+    assert differences(env, generator, older) == []
 
 
 @pytest.mark.parametrize("game", GAMES)

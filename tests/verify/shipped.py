@@ -6,7 +6,10 @@ from dqn_port.verify.groups import GroupResult, verify
 
 LOOPS = ("loop_A_s1", "loop_B_s1", "loop_C_s1", "loop_breakout")
 UPDATES = ("reward", "upd_full", "upd_small_1", "upd_small_2")
-GAMES = ("ale_breakout", "ale_montezuma_revenge", "ale_pong", "ale_space_invaders", "xitari_reset")
+GAMES = (
+    "ale_breakout", "ale_montezuma_revenge", "ale_pong", "ale_qbert", "ale_space_invaders",
+    "xitari_reset",
+)  # fmt: skip
 OTHERS = ("cmdline", "init", "str_to_table")
 DRAWS, REPLAY, SCREENS = "rng", "transitions", "preproc"
 

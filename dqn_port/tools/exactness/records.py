@@ -150,8 +150,10 @@ def read_resets(golden: Path) -> dict[str, Reset]:
         raise _unusable(path, error) from error
 
 
-def read_trace(game: str, golden: Path) -> tuple[dict[str, NDArray[Any]], list[int]] | None:
-    """Return the columns and the action set of what the original played; None: no such trace.
+def read_trace(game: str, golden: Path) -> tuple[dict[str, NDArray[Any]], list[int] | None] | None:
+    """Return the columns and, if it is told, the action set of what the original played.
+
+    None: there is no such trace.
 
     Raises:
         TraceError: the trace cannot be read.
@@ -162,8 +164,9 @@ def read_trace(game: str, golden: Path) -> tuple[dict[str, NDArray[Any]], list[i
     try:
         with np.load(path) as file:
             columns = {name: file[name] for name in file.files if not name.startswith("screen_")}
-        actions: list[int] = json.loads(path.with_suffix(".json").read_text("utf-8"))["actions"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        meta = json.loads(path.with_suffix(".json").read_text("utf-8"))
+        actions: list[int] | None = meta.get("actions")
+    except (OSError, ValueError, AttributeError) as error:
         raise _unusable(path, error) from error
     return columns, actions
 
