@@ -120,12 +120,10 @@ def main() -> None:
                 for fault in faults_in(run):
                     lost(way, f"after kill {kills[way]}: {fault}")
                 continue
-            run, named = run_of(out), out / "t" / "latest" / "t" / FINISHED
+            run, target = run_of(out), out / "t" / "latest" / "t" / FINISHED
             if process.returncode != 0 or run is None:
                 lost(way, f"a run could not go on: {error.strip()[-400:]}")
-            elif (
-                way.startswith("pipeline") and not (out / "t" / "latest" / "t" / FINISHED).exists()
-            ):
+            elif way.startswith("pipeline") and not target.exists():
                 # train --resume has finished the attempt; the pipeline takes it over.
                 continue
             else:
