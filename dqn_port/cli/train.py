@@ -30,7 +30,7 @@ from dqn_port.exports.tensorboard import TensorboardWriter, require_tensorboard
 from dqn_port.found_run import names_run
 from dqn_port.options import Options
 from dqn_port.run import MODES, Finished, Run, Started
-from dqn_port.run_folder import ARGS, FINISHED, HISTORY, TENSORBOARD, arguments_in
+from dqn_port.run_folder import ARGS, FINISHED, HISTORY, TENSORBOARD, arguments_in, is_pipeline
 
 
 class StopSignals:
@@ -217,7 +217,13 @@ def _check_same_run(resume: Path, folder: Path, opt: Options, given: tuple[str, 
         )
     there = arguments_in(folder)
     differing = differing_arguments(there, opt.to_json())
-    differing.pop("steps", None)
+    longer = differing.pop("steps", None) is not None
+    if longer and is_pipeline(folder.resolve().parent.name):
+        where = shlex.quote(str(folder))
+        raise UsageError(
+            f"--resume {resume}: a pipeline's run stays as it is, its folder's name stands for its "
+            f"steps; copy it first, cp -r {where} longer/, and go on with longer/{opt.name}"
+        )
     if differing:
         words = shlex.join(word for text in given for word in ("--set", text))
         raise UsageError(
