@@ -23,6 +23,7 @@ from dqn_port.drafts import (
     read_lua_words,
     read_set,
     refuse_imports,
+    warned,
 )
 from dqn_port.errors import ArgsError, MemoryNeedError, RegistryError, SnapshotError
 from dqn_port.interfaces import Agent, EnvironmentArgs, GameEnvironment, Network, NetworkArgs, Param
@@ -340,7 +341,8 @@ def load_options(
 ) -> Options:
     """Read options from a file, Lua words and assignments, check them, and fill in the defaults.
 
-    ``draft``, if given, is filled and keeps the sources and warnings.
+    ``draft``, if given, is filled and keeps the sources and warnings; a fault has the warnings as
+    its notes.
 
     Raises:
         ArgsError: see old_arguments.read_options_file, drafts.read_set, drafts.finish.
@@ -348,11 +350,12 @@ def load_options(
         UsageError, RomError, MemoryNeedError: see resolve.
     """
     draft = Draft() if draft is None else draft
-    if args_file is not None:
-        read_options_file(draft, args_file)
-    read_lua_words(draft, lua_words)
-    read_set(draft, assignments)
-    return resolve(finish_draft(draft))
+    with warned(draft):
+        if args_file is not None:
+            read_options_file(draft, args_file)
+        read_lua_words(draft, lua_words)
+        read_set(draft, assignments)
+        return resolve(finish_draft(draft))
 
 
 def options_of_snapshot(snapshot: Snapshot, assignments: Sequence[str] = ()) -> Options:
@@ -362,12 +365,13 @@ def options_of_snapshot(snapshot: Snapshot, assignments: Sequence[str] = ()) -> 
         SnapshotError: they are not valid options.
     """
     draft = Draft()
-    try:
-        read_old_arguments(draft, snapshot.table, str(snapshot.path), keep_paths=True)
-        read_set(draft, assignments)
-        return resolve(finish_draft(draft))
-    except ArgsError as error:
-        raise SnapshotError(str(error)) from error
+    with warned(draft):
+        try:
+            read_old_arguments(draft, snapshot.table, str(snapshot.path), keep_paths=True)
+            read_set(draft, assignments)
+            return resolve(finish_draft(draft))
+        except ArgsError as error:
+            raise SnapshotError(str(error)) from error
 
 
 def setup_to_play(
