@@ -17,9 +17,11 @@ from dqn_port.cli.lines import lines_of
 from dqn_port.cli.main import program
 from dqn_port.cli.parameters import (
     args_option,
+    assigned,
     lua_words_argument,
     run_at,
     set_option,
+    shorthand_options,
     snapshot_at,
 )
 from dqn_port.cli.progress import ProgressBar
@@ -68,6 +70,7 @@ class StopSignals:
 @click.command(context_settings={"ignore_unknown_options": False})
 @args_option
 @set_option
+@shorthand_options
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -126,6 +129,7 @@ def train(
     tensorboard: bool,
     quiet: bool,
     lua_words: tuple[str, ...],
+    **shorthands: Any,
 ) -> None:
     """Train an agent, as the original's train_agent did.
 
@@ -134,12 +138,12 @@ def train(
 
     \b
     dqn-port train --args legacy_args/pong_quick.json
-    dqn-port train --args legacy_args/pong_quick.json --set seed=2 --set name=second
+    dqn-port train --args legacy_args/pong_quick.json --seed 2 --name second
     dqn-port train --args legacy_args/pong_quick.json -- -env breakout -steps 1000
     dqn-port train --resume artifacts/second
     dqn-port train --resume artifacts/second --set steps=32000
     """
-    given = assignments
+    assignments = given = assigned(assignments, shorthands)
     assignments += tuple(device_assignment(device))
     if threads is not None:
         assignments += (f"threads={threads}",)

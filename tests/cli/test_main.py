@@ -31,8 +31,8 @@ from tests.tools.running import TOY_B, make_snapshot
             "train --help`",
         ),
         (
-            ["train", "--threds"],
-            "no such option '--threds'; did you mean '--threads'?; see `dqn-port train --help`",
+            ["train", "--overwritee"],
+            "no such option '--overwritee'; did you mean '--overwrite'?; see `dqn-port train --help`",
         ),
         (["train", "--args"], "option '--args' requires an argument; see `dqn-port --help`"),
         (
