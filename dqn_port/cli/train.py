@@ -262,7 +262,7 @@ def _follow(
                 if writer is not None:
                     writer.consume(event)
                 if not quiet:
-                    for line in lines_of(event):
+                    for line in lines_of(event, verbose=opt.verbose):
                         bar.write(line) if bar is not None else click.echo(line)
                 if bar is not None:
                     bar.consume(event)

@@ -32,7 +32,8 @@ from tests.tools.running import TOY_B, make_snapshot
         ),
         (
             ["train", "--overwritee"],
-            "no such option '--overwritee'; did you mean '--overwrite'?; see `dqn-port train --help`",
+            "no such option '--overwritee'; did you mean '--overwrite'?; see `dqn-port train "
+            "--help`",
         ),
         (["train", "--args"], "option '--args' requires an argument; see `dqn-port --help`"),
         (
