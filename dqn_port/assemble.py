@@ -381,12 +381,13 @@ def setup_to_play(
     best: bool = False,
     seed: int = 1,
     assignments: Sequence[str] = (),
+    draft: Draft | None = None,
 ) -> tuple[Setup, SavedNetwork]:
     """Return what is needed to play a saved network, and which one it is.
 
     ``args_file``: whose options to play by, rather than the snapshot's own; needed where the file
     holds a network alone. The replay memory is as small as it can be: nothing is stored while
-    testing.
+    testing. ``draft``, if given, keeps the warnings about ``args_file``.
 
     Raises:
         T7Error, SnapshotError: the file cannot be read or does not fit the options.
@@ -407,5 +408,6 @@ def setup_to_play(
         opt = options_of_snapshot(snapshot, [*changes, *assignments])
     else:
         saved = load_network(path, best=best)
-        opt = load_options(args_file=args_file, assignments=[*changes, *assignments])
+        changes += assignments
+        opt = load_options(args_file=args_file, assignments=changes, draft=draft)
     return setup(opt, saved=saved), saved

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from dqn_port.assemble import declared_params, finish_draft, resolve
-from dqn_port.cli.parameters import lua_words_argument, set_option
+from dqn_port.cli.parameters import lua_words_argument, set_option, warn
 from dqn_port.drafts import Draft, read_lua_words, read_set, warned
 from dqn_port.errors import DqnPortError, MemoryNeedError, RomError, UsageError
 from dqn_port.files import write_whole
@@ -71,8 +71,7 @@ def show(
             click.echo(f"{path} = {shown_value(value)} is ignored, as in Lua")
         for note in draft.notes:
             click.echo(note)
-    for warning in draft.warnings:
-        click.echo(f"dqn-port: {warning}", err=True)
+    warn(draft)
     if fault is not None:
         raise fault
 

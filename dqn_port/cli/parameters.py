@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import click
 
+from dqn_port.drafts import Draft
 from dqn_port.errors import UsageError
 from dqn_port.exports.nature_scores import MAX_FRAMES
 from dqn_port.found_run import FoundRun, find_run
@@ -113,6 +114,12 @@ def assigned(assignments: tuple[str, ...], flags: Mapping[str, Any]) -> tuple[st
                 f"--set {assignment}"
             )
     return (*assignments, *(f"{key}={value}" for key, value in given.items()))
+
+
+def warn(draft: Draft) -> None:
+    """Show a draft's warnings."""
+    for warning in draft.warnings:
+        click.echo(f"dqn-port: {warning}", err=True)
 
 
 def network_file(snapshot: Path | None, network: Path | None) -> Path:

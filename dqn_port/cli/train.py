@@ -23,6 +23,7 @@ from dqn_port.cli.parameters import (
     set_option,
     shorthand_options,
     snapshot_at,
+    warn,
 )
 from dqn_port.cli.progress import ProgressBar
 from dqn_port.devices import device_assignment, pick_device
@@ -171,8 +172,7 @@ def train(
     )
     if best and not names_snapshot(network_name(opt)):
         raise UsageError("--best: expected --network FILE with it, the snapshot to take it from")
-    for warning in draft.warnings:
-        click.echo(f"dqn-port: {warning}", err=True)
+    warn(draft)
     if resume is not None:
         _check_same_run(resume, found.folder, opt, given)
     where = pick_device(opt, explicit=device.startswith("cuda"))
