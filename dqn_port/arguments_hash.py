@@ -18,7 +18,7 @@ LEFT_OUT: Final = {
     "game_path": "the ROM's md5 is checked, wherever it lies",
     "prog_freq": "when norms are printed",
     "save_freq": "when snapshots are written; it counts where save_versions keeps them all",
-    "verbose": "what is printed at the start",
+    "verbose": "how much is printed",
     "threads": "no sum hangs on the number of threads",
     "gpu": "which GPU it is; whether it is one counts",
     "ignored": "nothing reads them",

@@ -23,6 +23,7 @@ from dqn_port.drafts import (
     read_lua_words,
     read_set,
     refuse_imports,
+    warned,
 )
 from dqn_port.errors import ArgsError, MemoryNeedError, RegistryError, SnapshotError
 from dqn_port.interfaces import Agent, EnvironmentArgs, GameEnvironment, Network, NetworkArgs, Param
@@ -340,7 +341,8 @@ def load_options(
 ) -> Options:
     """Read options from a file, Lua words and assignments, check them, and fill in the defaults.
 
-    ``draft``, if given, is filled and keeps the sources and warnings.
+    ``draft``, if given, is filled and keeps the sources and warnings; a fault has the warnings as
+    its notes.
 
     Raises:
         ArgsError: see old_arguments.read_options_file, drafts.read_set, drafts.finish.
@@ -348,11 +350,12 @@ def load_options(
         UsageError, RomError, MemoryNeedError: see resolve.
     """
     draft = Draft() if draft is None else draft
-    if args_file is not None:
-        read_options_file(draft, args_file)
-    read_lua_words(draft, lua_words)
-    read_set(draft, assignments)
-    return resolve(finish_draft(draft))
+    with warned(draft):
+        if args_file is not None:
+            read_options_file(draft, args_file)
+        read_lua_words(draft, lua_words)
+        read_set(draft, assignments)
+        return resolve(finish_draft(draft))
 
 
 def options_of_snapshot(snapshot: Snapshot, assignments: Sequence[str] = ()) -> Options:
@@ -362,12 +365,13 @@ def options_of_snapshot(snapshot: Snapshot, assignments: Sequence[str] = ()) -> 
         SnapshotError: they are not valid options.
     """
     draft = Draft()
-    try:
-        read_old_arguments(draft, snapshot.table, str(snapshot.path), keep_paths=True)
-        read_set(draft, assignments)
-        return resolve(finish_draft(draft))
-    except ArgsError as error:
-        raise SnapshotError(str(error)) from error
+    with warned(draft):
+        try:
+            read_old_arguments(draft, snapshot.table, str(snapshot.path), keep_paths=True)
+            read_set(draft, assignments)
+            return resolve(finish_draft(draft))
+        except ArgsError as error:
+            raise SnapshotError(str(error)) from error
 
 
 def setup_to_play(
@@ -377,12 +381,13 @@ def setup_to_play(
     best: bool = False,
     seed: int = 1,
     assignments: Sequence[str] = (),
+    draft: Draft | None = None,
 ) -> tuple[Setup, SavedNetwork]:
     """Return what is needed to play a saved network, and which one it is.
 
     ``args_file``: whose options to play by, rather than the snapshot's own; needed where the file
     holds a network alone. The replay memory is as small as it can be: nothing is stored while
-    testing.
+    testing. ``draft``, if given, keeps the warnings about ``args_file``.
 
     Raises:
         T7Error, SnapshotError: the file cannot be read or does not fit the options.
@@ -403,5 +408,6 @@ def setup_to_play(
         opt = options_of_snapshot(snapshot, [*changes, *assignments])
     else:
         saved = load_network(path, best=best)
-        opt = load_options(args_file=args_file, assignments=[*changes, *assignments])
+        changes += assignments
+        opt = load_options(args_file=args_file, assignments=changes, draft=draft)
     return setup(opt, saved=saved), saved

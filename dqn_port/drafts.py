@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from dqn_port.errors import ArgsError, LuaExit, near_match
+from dqn_port.errors import ArgsError, DqnPortError, LuaExit, near_match
 from dqn_port.interfaces import Param
 from dqn_port.options import KNOWN_AND_IGNORED, OPTIONS, TABLES, Options, checked, kind_of
 from dqn_port.torch7.cmdline import CmdLine
@@ -24,8 +25,23 @@ _NOTES: Final = "notes"
 _IGNORED: Final = "ignored"
 """Key of an args.json for what old arguments held and nothing reads."""
 _LUA_WORDS: Final = "Lua words"
+_SET: Final = "--set"
+_TYPED: Final = (_LUA_WORDS, _SET)
+"""Sources that came through a shell."""
 _DEEPEST: Final = 100
 """Levels of JSON that are read; everything after may then recurse."""
+
+
+@dataclass
+class BareName:
+    """A key that is absent because its value is a bare name, which is nil in Lua."""
+
+    text: str
+    """What is to be said of it."""
+    meant: Any
+    """What the same table holds by that name; None if nothing."""
+    harmless: bool = False
+    """Whether that is the default which the absent key takes."""
 
 
 @dataclass
@@ -42,24 +58,50 @@ class Draft:
     """Sources that are files, which may come from strangers."""
     old: set[str] = field(default_factory=set)
     """Sources that are the original's own files, whose unknown keys are ignored as Lua does."""
-    warnings: list[str] = field(default_factory=list)
+    bare: dict[str, BareName] = field(default_factory=dict)
+    """Path → the bare name that it was given."""
+    left_out: list[str] = field(default_factory=list)
+    """What was said of values that are left out or ignored."""
     stem: str = ""
     """Name of the argument file, without its ending."""
+
+    @property
+    def warnings(self) -> list[str]:
+        """What may change a number or was not meant."""
+        return [name.text for name in self.bare.values() if not name.harmless] + self.left_out
+
+    @property
+    def notes(self) -> list[str]:
+        """What is odd and changes nothing."""
+        return [name.text for name in self.bare.values() if name.harmless]
 
     def put(self, path: str, value: Any, source: str, *, lenient: bool = False) -> None:
         """Set one value; None is Lua's nil and makes the key absent."""
         self.values[path] = value
         self.sources[path] = source
+        self.bare.pop(path, None)
         (self.lenient.add if lenient else self.lenient.discard)(path)
 
     def put_table(
         self, name: str, table: Mapping[Any, Any], source: str, *, lenient: bool = False
     ) -> None:
         """Set a whole table option: keys that it held before are gone."""
-        for path in [p for p in self.values if p.startswith(f"{name}.")]:
-            del self.values[path]
+        for held in (self.values, self.bare):
+            for path in [p for p in held if p.startswith(f"{name}.")]:
+                del held[path]
         for key, value in table.items():
             self.put(f"{name}.{key}", value, source, lenient=lenient)
+
+
+@contextmanager
+def warned(draft: Draft) -> Iterator[None]:
+    """Add a draft's warnings to a fault as its notes: they may tell what is behind it."""
+    try:
+        yield
+    except DqnPortError as error:
+        for warning in draft.warnings:
+            error.add_note(warning)
+        raise
 
 
 def train_cmdline() -> CmdLine:
@@ -71,17 +113,26 @@ def train_cmdline() -> CmdLine:
     return cmdline
 
 
-def _lua_table(draft: Draft, name: str, text: str, source: str) -> dict[Any, Any]:
+def _put_lua_table(
+    draft: Draft, name: str, text: str, source: str, *, lenient: bool = False
+) -> None:
+    """Set a whole table option by its Lua string."""
     try:
         parsed = parse_table(text)
     except ArgsError as error:
         raise type(error)(f"{source}: {name}: {error}") from error
-    for path, bare in parsed.nil_names:
-        draft.warnings.append(
-            f"{source}: {name}.{path}: the bare name {bare} is nil in Lua, so {path} is absent "
-            "and takes its default"
+    draft.put_table(name, parsed.values, source, lenient=lenient)
+    for key, bare in parsed.nil_names:
+        said = (
+            f"{source}: {name}.{key}: the bare name {bare} is nil in Lua, so {key} is absent and "
+            "takes its default"
         )
-    return parsed.values
+        meant = parsed.values.get(bare)
+        if source in _TYPED and meant is not None:
+            said += f"; write {key}={meant}"
+        elif source in _TYPED:
+            said += f"; a text needs quotes that the shell keeps: '{key}=\"{bare}\"'"
+        draft.bare[f"{name}.{key}"] = BareName(said, meant)
 
 
 def read_args_file(draft: Draft, path: Path) -> None:
@@ -92,18 +143,21 @@ def read_args_file(draft: Draft, path: Path) -> None:
             object nor a Lua string.
     """
     try:
-        text = path.read_bytes().decode("utf-8")
+        content = path.read_bytes()
+        text = content.decode("utf-8")
     except OSError as error:
         raise ArgsError(
             f"{path}: cannot be read: {error.strerror or error}; legacy_args/ holds examples"
         ) from error
     except UnicodeDecodeError as error:
+        _refuse_script(path, content)
         raise ArgsError(
             f"{path}: byte {error.start}: expected JSON in UTF-8, got other bytes"
         ) from error
     try:
         table = _parse_json(text)
     except json.JSONDecodeError as error:
+        _refuse_script(path, content)
         raise ArgsError(
             f"{path}: line {error.lineno}, column {error.colno}: expected JSON, got a mistake: "
             f"{error.msg}"
@@ -114,6 +168,24 @@ def read_args_file(draft: Draft, path: Path) -> None:
         raise ArgsError(f"{path}: expected a JSON object of options, got {kind_of(table)}")
     draft.stem = path.stem
     read_args_table(draft, table, str(path))
+
+
+def _refuse_script(path: Path, content: bytes) -> None:
+    """Say what to do with a shell script of the original's, or with words of a command line.
+
+    Raises:
+        ArgsError: the file is one of these.
+    """
+    convert = "`dqn-port args convert --words '…' NEW.json`"
+    if content.startswith(b"#!") or path.suffix == ".sh" or b"train_agent" in content:
+        raise ArgsError(
+            f"{path}: expected JSON, got a shell script, which is not run here; put `echo` before "
+            f"its last command, run it, and paste what it prints: {convert}"
+        )
+    if content.lstrip().startswith(b"-"):
+        raise ArgsError(
+            f"{path}: expected JSON, got the words of a command line; paste them: {convert}"
+        )
 
 
 def read_args_table(
@@ -134,7 +206,7 @@ def read_args_table(
             for key, ignored in value.items():
                 draft.put(key, ignored, source, lenient=True)
         elif name in TABLES and isinstance(value, str):
-            draft.put_table(name, _lua_table(draft, name, value, source), source, lenient=lenient)
+            _put_lua_table(draft, name, value, source, lenient=lenient)
         elif name in TABLES and isinstance(value, dict):
             draft.put_table(name, value, source, lenient=lenient)
         else:
@@ -169,27 +241,36 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return table
 
 
-def read_lua_words(draft: Draft, words: Sequence[str], source: str = _LUA_WORDS) -> None:
+def read_lua_words(
+    draft: Draft, words: Sequence[str], source: str = _LUA_WORDS, *, old: bool = False
+) -> None:
     """Add the words after ``--``. An option given replaces all of it, a table whole.
 
-    ``source``: where the words come from, if not from the command line.
+    ``source``: where the words come from, if not from the command line. ``old``: they are of an
+    old script, perhaps a fork's, whose own options are left out and told.
 
     Raises:
         LuaExit: words at which the original would stop, with its code and message.
         TableSyntaxError: a table string is none.
     """
-    result = train_cmdline().parse(words)
+    cmdline = train_cmdline()
+    if old:
+        words, unknown = cmdline.known(words)
+        draft.left_out += [f"{source}: {' '.join(w)}: no such option; left out" for w in unknown]
+    result = cmdline.parse(words)
     if result.exit_code is not None:
+        mend = "`dqn-port train -- -help` lists the options"
+        if result.stderr.startswith("invalid argument"):
+            mend += ", `dqn-port args convert --words '…' NEW.json` leaves unknown ones out"
         raise LuaExit(
-            f"{source}: {result.stderr}; `dqn-port train -- -help` lists the options",
+            f"{source}: {result.stderr}; {mend}",
             lua_exit_code=result.exit_code,
             help_text=result.stdout,
         )
     for name in result.given:
         value = result.values[name]
         if name in TABLES:
-            table = _lua_table(draft, name, str(value), source)
-            draft.put_table(name, table, source, lenient=True)
+            _put_lua_table(draft, name, str(value), source, lenient=True)
         else:
             draft.put(name, value, source, lenient=True)
 
@@ -215,14 +296,15 @@ def read_set(draft: Draft, assignments: Iterable[str]) -> None:
             value = text
         if path in TABLES:
             if isinstance(value, str):
-                value = _lua_table(draft, path, value, "--set")
-            if not isinstance(value, dict):
+                _put_lua_table(draft, path, value, _SET)
+            elif isinstance(value, dict):
+                draft.put_table(path, value, _SET)
+            else:
                 raise ArgsError(
                     f"--set {assignment}: expected an object or a Lua table, got {kind_of(value)}"
                 )
-            draft.put_table(path, value, "--set")
         else:
-            draft.put(path, value, "--set")
+            draft.put(path, value, _SET)
 
 
 _BY_NAME: Final = {option.name: option for option in OPTIONS}
@@ -263,6 +345,9 @@ def finish(draft: Draft, declared: Mapping[str, Sequence[Param]]) -> Options:
         ArgsError: an unknown key that is not from Lua words, a wrong type, a number out of range.
     """
     known = _BY_NAME | {f"{t}.{p.name}": p for t, params in declared.items() for p in params}
+    for path, bare in draft.bare.items():
+        if path in known and bare.meant is not None:
+            bare.harmless = bare.meant == known[path].default
     ignored: dict[str, Any] = {}
     values: dict[str, Any] = {}
     for path, value in draft.values.items():
@@ -270,7 +355,7 @@ def finish(draft: Draft, declared: Mapping[str, Sequence[Param]]) -> Options:
         param = known.get(path)
         if path in KNOWN_AND_IGNORED or (param is None and path in draft.lenient):
             if path not in KNOWN_AND_IGNORED and source in (_LUA_WORDS, *draft.old):
-                draft.warnings.append(
+                draft.left_out.append(
                     f"{source}: {path}: no such key{_near_key(path, known)}; ignored, as in Lua"
                 )
             ignored[path] = value

@@ -7,7 +7,7 @@ them (before or after its table strings became tables), and the field ``argument
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import re
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +22,13 @@ ARGUMENTS: Final = "arguments"
 _DEEPEST: Final = 100
 _SCRIPT: Final = "train_agent.lua"
 _USUAL_NETWORK: Final = "convnet_atari3"
+_VARIABLE: Final = re.compile(r"\$(?:\w+|\{[^}]*\}?|\()")
+_BLANKS: Final = re.compile(r"(?:\s|\\\r?\n)*")
+_WORD: Final = re.compile(
+    r"""(?:"(?:[^"\\]|\\[\s\S])*"|'(?:[^'\\]|\\[\s\S])*'|\\(?:.|\Z)|[^\s"'\\])+"""
+)
+"""Of a line: runs in quotes, escaped characters, and others that are no blank."""
+_ESCAPED_QUOTE: Final = re.compile(r"\\([\"'])")
 
 _SHAPES: Final = (
     "expected the arguments of a training: a process' arg table, its options, or a snapshot"
@@ -73,7 +80,7 @@ def read_old_arguments(draft: Draft, value: Any, source: str, *, keep_paths: boo
     draft.old.add(source)
     keys = list(value)
     if keys and all(isinstance(key, int) and not isinstance(key, bool) for key in keys):
-        read_lua_words(draft, _words(value, source), source)
+        read_lua_words(draft, _words(value, source), source, old=True)
     elif any(isinstance(key, str) for key in keys):
         read_args_table(draft, _plain_table(draft, value, source), source, lenient=True)
     else:
@@ -81,16 +88,49 @@ def read_old_arguments(draft: Draft, value: Any, source: str, *, keep_paths: boo
     _leave_out_paths(draft, source, keep=keep_paths)
 
 
-def read_old_words(draft: Draft, words: Sequence[str], source: str) -> None:
+def read_old_line(draft: Draft, line: str, source: str) -> None:
     """Add the words of a script of the original's; paths of its machine are left out.
 
     Raises:
+        ArgsError: see split_line.
         LuaExit, TableSyntaxError: see drafts.read_lua_words.
     """
     draft.files.add(source)
     draft.old.add(source)
-    read_lua_words(draft, words, source)
+    read_lua_words(draft, split_line(line, source), source, old=True)
     _leave_out_paths(draft, source, keep=False)
+
+
+def split_line(line: str, source: str) -> list[str]:
+    r"""Return the words of a line that a script echoed, or that was typed.
+
+    A shell does not look for quotes in what it echoes: ``network="x"`` kept them, and the original
+    read them. So a quote within a word stays, ``\"`` is a quote, and only quotes round a whole
+    word go. Blanks in quotes are part of the word.
+
+    Raises:
+        ArgsError: a quote is not closed, or a shell's variable stands there.
+    """
+    variable = _VARIABLE.search(line)
+    if variable is not None:
+        raise ArgsError(
+            f"{source}: expected what a script gives, got the shell's {variable[0]}; put `echo` "
+            "before the script's last command, run it, and paste what it prints"
+        )
+    words, at = [], 0
+    while (at := _BLANKS.match(line, at).end()) < len(line):  # type: ignore[union-attr]
+        match = _WORD.match(line, at)
+        end = at if match is None else match.end()
+        if line[end : end + 1] in ("'", '"'):
+            raise ArgsError(
+                f"{source}: character {end + 1}: expected a second {line[end]} that closes this "
+                "one, got the end of the line"
+            )
+        word, at = line[at:end], end
+        if len(word) > 1 and word[0] == word[-1] and word[0] in "\"'" and word[-2] != "\\":
+            word = word[1:-1]
+        words.append(_ESCAPED_QUOTE.sub(r"\1", word))
+    return words
 
 
 def _words(table: LuaTable, source: str) -> list[str]:
@@ -112,7 +152,7 @@ def _plain_table(draft: Draft, table: LuaTable, source: str) -> dict[str, Any]:
     plain: dict[str, Any] = {}
     for key, value in table.items():
         if not isinstance(key, str):
-            draft.warnings.append(f"{source}: [{key}] is no option; left out")
+            draft.left_out.append(f"{source}: [{key}] is no option; left out")
         elif key in TABLES and isinstance(value, LuaTable):
             plain[key] = {}
             for inner, entry in value.items():
@@ -126,7 +166,7 @@ def _put_plain(draft: Draft, to: dict[Any, Any], key: Any, value: Any, where: st
     try:
         to[key] = _plain(value, 0)
     except ValueError as error:
-        draft.warnings.append(f"{where}: {error}; left out")
+        draft.left_out.append(f"{where}: {error}; left out")
 
 
 def _plain(value: Any, depth: int) -> Any:
@@ -147,20 +187,20 @@ def _leave_out_paths(draft: Draft, source: str, *, keep: bool) -> None:
     folder, network = given["game_path"], given["network"]
     if isinstance(folder, str) and folder and not (keep and _exists(folder)):
         draft.put("game_path", "", source)
-        draft.warnings.append(
+        draft.left_out.append(
             f"{source}: game_path: {folder!r} is a folder of the machine it was made on; left "
             "out, so that the ROMs of ale-py are used"
         )
     if isinstance(network, str) and _is_path(network) and not _exists(network):
         draft.put("network", "", source)
-        draft.warnings.append(
+        draft.left_out.append(
             f"{source}: network: {network!r} is not here; left out, so that training begins with "
             "a new network; name the file with --network"
         )
     inner = draft.values.get("agent_params.network")
     if isinstance(inner, str) and _is_path(inner) and not _exists(inner):
         draft.put("agent_params.network", _USUAL_NETWORK, source)
-        draft.warnings.append(
+        draft.left_out.append(
             f"{source}: agent_params.network: {inner!r} is not here; {_USUAL_NETWORK} is taken"
         )
 

@@ -238,7 +238,7 @@ class EvaluationTask(RunTask):
         default=0.05, description="Probability of a random action in an evaluation."
     )
     evaluation_seeds: tuple[int, ...] = WordsParameter(  # type: ignore[assignment]
-        kind=int, default=(1,), description="Seeds of an evaluation's random numbers, such as 1,2."
+        kind=int, default=(1,), description="Seeds of an evaluation's random numbers, such as 1-3."
     )
     max_frames: int = WholeParameter(  # type: ignore[assignment]
         default=MAX_FRAMES,

@@ -46,8 +46,9 @@ def one_line(error: BaseException) -> str | None:
     """
     if isinstance(error, RPCError):
         return f"the scheduler does not answer: {error}"
+    notes: list[str] = getattr(error, "__notes__", [])
     known = isinstance(error, DqnPortError | ParameterException | TaskException | OSError)
-    return " ".join(str(error).split()) if known else None
+    return "; ".join(" ".join(text.split()) for text in [str(error), *notes]) if known else None
 
 
 class OneLine(logging.Filter):

@@ -10,6 +10,7 @@ import luigi
 
 from dqn_port.errors import ArgsError
 from dqn_port.exports.evaluations import NETWORKS
+from dqn_port.number_lists import read_numbers
 
 
 class _Told:
@@ -86,18 +87,22 @@ class SetParameter(_Told, luigi.ListParameter):
 
 
 class WordsParameter(_Told, luigi.ListParameter):
-    """Words, or whole numbers, with commas between; a JSON list will do, too."""
+    """Words, or whole numbers, with commas between, 1-3 for 1,2,3; a JSON list will do, too."""
 
     def __init__(self, *, kind: type[str] | type[int] = str, **rest: Any) -> None:
         """``kind`` makes a value of each word."""
         super().__init__(**rest)
         self._kind = kind
-        self.expected = f"{'words' if kind is str else 'whole numbers'} with commas between"
+        self.expected = (
+            "words with commas between" if kind is str else "whole numbers such as 1,2,3 or 1-3"
+        )
 
     def read(self, text: str) -> tuple[Any, ...]:
         """Return the words."""
         if text.startswith("["):
             return self.normalize(json.loads(text))
+        if self._kind is int:
+            return read_numbers(text)
         return self.normalize(word.strip() for word in text.split(",") if word.strip())
 
     def normalize(self, value: Iterable[Any]) -> tuple[Any, ...]:

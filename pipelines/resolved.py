@@ -8,6 +8,7 @@ from pathlib import Path
 
 from dqn_port.arguments_hash import arguments_hash
 from dqn_port.assemble import game_record, load_options
+from dqn_port.drafts import Draft
 from dqn_port.options import Options
 
 
@@ -19,6 +20,8 @@ class Resolved:
     hash: str
     game: dict[str, str]
     """What a run records of its game: the md5 of an Atari game's ROM."""
+    warnings: tuple[str, ...]
+    """What may not be meant in the arguments."""
 
 
 def resolved(args_file: str, assignments: tuple[str, ...]) -> Resolved:
@@ -37,5 +40,6 @@ def resolved(args_file: str, assignments: tuple[str, ...]) -> Resolved:
 
 @functools.lru_cache(maxsize=4096)
 def _resolved(args_file: str, assignments: tuple[str, ...], mtime: int, size: int) -> Resolved:
-    opt = load_options(args_file=Path(args_file), assignments=assignments)
-    return Resolved(opt, arguments_hash(opt), game_record(opt))
+    draft = Draft()
+    opt = load_options(args_file=Path(args_file), assignments=assignments, draft=draft)
+    return Resolved(opt, arguments_hash(opt), game_record(opt), tuple(draft.warnings))

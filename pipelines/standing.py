@@ -50,7 +50,7 @@ class Rubbish:
 
 def runs_of(task: TrainEvalReport | Suite) -> list[TrainEvalReport]:
     """Return the runs of a suite, or the one."""
-    return list(task.requires()) if isinstance(task, Suite) else [task]
+    return task.runs() if isinstance(task, Suite) else [task]
 
 
 def standing_of(task: TrainEvalReport | Suite) -> Iterator[Standing]:

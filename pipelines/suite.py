@@ -45,8 +45,8 @@ class Suite(MadeTask):
     seeds: tuple[int, ...] = WordsParameter(  # type: ignore[assignment]
         kind=int,
         default=(),
-        description="Seeds of the trainings, such as 1,2,3; without any, that of the argument "
-        "file.",
+        description="Seeds of the trainings, such as 1,2,3 or 1-3; without any, that of the "
+        "argument file.",
     )
     name: str = luigi.Parameter(  # type: ignore[assignment]
         default="",
@@ -55,7 +55,32 @@ class Suite(MadeTask):
     )
 
     def requires(self) -> list[TrainEvalReport]:
-        """Return the chain of every game and seed.
+        """Return the chain of every game and seed, so that nothing begins where one is broken.
+
+        Raises:
+            ArgsError: one is there twice, or cannot be run.
+            DqnPortError: none can be run, for one reason.
+        """
+        runs = self.runs()
+        faults: dict[str, DqnPortError] = {}
+        n_broken = 0
+        for run in runs:
+            try:
+                _ = run.resolved
+            except DqnPortError as error:
+                n_broken += 1
+                faults.setdefault(str(error), error)
+        if len(faults) == 1 and n_broken == len(runs):
+            raise next(iter(faults.values()))
+        if faults:
+            raise ArgsError(
+                f"{n_broken} of {len(runs)} runs of the suite cannot be run, and nothing is begun: "
+                + "; ".join(faults)
+            )
+        return runs
+
+    def runs(self) -> list[TrainEvalReport]:
+        """Return the chain of every game and seed, even if it cannot be run.
 
         Raises:
             ArgsError: one is there twice.
@@ -84,7 +109,7 @@ class Suite(MadeTask):
     @property
     def folder(self) -> Path:
         """The place of the suite, OUT/suite_NAME/HASH, by its runs and how they are evaluated."""
-        runs = sorted(task.resolved.hash for task in self.requires())
+        runs = sorted(task.resolved.hash for task in self.runs())
         name = self.name or Path(self.args_file).stem
         digest = short_hash({"runs": runs, "evaluation": self.evaluation_hash})
         return Path(self.out) / f"suite_{name}" / digest

@@ -9,6 +9,7 @@ from typing import Any, Final
 from dqn_port.frameworks.alewrap.games import look
 from dqn_port.frameworks.alewrap.roms import rom_path
 from pipelines.base import ROM, RunTask
+from pipelines.logs import logger
 from pipelines.validation import TargetError, read_json, write_json
 
 _ATARI: Final = "alewrap"
@@ -33,6 +34,8 @@ class ValidateRom(RunTask):
     def make(self) -> None:
         """Write the manifest: game, md5, size and the minimal action set, by number and name."""
         opt = self.options
+        for warning in self.resolved.warnings:
+            logger.warning(warning)
         table: dict[str, Any] = {
             "framework": opt.framework,
             "game": opt.env,

@@ -69,22 +69,51 @@ def test_a_file_that_is_missing_or_a_folder(tmp_path):
     )
 
 
+PASTE = "`dqn-port args convert --words '…' NEW.json`"
+SCRIPT = (
+    "expected JSON, got a shell script, which is not run here; put `echo` before its last command, "
+    f"run it, and paste what it prints: {PASTE}"
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "fault"),
+    [
+        ("run_gpu", b"#!/bin/bash\nlr=0.00025\n./train -agent_params $agent_params\n", SCRIPT),
+        ("run_gpu", b"cd dqn\n../torch/bin/qlua train_agent.lua $args\n", SCRIPT),
+        ("run.sh", b"# \xe9\n./train\n", SCRIPT),
+        (
+            "log",
+            b"-framework alewrap -env pong\n",
+            f"expected JSON, got the words of a command line; paste them: {PASTE}",
+        ),
+    ],
+)
+def test_a_script_and_its_words_are_told_what_to_do_with(tmp_path, name, content, fault):
+    path = tmp_path / name
+    path.write_bytes(content)
+    assert message(read_args_file, Draft(), path) == f"{path}: {fault}"
+
+
 # Lua words.
+
+LISTS = "`dqn-port train -- -help` lists the options"
+LEAVES_OUT = "`dqn-port args convert --words '…' NEW.json` leaves unknown ones out"
 
 
 @pytest.mark.parametrize(
     ("words", "fault"),
     [
-        (["--seed", "5"], "invalid argument: --seed"),
-        (["stray"], "invalid argument: stray"),
-        (["-seed"], "missing argument for option -seed"),
-        (["-seed", "x"], "invalid type for option -seed (should be number)"),
+        (["--seed", "5"], f"invalid argument: --seed; {LISTS}, {LEAVES_OUT}"),
+        (["stray"], f"invalid argument: stray; {LISTS}, {LEAVES_OUT}"),
+        (["-seed"], f"missing argument for option -seed; {LISTS}"),
+        (["-seed", "x"], f"invalid type for option -seed (should be number); {LISTS}"),
     ],
 )
 def test_words_at_which_the_original_stops(words, fault):
     with pytest.raises(LuaExit) as caught:
         of_words(*words)
-    assert str(caught.value) == (f"Lua words: {fault}; `dqn-port train -- -help` lists the options")
+    assert str(caught.value) == f"Lua words: {fault}"
     assert caught.value.exit_code == 2
 
 

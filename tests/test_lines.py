@@ -9,6 +9,7 @@ import torch
 
 from dqn_port.cli.lines import lines_of, lua_number
 from dqn_port.run import Run
+from dqn_port.train import Reported
 from tests.golden_files import GOLDEN
 from tests.trace_options import options_of_trace
 
@@ -36,12 +37,8 @@ def test_a_run_prints_what_the_original_printed(group, tmp_path):
     expected = (GOLDEN / "logs" / f"{group}.txt").read_text().rstrip("\n").split("\n")
     opt = options_of_trace(group)
     device = torch.device("cpu")
-    lines = [
-        line
-        for event in Run(opt, tmp_path).train(device)
-        for text in lines_of(event)
-        for line in text.split("\n")
-    ]
+    events = list(Run(opt, tmp_path).train(device))
+    lines = [line for event in events for text in lines_of(event) for line in text.split("\n")]
     header, options, rest = split(lines)
     expected_header, expected_options, expected_rest = split(expected)
     assert header == expected_header
@@ -49,6 +46,11 @@ def test_a_run_prints_what_the_original_printed(group, tmp_path):
     assert len(rest) == len(expected_rest)
     for got, wanted in zip(rest, expected_rest, strict=True):
         assert words_and_numbers(got) == words_and_numbers(wanted)
+    # Below verbose 2 a report is its first line, the step.
+    for event in events:
+        reported = isinstance(event, Reported)
+        assert len(list(lines_of(event))) == 9 or not reported
+        assert list(lines_of(event, verbose=1)) == list(lines_of(event))[: 1 if reported else None]
 
 
 def test_numbers_are_written_as_lua_writes_them():

@@ -11,8 +11,9 @@ from dqn_port.errors import ArgsError, LuaExit, T7Error
 from dqn_port.old_arguments import (
     given_options,
     read_old_arguments,
-    read_old_words,
+    read_old_line,
     read_options_file,
+    split_line,
     to_arg_table,
     to_options_table,
 )
@@ -54,10 +55,13 @@ def test_the_arg_table_of_a_process(name):
     assert (opt.env_params["useRGB"], opt.pool_frms) == (True, {"type": "max", "size": 2})
     assert opt.game_path == ""
     path = f"{T7 / name}: "
-    folder = draft.warnings[1].split("'")[1]
-    assert draft.warnings == [
+    folder = draft.warnings[0].split("'")[1]
+    # Its default is what the name stands for in the script.
+    assert draft.notes == [
         f"{path}agent_params.ep_endt: the bare name replay_memory is nil in Lua, so ep_endt is "
         "absent and takes its default",
+    ]
+    assert draft.warnings == [
         f"{path}game_path: {folder!r} is a folder of the machine it was made on; left out, so that "
         "the ROMs of ale-py are used",
     ]
@@ -130,11 +134,49 @@ def test_paths_of_the_other_machine_are_left_out(tmp_path):
 
 def test_words_of_a_script():
     draft = Draft()
-    read_old_words(
-        draft, ["-env", "pong", "-game_path", "/roms", "-agent_params", "lr=x"], "--words"
-    )
+    read_old_line(draft, "-env pong -game_path /roms -agent_params lr=x", "--words")
     assert draft.values == {"env": "pong", "game_path": ""}
     assert len(draft.warnings) == 2
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        # As echo prints it, and as it is typed.
+        ('network="a",preproc="b" -seed 1', ['network="a",preproc="b"', "-seed", "1"]),
+        (r"network=\"a\",preproc='b'", ["network=\"a\",preproc='b'"]),
+        ('"useRGB=true" \'type="max",size=2\'', ["useRGB=true", 'type="max",size=2']),
+        (r'"type=\"max\"" "lr=1, ep=2"', ['type="max"', "lr=1, ep=2"]),
+        # Printed by a script that put quotes around words with quotes.
+        ('"lr=1, network="a"" "type="max",size=2"', ['lr=1, network="a"', 'type="max",size=2']),
+        ("-env \\\n  pong\t-name ''\n", ["-env", "pong", "-name", ""]),
+        ('x="a b" \\', ['x="a b"', "\\"]),
+        ("", []),
+    ],
+)
+def test_quotes_within_a_word_stay_and_those_round_it_go(line, words):
+    assert split_line(line, "--words") == words
+
+
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        (
+            "-name it's",
+            "--words: character 9: expected a second ' that closes this one, got the end of the "
+            "line",
+        ),
+        (
+            '-agent_params lr="$lr",ep=1',
+            "--words: expected what a script gives, got the shell's $lr; put `echo` before the "
+            "script's last command, run it, and paste what it prints",
+        ),
+    ],
+)
+def test_a_line_that_cannot_be_split(line, fault):
+    with pytest.raises(ArgsError) as caught:
+        split_line(line, "--words")
+    assert str(caught.value) == fault
 
 
 @pytest.mark.parametrize(
@@ -157,11 +199,22 @@ def test_what_is_none_of_the_shapes(value, fault):
     assert str(caught.value) == fault
 
 
+def test_options_of_a_fork_are_left_out_and_all_of_them_told():
+    draft = read(LuaTable.from_list(["-penalty", "-1", "-seed", "5", "-fast", "-gpu", "-1", "x"]))
+    assert draft.values == {"seed": 5, "gpu": -1}
+    assert draft.warnings == [
+        "a.t7: -penalty -1: no such option; left out",
+        "a.t7: -fast: no such option; left out",
+        "a.t7: x: no such option; left out",
+    ]
+
+
 def test_words_at_which_the_original_ends():
     with pytest.raises(LuaExit) as caught:
-        read(LuaTable.from_list(["-sed", "5"]))
+        read(LuaTable.from_list(["-seed", "x"]))
     assert str(caught.value) == (
-        "a.t7: invalid argument: -sed; `dqn-port train -- -help` lists the options"
+        "a.t7: invalid type for option -seed (should be number); `dqn-port train -- -help` lists "
+        "the options"
     )
 
 

@@ -150,6 +150,36 @@ def test_a_bare_name_is_nil_and_the_key_takes_its_default_with_a_warning():
     ]
 
 
+@pytest.mark.parametrize(
+    ("assignments", "warnings", "notes"),
+    [
+        # What is meant is the default: no number changes.
+        (["agent_params=ep_endt=replay_memory,replay_memory=1000000"], 0, 1),
+        (["agent_params=ep_endt=replay_memory,replay_memory=1000001"], 1, 0),
+        (["agent_params=ep_endt=replay_memory"], 1, 0),
+        # What is given later is no longer absent.
+        (["agent_params=ep_endt=replay_memory", "agent_params.ep_endt=5"], 0, 0),
+        (["agent_params=ep_endt=replay_memory", "agent_params=ep_endt=5"], 0, 0),
+    ],
+)
+def test_a_bare_name_is_told_as_far_as_it_matters(assignments, warnings, notes):
+    draft = Draft()
+    read_set(draft, assignments)
+    finished(draft)
+    assert (len(draft.warnings), len(draft.notes)) == (warnings, notes)
+
+
+def test_a_bare_name_that_came_through_a_shell_is_told_how_to_write():
+    draft = Draft()
+    read_lua_words(draft, ["-agent_params", "ep_endt=learn_start,learn_start=5,preproc=x"])
+    assert draft.warnings == [
+        "Lua words: agent_params.ep_endt: the bare name learn_start is nil in Lua, so ep_endt is "
+        "absent and takes its default; write ep_endt=5",
+        "Lua words: agent_params.preproc: the bare name x is nil in Lua, so preproc is absent and "
+        "takes its default; a text needs quotes that the shell keeps: 'preproc=\"x\"'",
+    ]
+
+
 def test_a_table_string_is_never_run():
     text = message(of_table, {"agent_params": "lr=os.exit(3)"})
     assert text == (

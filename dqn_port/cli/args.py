@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,14 +10,14 @@ from typing import Any
 import click
 
 from dqn_port.assemble import declared_params, finish_draft, resolve
-from dqn_port.cli.parameters import lua_words_argument, set_option
-from dqn_port.drafts import Draft, read_lua_words, read_set
+from dqn_port.cli.parameters import lua_words_argument, set_option, warn
+from dqn_port.drafts import Draft, read_lua_words, read_set, warned
 from dqn_port.errors import DqnPortError, MemoryNeedError, RomError, UsageError
 from dqn_port.files import write_whole
 from dqn_port.interfaces import Param
 from dqn_port.old_arguments import (
     given_options,
-    read_old_words,
+    read_old_line,
     read_options_file,
     to_arg_table,
     to_options_table,
@@ -51,11 +50,12 @@ def show(
         # Without a file, the first word after -- is taken for it.
         file, lua_words = None, (str(file), *lua_words)
     draft = Draft()
-    if file is not None:
-        read_options_file(draft, file)
-    read_lua_words(draft, lua_words)
-    read_set(draft, assignments)
-    opt = finish_draft(draft)
+    with warned(draft):
+        if file is not None:
+            read_options_file(draft, file)
+        read_lua_words(draft, lua_words)
+        read_set(draft, assignments)
+        opt = finish_draft(draft)
     declared = declared_params(draft.values)
     fault: DqnPortError | None = None
     try:
@@ -69,8 +69,9 @@ def show(
         _print_table(rows)
         for path, value in opt.ignored.items():
             click.echo(f"{path} = {shown_value(value)} is ignored, as in Lua")
-    for warning in draft.warnings:
-        click.echo(f"dqn-port: {warning}", err=True)
+        for note in draft.notes:
+            click.echo(note)
+    warn(draft)
     if fault is not None:
         raise fault
 
@@ -80,7 +81,8 @@ def show(
 @click.option(
     "--words",
     metavar="'-env pong …'",
-    help="The words of a script, instead of OLD: what stands behind train_agent.lua.",
+    help="The words of a script, instead of OLD: the line that it echoes, or what stands behind "
+    "train_agent.lua.",
 )
 @click.option(
     "--shape",
@@ -113,23 +115,19 @@ def convert(
     if new.exists() and not overwrite:
         raise UsageError(f"{new}: stands there already; give another name or --overwrite")
     draft = Draft(stem=new.stem)
-    origin = "words"
-    if words is None:
-        origin = files[0].name
-        read_options_file(draft, files[0])
-    else:
+    origin = "words" if words is not None else files[0].name
+    with warned(draft):
+        if words is not None:
+            read_old_line(draft, words, "--words")
+        else:
+            read_options_file(draft, files[0])
+        opt = finish_draft(draft)
         try:
-            split = shlex.split(words)
-        except ValueError as error:
-            raise UsageError(f"--words: expected a shell's words, got: {error}") from error
-        read_old_words(draft, split, "--words")
-    opt = finish_draft(draft)
-    try:
-        resolve(opt)
-    except (RomError, MemoryNeedError) as error:
-        click.echo(f"dqn-port: on this machine it cannot be run yet: {error}", err=True)
+            resolve(opt)
+        except (RomError, MemoryNeedError) as error:
+            click.echo(f"dqn-port: on this machine it cannot be run yet: {error}", err=True)
     given = given_options(draft, opt)
-    left_out = [text.partition(": ")[2] for text in draft.warnings]
+    left_out = [text.partition(": ")[2] for text in draft.notes + draft.warnings]
     left_out += [
         f"{path} = {shown_value(value)} did nothing in the original"
         for path, value in opt.ignored.items()

@@ -9,7 +9,8 @@ import click
 from dqn_port.assemble import load_options
 from dqn_port.bench.report import PARTS, REPEATS, about_the_machine, write_json
 from dqn_port.bench.report import bench as measure
-from dqn_port.cli.parameters import args_option, set_option
+from dqn_port.cli.parameters import args_option, set_option, warn
+from dqn_port.drafts import Draft
 from dqn_port.errors import ArgsError, RunFolderError, near_match
 
 _PARTS = "\n    ".join(f"{name:8} {part.what}" for name, part in PARTS.items())
@@ -84,7 +85,9 @@ def bench(
         )
     if json_file is not None and not json_file.absolute().parent.is_dir():
         raise RunFolderError(f"--json {json_file}: its folder does not exist; make it first")
-    opt = load_options(args_file=args_file, assignments=assignments)
+    draft = Draft()
+    opt = load_options(args_file=args_file, assignments=assignments, draft=draft)
+    warn(draft)
     head = about_the_machine()
     report = measure(
         part,

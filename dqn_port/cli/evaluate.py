@@ -19,7 +19,9 @@ from dqn_port.cli.parameters import (
     seed_option,
     set_option,
     snapshot_argument,
+    warn,
 )
+from dqn_port.drafts import Draft
 from dqn_port.errors import RunFolderError, UsageError
 from dqn_port.evaluate import Episode, Evaluation, Summary
 from dqn_port.exports.nature_scores import MAX_FRAMES, nature_scores
@@ -79,13 +81,16 @@ def evaluate(
     if json_file is not None and not json_file.absolute().parent.is_dir():
         raise RunFolderError(f"--json {json_file}: its folder does not exist; make it first")
     path = network_file(snapshot, network)
+    draft = Draft()
     ready, saved = setup_to_play(
         path,
         args_file=args_file,
         best=best,
         seed=seed,
         assignments=[f"threads={threads}", "gpu=-1", *assignments],
+        draft=draft,
     )
+    warn(draft)
     actrep, game = ready.opt.actrep, ready.opt.env
     evaluation = Evaluation(
         ready.env,

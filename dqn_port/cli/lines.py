@@ -23,13 +23,17 @@ def lua_number(value: float) -> str:
     return f"{value:.14g}"
 
 
-def lines_of(event: Event) -> Iterator[str]:
-    """Yield the original's lines for an event, without line ends."""
+def lines_of(event: Event, *, verbose: int = 2) -> Iterator[str]:
+    """Yield the original's lines for an event, without line ends.
+
+    ``verbose``: the run's option; below 2 the layers' norms are left out.
+    """
     if isinstance(event, Started):
         yield from _started(event)
     elif isinstance(event, Reported):
         yield f"Steps: \t{event.step}"
-        yield from _report(event.layers)
+        if verbose >= 2:
+            yield from _report(event.layers)
     elif isinstance(event, Evaluated):
         v, td, qmax = (lua_number(x) for x in (event.v, event.td, event.qmax))
         yield f"V\t{v}\tTD error\t{td}\tQmax\t{qmax}"

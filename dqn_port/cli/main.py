@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import io
+import re
 import shlex
 import shutil
 import signal
@@ -58,6 +59,9 @@ COMMANDS: Final = {
     "bench": ("dqn_port.cli.bench:bench", "Measure how fast a loop or a part of it is here."),
 }
 """Command → (module:object, what it does): imported when it is asked for, --help being quick."""
+
+_NEAR: Final = re.compile(r"\. \(?Did you mean (?:one of: )?(.*\?)\)?\Z")
+"""How click says which options are near."""
 
 
 def program() -> str:
@@ -133,19 +137,19 @@ def main(argv: list[str] | None = None) -> None:
     try:
         result: Any = dqn_port.main(words, prog_name="dqn-port", standalone_mode=False)
         sys.exit(result if isinstance(result, int) else 0)
-    except LuaExit as stop:
-        if stop.lua_exit_code == 0:
-            click.echo(stop.help_text, nl=False)
-            sys.exit(0)
-        fail(str(stop), stop.exit_code)
     except DqnPortError as error:
+        if isinstance(error, LuaExit) and error.lua_exit_code == 0:
+            click.echo(error.help_text, nl=False)
+            sys.exit(0)
+        for note in getattr(error, "__notes__", ()):
+            click.echo(f"dqn-port: {note}", err=True)
         fail(str(error), error.exit_code)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
         sys.exit(2)
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "dqn-port"
-        text = error.format_message().rstrip(".").replace(". Did you mean", "; did you mean")
+        text = _NEAR.sub(r"; did you mean \1", error.format_message()).rstrip(".")
         fail(f"{text[:1].lower()}{text[1:]}; see `{command} --help`", 2)
     except click.ClickException as error:
         fail(error.format_message(), error.exit_code)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any, Final
 
 import click
 
+from dqn_port.drafts import Draft
 from dqn_port.errors import UsageError
 from dqn_port.exports.nature_scores import MAX_FRAMES
 from dqn_port.found_run import FoundRun, find_run
@@ -25,6 +28,13 @@ set_option = click.option(
     metavar="KEY=VALUE",
     help="Set one option, seed=2 or agent_params.lr=0.001. May be repeated.",
 )
+SHORTHANDS: Final = (
+    click.option("--env", metavar="GAME", help="The game; as --set env=GAME."),
+    click.option("--seed", type=int, metavar="N", help="Of all random numbers; as --set seed=N."),
+    click.option("--steps", type=int, metavar="N", help="To train; as --set steps=N."),
+    click.option("--name", help="Of the run and its folder; as --set name=NAME."),
+)
+"""Flags for the options that are set most; ``assigned`` takes them."""
 lua_words_argument = click.argument(
     "lua_words", nargs=-1, type=click.UNPROCESSED, metavar="[-- LUA WORDS]"
 )
@@ -80,6 +90,36 @@ def snapshot_at(path: Path) -> Path:
         RunFolderError: see found_run.find_run, FoundRun.pick_snapshot.
     """
     return run_at(path).pick_snapshot() if path.is_dir() or path.name == ARGS else path
+
+
+def shorthand_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add SHORTHANDS to a command."""
+    for option in reversed(SHORTHANDS):
+        command = option(command)
+    return command
+
+
+def assigned(assignments: tuple[str, ...], flags: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return ``--set`` assignments with those of the flags that are given, by name.
+
+    Raises:
+        UsageError: ``--set`` says something else of the same key.
+    """
+    given = {key: value for key, value in flags.items() if value is not None}
+    for assignment in assignments:
+        key, _, text = assignment.partition("=")
+        if key in given and text != str(given[key]):
+            raise UsageError(
+                f"--{key}, --set {key}: expected one of them, got --{key} {given[key]} and "
+                f"--set {assignment}"
+            )
+    return (*assignments, *(f"{key}={value}" for key, value in given.items()))
+
+
+def warn(draft: Draft) -> None:
+    """Show a draft's warnings."""
+    for warning in draft.warnings:
+        click.echo(f"dqn-port: {warning}", err=True)
 
 
 def network_file(snapshot: Path | None, network: Path | None) -> Path:

@@ -13,13 +13,19 @@ from luigi.rpc import RPCError
 
 import pipelines
 from dqn_port.checks import machine_memory
-from dqn_port.cli.parameters import epsilon_option, max_frames_option, set_option
-from dqn_port.errors import DqnPortError, UsageError
+from dqn_port.cli.parameters import (
+    SHORTHANDS,
+    assigned,
+    epsilon_option,
+    max_frames_option,
+    set_option,
+)
+from dqn_port.errors import UsageError
 from dqn_port.exports.evaluations import NETWORKS
 from dqn_port.run import MODES
 from pipelines.configuration import SchedulerError, check_scheduler, configure
 from pipelines.parameters import check_evaluation
-from pipelines.standing import remove, rubbish_in, runs_of, standing_of
+from pipelines.standing import remove, rubbish_in, standing_of
 
 
 def _options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -34,6 +40,7 @@ def _options(command: Callable[..., Any]) -> Callable[..., Any]:
                 help="Argument file, JSON or an old .t7; its keys are the Lua program's options.",
             ),
             set_option,
+            *SHORTHANDS,
             click.option(
                 "--out",
                 default="artifacts",
@@ -87,7 +94,7 @@ def _options(command: Callable[..., Any]) -> Callable[..., Any]:
                 "--evaluation-seeds",
                 default="1",
                 show_default=True,
-                metavar="N,N,…",
+                metavar="N,N,…|N-N",
                 help="Seeds of an evaluation's random numbers.",
             ),
             max_frames_option,
@@ -103,7 +110,7 @@ def _options(command: Callable[..., Any]) -> Callable[..., Any]:
             click.option(
                 "--seeds",
                 default="",
-                metavar="N,N,…",
+                metavar="N,N,…|N-N",
                 help="A suite: trainings with these seeds.",
             ),
         ]
@@ -123,14 +130,23 @@ def _task(
     seeds: str,
     **words: Any,
 ) -> pipelines.TrainEvalReport | pipelines.Suite:
-    """Return the task that the words ask for; Luigi's parameters read the lists."""
+    """Return the task that the words ask for; Luigi's parameters read the lists.
+
+    Raises:
+        UsageError: a list is none, or one thing is said twice.
+    """
+    shorthands = {option: words.pop(option) for option in ("env", "seed", "steps", "name")}
+    assignments = assigned(assignments, shorthands)
+    for key, many, listed in (("env", "games", games), ("seed", "seeds", seeds)):
+        one = [text for text in assignments if text.partition("=")[0] == key]
+        if listed and one:
+            raise UsageError(f"--{many} {listed}: expected no {key} beside it, got {one[-1]}")
     words |= {"args_file": args_file, "set": assignments, "threads": threads or 0}
     words["networks"] = _parsed("networks", networks)
     words["evaluation_seeds"] = _parsed("evaluation_seeds", evaluation_seeds)
     if games or seeds:
-        return pipelines.Suite(
-            games=_parsed("games", games), seeds=_parsed("seeds", seeds), **words
-        )
+        lists = {"games": _parsed("games", games), "seeds": _parsed("seeds", seeds)}
+        return pipelines.Suite(**lists, name=shorthands["name"] or "", **words)
     return pipelines.TrainEvalReport(**words)
 
 
@@ -182,7 +198,8 @@ def run(workers: int, scheduler_host: str | None, scheduler_port: int, **words: 
 
     \b
     dqn-port pipeline run --args legacy_args/pong_quick.json
-    dqn-port pipeline run --args legacy_args/pong_quick.json --games pong,breakout --seeds 1,2
+    dqn-port pipeline run --args legacy_args/pong_quick.json --env breakout --steps 32000
+    dqn-port pipeline run --args legacy_args/pong_quick.json --games pong,breakout --seeds 1-3
     """
     local = scheduler_host is None
     memory = int(machine_memory() // 10**9)
@@ -218,21 +235,16 @@ def run(workers: int, scheduler_host: str | None, scheduler_port: int, **words: 
 
 
 def _refuse(task: pipelines.TrainEvalReport | pipelines.Suite) -> None:
-    """Refuse words by which nothing could be run; of a suite, some runs may be broken.
+    """Refuse words by which something could not be run.
 
     Raises:
-        DqnPortError: what is wrong with them.
+        DqnPortError: what is wrong with them; of a suite, with all of its runs.
     """
     check_evaluation(task.evaluation_words)
-    faults: list[DqnPortError] = []
-    runs = runs_of(task)
-    for run in runs:
-        try:
-            _ = run.resolved
-        except DqnPortError as error:
-            faults.append(error)
-    if len(faults) == len(runs):
-        raise faults[0]
+    if isinstance(task, pipelines.Suite):
+        task.requires()
+    else:
+        _ = task.resolved
 
 
 def _say_where(task: pipelines.TrainEvalReport | pipelines.Suite) -> None:

@@ -17,7 +17,9 @@ from dqn_port.cli.parameters import (
     seed_option,
     set_option,
     snapshot_argument,
+    warn,
 )
+from dqn_port.drafts import Draft
 from dqn_port.tools.pictures import check_ending
 from dqn_port.tools.play import play_game, record_game
 
@@ -56,13 +58,16 @@ def play(
     if gif is not None:
         check_ending(gif, ".gif", "--gif")
     path = network_file(snapshot, network)
+    draft = Draft()
     ready, saved = setup_to_play(
         path,
         args_file=args_file,
         best=best,
         seed=seed,
         assignments=["threads=1", "gpu=-1", *assignments],
+        draft=draft,
     )
+    warn(draft)
     click.echo(f"{ready.opt.env}: the {saved.which} network of {path}, ε {epsilon:g}, seed {seed}")
     if best and saved.which != "best":
         click.echo("No evaluation was made in training, so there is no best network.")

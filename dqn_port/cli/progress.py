@@ -14,7 +14,23 @@ from dqn_port.train import EpisodeEnded, Evaluated, Event, Ticked
 _WINDOW: Final = 1.0
 """Seconds over which frames/s is measured."""
 
+_BAR: Final = 10
+"""Columns of the bar itself."""
+_BEFORE: Final = len("100% ||") + _BAR
+"""Columns before the fields."""
+
 _PLAYING, _LEARNING, _EVALUATING = "playing", "learning", "evaluating"
+
+
+def fitting(fields: list[str], columns: int | None) -> str:
+    """Return as many of the first fields, whole, as fit behind the bar; all without columns."""
+    text = ""
+    for field in fields:
+        longer = f"{text} · {field}" if text else f" {field}"
+        if columns and _BEFORE + len(longer) > columns:
+            break
+        text = longer
+    return text
 
 
 class RemainingTime:
@@ -57,7 +73,7 @@ class RemainingTime:
 
 
 class ProgressBar:
-    """Show steps, frames, frames/s, ε, the last score and the remaining time."""
+    """Show the last score, the time left, steps, frames/s, ε and frames, as far as they fit."""
 
     def __init__(self, opt: Options, learn_start: int) -> None:
         self._opt, self._learn_start = opt, learn_start
@@ -65,7 +81,7 @@ class ProgressBar:
         self._bar = tqdm(
             total=self._remaining.total,
             # The unit is the only field that tqdm shows as it is.
-            bar_format="{percentage:3.0f}% |{bar:10}| {unit}",
+            bar_format=f"{{percentage:3.0f}}% |{{bar:{_BAR}}}|{{unit}}",
             unit="",
             file=sys.stderr,
             dynamic_ncols=True,
@@ -83,9 +99,9 @@ class ProgressBar:
     def consume(self, event: Event) -> None:
         """Take one event."""
         if isinstance(event, EpisodeEnded):
-            self._score = f" · score {event.reward:g}"
+            self._score = f"score {event.reward:g}"
         elif isinstance(event, Evaluated):
-            self._score = f" · score {event.reward:.2f}"
+            self._score = f"score {event.reward:.2f}"
         elif isinstance(event, Ticked):
             self._tick(event)
 
@@ -112,10 +128,15 @@ class ProgressBar:
             what = f"evaluation {event.evaluation_step:,}/{self._opt.eval_steps:,}"
         seconds = self._remaining.seconds()
         left = "…" if seconds is None else tqdm.format_interval(seconds)
-        return (
-            f"{what} · {event.step * self._opt.actrep:,} frames · {self._rate:,.0f} frames/s · "
-            f"ε {event.ep:.2f}{self._score} · {left} left"
-        )
+        fields = [
+            self._score,
+            f"{left} left",
+            what,
+            f"{self._rate:,.0f} frames/s",
+            f"ε {event.ep:.2f}",
+            f"{event.step * self._opt.actrep:,} frames",
+        ]
+        return fitting([field for field in fields if field], self._bar.format_dict["ncols"])
 
     def close(self) -> None:
         """Leave the bar as it stands, up to date."""

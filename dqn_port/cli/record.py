@@ -9,6 +9,7 @@ import click
 from dqn_port.cli.parameters import epsilon_option, max_frames_option, set_option, snapshot_at
 from dqn_port.errors import UsageError
 from dqn_port.exports.evaluations import NETWORKS, PlayedEpisode, mean_and_std
+from dqn_port.number_lists import read_numbers
 from dqn_port.tools.record import EPISODES, record_evaluation
 
 
@@ -39,7 +40,7 @@ from dqn_port.tools.record import EPISODES, record_evaluation
     help="Episodes of each network with each seed.",
 )
 @click.option(
-    "--seeds", default="1", show_default=True, metavar="N,N…", help="Of the random numbers."
+    "--seeds", default="1", show_default=True, metavar="N,N,…|N-N", help="Of the random numbers."
 )
 @epsilon_option
 @max_frames_option
@@ -69,7 +70,7 @@ def record(
     """Evaluate a run's networks, and keep a record: scores, a clip, what the agent sees.
 
     \b
-    dqn-port record artifacts/pong_quick -o artifacts/evaluation-pong_quick --seeds 1,2,3
+    dqn-port record artifacts/pong_quick -o artifacts/evaluation-pong_quick --seeds 1-3
     """
     snapshot = snapshot_at(run)
     n_played = 0
@@ -116,16 +117,18 @@ def record(
     click.echo(f"{folder}")
 
 
-def _seeds(text: str) -> list[int]:
+def _seeds(text: str) -> tuple[int, ...]:
     """Return the numbers of ``--seeds``.
 
     Raises:
         UsageError: it is no list of different whole numbers.
     """
     try:
-        seeds = [int(word) for word in text.split(",")]
+        seeds = read_numbers(text)
     except ValueError:
-        seeds = []
+        seeds = ()
     if not seeds or len(set(seeds)) < len(seeds):
-        raise UsageError(f"--seeds: expected different whole numbers such as 1,2,3, got '{text}'")
+        raise UsageError(
+            f"--seeds: expected different whole numbers such as 1,2,3 or 1-3, got '{text}'"
+        )
     return seeds

@@ -22,7 +22,10 @@ from dqn_port.frameworks.alewrap.roms import expected_md5s, rom_path
 )
 @click.option("--json", "as_json", is_flag=True, help="As JSON: a list of objects.")
 def roms(games: tuple[str, ...], game_path: Path | None, as_json: bool) -> None:
-    """List the games that can be played: name, md5 of the ROM, state, minimal action set.
+    """List the games that can be played: name, state, md5 of the ROM, minimal action set.
+
+    Actions: 0 NOOP, 1 FIRE, 2 UP, 3 RIGHT, 4 LEFT, 5 DOWN, 6 UPRIGHT, 7 UPLEFT, 8 DOWNRIGHT,
+    9 DOWNLEFT; 10 to 17 are 2 to 9 with FIRE. --json has them by name.
 
     \b
     dqn-port roms
@@ -38,12 +41,16 @@ def roms(games: tuple[str, ...], game_path: Path | None, as_json: bool) -> None:
         return
     width = max(map(len, names))
     for game in found:
-        click.echo(_line(game, width))
+        click.echo(line_of(game, width))
 
 
-def _line(game: Game, width: int) -> str:
-    actions = ", ".join(
-        f"{number} {name}"
-        for number, name in zip(game.actions or (), game.action_names or (), strict=True)
-    )
-    return f"{game.name:{width}}  {game.md5 or '-':32}  {game.state:2}  {actions}".rstrip()
+def line_of(game: Game, width: int) -> str:
+    """Return a game's line, its name as wide as all names are."""
+    ranges: list[list[int]] = []
+    for action in game.actions or ():
+        if ranges and action == ranges[-1][-1] + 1:
+            ranges[-1] = [ranges[-1][0], action]
+        else:
+            ranges.append([action])
+    actions = " ".join("-".join(map(str, ends)) for ends in ranges)
+    return f"{game.name:{width}}  {game.state}  {game.md5 or ''}  {actions}".rstrip()

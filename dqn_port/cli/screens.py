@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from dqn_port.cli.parameters import args_option, lua_words_argument, set_option
+from dqn_port.cli.parameters import args_option, lua_words_argument, set_option, warn
 from dqn_port.drafts import Draft
 from dqn_port.tools.pictures import check_ending
 from dqn_port.tools.screens import MAX_SCREENS, options_to_watch, write_sheet
@@ -54,7 +54,6 @@ def screens(
     opt = options_to_watch(
         args_file=args_file, lua_words=lua_words, assignments=assignments, draft=draft
     )
-    for warning in draft.warnings:
-        click.echo(f"dqn-port: {warning}", err=True)
+    warn(draft)
     write_sheet(opt, out, n_screens, args_file)
     click.echo(f"{n_screens} {'screen' if n_screens == 1 else 'screens'} of {opt.env}: {out}")

@@ -17,10 +17,13 @@ from dqn_port.cli.lines import lines_of
 from dqn_port.cli.main import program
 from dqn_port.cli.parameters import (
     args_option,
+    assigned,
     lua_words_argument,
     run_at,
     set_option,
+    shorthand_options,
     snapshot_at,
+    warn,
 )
 from dqn_port.cli.progress import ProgressBar
 from dqn_port.devices import device_assignment, pick_device
@@ -68,6 +71,7 @@ class StopSignals:
 @click.command(context_settings={"ignore_unknown_options": False})
 @args_option
 @set_option
+@shorthand_options
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -126,6 +130,7 @@ def train(
     tensorboard: bool,
     quiet: bool,
     lua_words: tuple[str, ...],
+    **shorthands: Any,
 ) -> None:
     """Train an agent, as the original's train_agent did.
 
@@ -134,12 +139,12 @@ def train(
 
     \b
     dqn-port train --args legacy_args/pong_quick.json
-    dqn-port train --args legacy_args/pong_quick.json --set seed=2 --set name=second
+    dqn-port train --args legacy_args/pong_quick.json --seed 2 --name second
     dqn-port train --args legacy_args/pong_quick.json -- -env breakout -steps 1000
     dqn-port train --resume artifacts/second
     dqn-port train --resume artifacts/second --set steps=32000
     """
-    given = assignments
+    assignments = given = assigned(assignments, shorthands)
     assignments += tuple(device_assignment(device))
     if threads is not None:
         assignments += (f"threads={threads}",)
@@ -167,8 +172,7 @@ def train(
     )
     if best and not names_snapshot(network_name(opt)):
         raise UsageError("--best: expected --network FILE with it, the snapshot to take it from")
-    for warning in draft.warnings:
-        click.echo(f"dqn-port: {warning}", err=True)
+    warn(draft)
     if resume is not None:
         _check_same_run(resume, found.folder, opt, given)
     where = pick_device(opt, explicit=device.startswith("cuda"))
@@ -264,7 +268,7 @@ def _follow(
                 if writer is not None:
                     writer.consume(event)
                 if not quiet:
-                    for line in lines_of(event):
+                    for line in lines_of(event, verbose=opt.verbose):
                         bar.write(line) if bar is not None else click.echo(line)
                 if bar is not None:
                     bar.consume(event)

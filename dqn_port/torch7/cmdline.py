@@ -8,6 +8,8 @@ Lua: torch, CmdLine
 
 from __future__ import annotations
 
+import itertools
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -16,6 +18,7 @@ from dqn_port.torch7.lua_number import tonumber
 
 OptionValue: TypeAlias = str | int | float | bool
 
+_FLAG = re.compile(r"--?[A-Za-z_]")
 _HELP_WORDS = ("-help", "-h", "--help")
 
 
@@ -88,6 +91,30 @@ class CmdLine:
                 return CmdLineResult(values, tuple(given), 1, self.help_text(), str(error))
             given[_name(word)] = None
         return CmdLineResult(values, tuple(given), None, "", "")
+
+    def known(self, words: Sequence[str]) -> tuple[list[str], list[list[str]]]:
+        """Return the words of the options that there are, and those of each other option.
+
+        An unknown option has the words up to the next one that looks like an option: ``-1`` is its
+        word, ``-gpu`` is not.
+        """
+        known: list[str] = []
+        unknown: list[list[str]] = []
+        begun = False
+        rest = iter(words)
+        for word in rest:
+            if word in self._options or word in _HELP_WORDS:
+                begun = False
+                known.append(word)
+                option = self._options.get(word)
+                if option is not None and not isinstance(option.default, bool):
+                    known += itertools.islice(rest, 1)
+            elif begun and not _FLAG.match(word):
+                unknown[-1].append(word)
+            else:
+                begun = True
+                unknown.append([word])
+        return known, unknown
 
     def help_text(self) -> str:
         """Return the usage line and one line for each option, ending in a line end."""

@@ -143,7 +143,8 @@ def test_options_that_cannot_be_run_are_shown_and_then_refused(capsys, tmp_path)
         ),
         (
             ["--", "-zzz"],
-            "Lua words: invalid argument: -zzz; `dqn-port train -- -help` lists the options",
+            "Lua words: invalid argument: -zzz; `dqn-port train -- -help` lists the options, "
+            "`dqn-port args convert --words '…' NEW.json` leaves unknown ones out",
         ),
         (
             ["--set", "framework=alewrp"],

@@ -6,9 +6,11 @@ import json
 
 import pytest
 
+from dqn_port.assemble import load_options
 from dqn_port.torch7.t7 import load, save
 from tests.cli.running import run, toy
-from tests.golden_files import GOLDEN
+from tests.golden_files import GOLDEN, meta
+from tests.test_legacy_args import LEGACY_ARGS
 
 T7 = GOLDEN / "t7"
 
@@ -76,12 +78,14 @@ def test_there_and_back_again(capsys, tmp_path, more):
 
 def test_words(capsys, tmp_path):
     new = tmp_path / "a.json"
-    words = "-framework toyfw -env toyB -agent_params \"lr=0.1,preproc='preproc_toy'\" -zzz"
+    words = "-framework toyfw -zzz -env toyB -agent_params \"lr=0.1,preproc='preproc_toy'\" -seed x"
     result = run(capsys, "args", "convert", "--words", words, new)
     assert (result.code, result.out) == (2, "")
-    assert result.error == (
-        "--words: invalid argument: -zzz; `dqn-port train -- -help` lists the options"
-    )
+    assert result.err.splitlines() == [
+        "dqn-port: --words: -zzz: no such option; left out",
+        "dqn-port: error: --words: invalid type for option -seed (should be number); "
+        "`dqn-port train -- -help` lists the options",
+    ]
     assert not new.exists()
     inner = 'lr=0.1,preproc="preproc_toy",network="net_tie",input_dims={100},learn_start=600'
     words = f"-framework toyfw -agent NeuralQLearner -env toyB -agent_params '{inner}'"
@@ -89,6 +93,53 @@ def test_words(capsys, tmp_path):
     assert (result.code, result.out) == (0, f"5 options: {new}\n")
     assert without_notes(new)["agent_params"]["input_dims"] == [100]
     assert without_notes(new)["name"] == "a"
+
+
+def test_the_line_that_the_papers_script_echoes_is_the_papers_run(capsys, tmp_path):
+    items = dict(meta("t7/pong_arguments")["items"])
+    line = " ".join(items[i] for i in range(1, max(items) + 1))
+    assert 'network="convnet_atari3",preproc=' in line
+    new = tmp_path / "pong.json"
+    result = run(capsys, "args", "convert", "--words", line, new)
+    assert (result.code, result.err) == (0, "")
+    assert load_options(args_file=new) == load_options(args_file=LEGACY_ARGS / "pong.json")
+
+
+ESCAPED = (
+    r"-framework alewrap -env breakout -agent NeuralQLearner -agent_params lr=0.001,eq=1,"
+    r"learn_start=600,network=\"convnet_atari3\",preproc=\"net_downsample_2x_full_y\","
+    r"state_dim=7056 -gameOverPenalty 1 -display_freq 3 -toc_freq 100"
+)
+
+
+def test_all_that_a_fork_added_is_left_out_and_told_at_once(capsys, tmp_path):
+    new = tmp_path / "breakout.json"
+    result = run(capsys, "args", "convert", "--words", ESCAPED, new)
+    assert (result.code, result.err) == (0, "")
+    assert result.out.splitlines() == [
+        "-gameOverPenalty 1: no such option; left out",
+        "-display_freq 3: no such option; left out",
+        "-toc_freq 100: no such option; left out",
+        "agent_params.eq: no such key; ignored, as in Lua",
+        f"5 options: {new}",
+    ]
+    opt = load_options(args_file=new)
+    assert (opt.env, opt.agent_params["lr"]) == ("breakout", 0.001)
+    assert opt.ignored == {}
+
+
+def test_what_is_odd_is_told_where_the_words_are_refused(capsys, tmp_path):
+    words = "-framework alewrap -env pong -agent NeuralQLearner -agent_params preproc=x -more 1"
+    result = run(capsys, "args", "convert", "--words", words, tmp_path / "a.json")
+    assert (result.code, result.out) == (2, "")
+    assert result.err.splitlines() == [
+        "dqn-port: --words: agent_params.preproc: the bare name x is nil in Lua, so preproc is "
+        "absent and takes its default",
+        "dqn-port: --words: -more 1: no such option; left out",
+        "dqn-port: error: agent_params.preproc: expected a name such as net_downsample_2x_full_y, "
+        "got nothing; give it in an argument file (--args) or with --set "
+        "agent_params.preproc=net_downsample_2x_full_y",
+    ]
 
 
 def test_a_game_without_a_rom_is_converted_and_this_is_said(capsys, tmp_path):
@@ -109,7 +160,8 @@ def test_a_game_without_a_rom_is_converted_and_this_is_said(capsys, tmp_path):
         (["--words", "-seed 1", "a", "b"], "args convert: expected NEW alone, got 2 files"),
         (
             ["--words", "'", "b.json"],
-            "--words: expected a shell's words, got: No closing quotation",
+            "--words: character 1: expected a second ' that closes this one, got the end of the "
+            "line",
         ),
         (["a.t7", "b.txt"], "b.txt: expected a name that ends in .json or .t7"),
     ],

@@ -38,6 +38,17 @@ def test_the_same_seed_gives_the_same_bytes(capsys, snapshot, tmp_path):
     assert episodes[0] != episodes[1]
 
 
+@pytest.mark.parametrize("words", [["evaluate", "--steps", "1"], ["play", "--max-frames", "1"]])
+def test_what_may_not_be_meant_in_an_argument_file_is_told(capsys, snapshot, tmp_path, words):
+    args = write_toy(tmp_path, pool_frms="type=max,size=2")
+    result = run(capsys, *words, snapshot, "--args", args)
+    assert result.code == 0
+    assert result.err == (
+        f"dqn-port: {args}: pool_frms.type: the bare name max is nil in Lua, so type is absent and "
+        "takes its default\n"
+    )
+
+
 def test_what_is_printed_and_written_is_the_same(capsys, snapshot, tmp_path):
     path = tmp_path / "e.json"
     result = run(capsys, "evaluate", snapshot, "--best", "--episodes", "4", "--json", path)

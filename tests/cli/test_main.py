@@ -27,7 +27,13 @@ from tests.tools.running import TOY_B, make_snapshot
         (["--zzz"], "no such option '--zzz'; see `dqn-port --help`"),
         (
             ["train", "--sed"],
-            "no such option '--sed'; did you mean '--set'?; see `dqn-port train --help`",
+            "no such option '--sed'; did you mean '--seed', '--set', '--steps'?; see `dqn-port "
+            "train --help`",
+        ),
+        (
+            ["train", "--overwritee"],
+            "no such option '--overwritee'; did you mean '--overwrite'?; see `dqn-port train "
+            "--help`",
         ),
         (["train", "--args"], "option '--args' requires an argument; see `dqn-port --help`"),
         (
@@ -109,7 +115,8 @@ def test_debug_shows_the_traceback_before_the_line(capsys):
 
 def test_debug_among_the_lua_words_is_not_ours(capsys):
     assert run(capsys, "train", "--", "--debug").error == (
-        "Lua words: invalid argument: --debug; `dqn-port train -- -help` lists the options"
+        "Lua words: invalid argument: --debug; `dqn-port train -- -help` lists the options, "
+        "`dqn-port args convert --words '…' NEW.json` leaves unknown ones out"
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import shutil
 import signal
 import socket
@@ -118,9 +119,10 @@ def test_a_suite_from_the_command_line(capsys, there):
 def test_a_broken_game_of_a_suite(capsys, there):
     out, words, _ = there
     result = run(capsys, "pipeline", "run", *words, "--games", "toyB,nix", "--seeds", "1")
-    assert result.code == 1
-    assert result.err.splitlines()[-1] == (
-        "dqn-port: not complete, see above; the same command tries again"
+    assert (result.code, result.out) == (2, "")
+    assert result.error == (
+        "1 of 2 runs of the suite cannot be run, and nothing is begun: env: expected one of toyA, "
+        "toyB, toyC, got 'nix'"
     )
     result = run(capsys, "pipeline", "status", *words, "--games", "toyB,nix", "--seeds", "1")
     assert result.code == 1
@@ -234,9 +236,25 @@ def test_clean_all_removes_the_run_but_not_under_another_process(capsys, there):
     ("words", "code", "said"),
     [
         (["--args", "none.json"], 2, "none.json: cannot be read: No such file or directory; "),
-        (["--evaluation-seeds", "x"], 2, "--evaluation-seeds: expected whole numbers with comm"),
+        (["--evaluation-seeds", "x"], 2, "--evaluation-seeds: expected whole numbers such as 1"),
         (["--games", "[x"], 2, "--games: expected words with commas between, got '[x'"),
         (["--networks", "worst"], 2, "networks: expected last, best or both, got 'worst'"),
+        (
+            ["--seeds", "1-3", "--seed", "4"],
+            2,
+            "--seeds 1-3: expected no seed beside it, got seed=4",
+        ),
+        (
+            ["--games", "pong,breakout", "--set", "env=qbert"],
+            2,
+            "--games pong,breakout: expected no env beside it, got env=qbert",
+        ),
+        (
+            ["--env", "toyA", "--set", "env=toyC"],
+            2,
+            "--env, --set env: expected one of them, got --env toyA and --set env=toyC",
+        ),
+        (["--seeds", "1-3", "--set", "stesp=1"], 2, "--set: stesp: no such key; did you mean"),
         (["--set", "stesp=1"], 2, "--set: stesp: no such key; did you mean 'steps'"),
         (["--device", "tpu"], 2, "--device: expected auto, cpu, cuda or cuda:N, got 'tpu'"),
         (["--episodes", "0"], 2, "invalid value for '--episodes': 0 is not in the range x>=1"),
@@ -248,6 +266,34 @@ def test_words_that_cannot_be_used(capsys, tmp_path, words, code, said):
     )
     assert (result.code, result.out) == (code, "")
     assert result.error.startswith(said)
+    assert not (tmp_path / "out").exists()
+
+
+PONG = Path(__file__).parents[2] / "legacy_args" / "pong_quick.json"
+
+
+def test_flags_name_the_runs_and_the_suite(capsys, tmp_path):
+    words = ("pipeline", "status", "--args", PONG, "--out", tmp_path, "--steps", "9000")
+    status = run(capsys, *words, "--env", "breakout", "--seed", "3", "--name", "mine")
+    assert (status.code, status.err) == (1, "")
+    again = run(capsys, *words[:-2], "--set", "steps=9000", "--set", "env=breakout",
+                "--set", "seed=3", "--set", "name=mine")  # fmt: skip
+    assert again.out == status.out
+    assert re.match(r"mine/[0-9a-f]{10}\n", status.out)
+    suite = run(capsys, *words, "--games", "pong,breakout", "--seeds", "1-3", "--name", "mine")
+    places = re.findall(r"^\S+", suite.out, re.MULTILINE)
+    assert [place.partition("/")[0] for place in places] == ["mine"] * 6 + ["suite_mine"]
+    assert len({*places}) == 7
+
+
+def test_a_misspelt_game_of_a_suite_is_told_before_anything_is_begun(capsys, tmp_path):
+    words = ("pipeline", "run", "--args", PONG, "--out", tmp_path / "out", "--seeds", "1-3")
+    result = run(capsys, *words, "--games", "pong,brakeout")
+    assert (result.code, result.out) == (2, "")
+    assert result.error == (
+        "3 of 6 runs of the suite cannot be run, and nothing is begun: env: no game is named "
+        "'brakeout'; did you mean 'breakout'?; `dqn-port roms` lists them"
+    )
     assert not (tmp_path / "out").exists()
 
 

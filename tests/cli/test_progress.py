@@ -15,7 +15,8 @@ import termios
 import pytest
 
 from dqn_port.assemble import load_options
-from dqn_port.cli.progress import RemainingTime
+from dqn_port.cli.progress import RemainingTime, fitting
+from tests.test_legacy_args import LEGACY_ARGS
 from tests.trace_options import words_of_trace
 
 WORDS = [*words_of_trace("loop_B_s1"), "-steps", "1000", "-eval_freq", "400", "-eval_steps", "100"]
@@ -37,10 +38,34 @@ def test_steps_before_learning_learning_and_evaluating_are_timed_apart():
     assert remaining.seconds() == pytest.approx(600 * 0.01 + 100 * 0.003)
 
 
-def test_a_terminal_shows_the_bar_and_a_pipe_only_the_lines(tmp_path):
-    command = [sys.executable, "-m", "dqn_port", "train", "--out", str(tmp_path), "--", *WORDS]
+FIELDS = [
+    "score -20.73",
+    "123:45:12 left",
+    "step 12,345,678/50,000,000",
+    "1,234 frames/s",
+    "ε 0.10",
+    "49,382,712 frames",
+]
+
+
+@pytest.mark.parametrize(("columns", "shown"), [(30, 1), (60, 2), (80, 3), (120, 5), (None, 6)])
+def test_what_matters_most_comes_first_and_the_rest_is_left_out_whole(columns, shown):
+    assert fitting(FIELDS, columns) == " " + " · ".join(FIELDS[:shown])
+    assert fitting(FIELDS, 20) == ""
+
+
+PONG = [
+    "--args", LEGACY_ARGS / "pong_quick.json", "--steps", "1250", "--set", "prog_freq=625",
+    "--set", "agent_params.learn_start=1200", "--set", "agent_params.replay_memory=1250",
+]  # fmt: skip
+"""A game of Pong by random actions, and some learning."""
+
+
+@pytest.mark.parametrize("columns", [60, 80])
+def test_a_terminal_shows_the_bar_of_pong_as_far_as_it_fits(tmp_path, columns):
+    command = [sys.executable, "-m", "dqn_port", "train", "--out", tmp_path, *PONG]
     controller, terminal = pty.openpty()
-    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 140, 0, 0))
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 30, columns, 0, 0))
     with subprocess.Popen(command, stdout=terminal, stderr=terminal, stdin=terminal) as process:
         os.close(terminal)
         shown = b""
@@ -52,18 +77,21 @@ def test_a_terminal_shows_the_bar_and_a_pipe_only_the_lines(tmp_path):
                 break
     os.close(controller)
     assert process.returncode == 0
-    text = shown.decode()
-    bar = re.search(
-        r"\d+% \|.*?\| step [\d,]+/1,000 · [\d,]+ frames · [\d,]+ frames/s · "
-        r"ε \d\.\d\d",
-        text,
-    )
-    assert bar, text[-2000:]
-    assert "left" in text
-    assert "Steps: 400 (frames: 400), reward: " in text
+    lines = re.split(r"[\r\n]+", shown.decode())
+    bars = [line for line in lines if re.match(r"\s*\d+% \|", line)]
+    assert max(map(len, bars)) <= columns
+    rest = r"step 1,250/1,250( · [\d,]+ frames/s)?" + (r"( · ε 0\.\d\d)?" if columns > 60 else "")
+    end = re.compile(rf"100% \|█{{10}}\| score -\d+ · 00:00 left · {rest}")
+    assert end.fullmatch(bars[-1].rstrip()), bars[-1]
+    # verbose is 1: the step alone, without the layers' norms.
+    assert "Steps: \t625" in lines
+    assert not [line for line in lines if line.startswith("Weight")]
 
-    piped = subprocess.run([*command[:6], "--overwrite", *command[6:]], capture_output=True,
-                           text=True, check=True)  # fmt: skip
+
+def test_a_pipe_has_the_lines_and_no_bar(tmp_path):
+    command = [sys.executable, "-m", "dqn_port", "train", "--out", str(tmp_path), "--", *WORDS]
+    piped = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "Steps: 400 (frames: 400), reward: " in piped.stdout
-    assert "frames/s" not in piped.stdout + piped.stderr
+    assert "Weight norms:" in piped.stdout
+    assert "frames/s" not in piped.stdout
     assert piped.stderr == ""

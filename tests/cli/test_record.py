@@ -26,11 +26,11 @@ def trained(tmp_path_factory):
 
 def test_a_runs_folder_is_recorded_and_told(capsys, trained, tmp_path):
     folder = tmp_path / "evaluation-1"
-    words = ["--episodes", "2", "--seeds", "3,1", "--max-frames", "120"]
+    words = ["--episodes", "2", "--seeds", "3-4", "--max-frames", "120"]
     result = run(capsys, "record", trained, "-o", folder, *words)
     assert (result.code, result.err) == (0, "")
     record = read_evaluation(folder)
-    assert (record.seeds, record.max_frames, record.epsilon) == ((3, 1), 120, 0.05)
+    assert (record.seeds, record.max_frames, record.epsilon) == ((3, 4), 120, 0.05)
     lines = result.out.splitlines()
     assert lines[0] == "network   seed  episode      score    steps    frames"
     assert [line.split() for line in lines[1:9]] == [
@@ -90,12 +90,12 @@ def test_a_snapshot_without_a_best_network(capsys, trained, tmp_path):
     )
 
 
-@pytest.mark.parametrize("seeds", ["", "1,", "a", "1,1", "1.5"])
+@pytest.mark.parametrize("seeds", ["", "a", "1,1", "1-3,2", "3-1", "1-100000", "1.5"])
 def test_seeds_that_are_none(capsys, trained, tmp_path, seeds):
     result = run(capsys, "record", trained, "-o", tmp_path / "e", "--seeds", seeds)
     assert result.code == 2
     assert result.error == (
-        f"--seeds: expected different whole numbers such as 1,2,3, got '{seeds}'"
+        f"--seeds: expected different whole numbers such as 1,2,3 or 1-3, got '{seeds}'"
     )
     assert list(tmp_path.iterdir()) == []
 

@@ -4,19 +4,20 @@ import json
 import subprocess
 import sys
 
+import ale_py  # noqa: F401  (it registers its games)
 import click
+import gymnasium
+import pytest
 
 from dqn_port.cli import roms
 from dqn_port.frameworks.alewrap.emulator import AleEmulator
-from dqn_port.frameworks.alewrap.roms import expected_md5s, rom_path
+from dqn_port.frameworks.alewrap.games import Game
+from dqn_port.frameworks.alewrap.roms import expected_md5s, rom_of_id, rom_path
 from tests.tools.running import run
 
-PONG = "pong        60e0ea3cbe0913d39803477945e9e5ec  ok  0 NOOP, 3 RIGHT, 4 LEFT"
-BREAKOUT = "breakout    f34f08e5eb96e500e851a80be3277a56  ok  0 NOOP, 1 FIRE, 3 RIGHT, 4 LEFT"
-BASIC_MATH = (
-    "basic_math  819aeeb9a2e11deb54e6de334f843894  ok  "
-    "0 NOOP, 1 FIRE, 2 UP, 3 RIGHT, 4 LEFT, 5 DOWN"
-)
+PONG = "pong        ok  60e0ea3cbe0913d39803477945e9e5ec  0 3-4"
+BREAKOUT = "breakout    ok  f34f08e5eb96e500e851a80be3277a56  0-1 3-4"
+BASIC_MATH = "basic_math  ok  819aeeb9a2e11deb54e6de334f843894  0-5"
 
 
 def dqn_port(*words):
@@ -51,6 +52,8 @@ def test_every_game_that_can_be_played_is_listed():
     assert len(games) > 100
     assert {game["state"] for game in games} == {"ok"}
     assert {game["name"]: game["md5"] for game in games}.items() <= expected_md5s().items()
+    width = max(len(game["name"]) for game in games)
+    assert max(len(roms.line_of(Game(**game), width)) for game in games) <= 80
     actions = {game["name"]: game["actions"] for game in games}
     for name in ("pong", "ms_pacman", "zaxxon"):
         assert actions[name] == list(AleEmulator(name).actions)
@@ -73,10 +76,10 @@ def test_the_files_of_a_folder_are_looked_at(capsys, tmp_path):
     words = ("roms", "--game-path", tmp_path, "breakout", "pong", "seaquest", "freeway")
     assert run(capsys, *words) == (
         0,
-        f"breakout  {'-':32}  other md5 d41d8cd98f00b204e9800998ecf8427e\n"
-        "pong      60e0ea3cbe0913d39803477945e9e5ec  ok  0 NOOP, 3 RIGHT, 4 LEFT\n"
-        f"seaquest  {'-':32}  unreadable: Is a directory\n"
-        f"freeway   {'-':32}  missing\n",
+        "breakout  other md5 d41d8cd98f00b204e9800998ecf8427e\n"
+        "pong      ok  60e0ea3cbe0913d39803477945e9e5ec  0 3-4\n"
+        "seaquest  unreadable: Is a directory\n"
+        "freeway   missing\n",
         "",
     )
     code, out, err = run(capsys, "roms", "--game-path", tmp_path, "--json")
@@ -94,6 +97,29 @@ def test_a_game_for_two_players_is_not_given_to_ale(capsys):
         "",
         "dqn-port: error: env: expected a game for one player, got 'combat', which two have to "
         "play; `dqn-port roms` lists them\n",
+    )
+
+
+def test_gymnasiums_ids_are_read_as_the_names_of_roms():
+    specs = [
+        spec
+        for spec in gymnasium.registry.values()
+        if str(spec.entry_point).startswith("ale_py") and spec.kwargs["game"] in expected_md5s()
+    ]
+    assert len(specs) > 300
+    assert {spec.id for spec in specs if rom_of_id(spec.id) != spec.kwargs["game"]} == set()
+    assert rom_of_id("SpaceInvaders") == "space_invaders"
+    for name in ("CartPole-v1", "Pong-v", "ALE/", "", "ALE/Combat-v5"):
+        assert rom_of_id(name) is None
+
+
+@pytest.mark.parametrize("name", ["PongNoFrameskip-v4", "ALE/Pong-v5", "Pong-ram-v0", "Pong"])
+def test_a_name_of_gymnasiums_gets_the_games_name_as_a_hint(capsys, name):
+    assert run(capsys, "roms", name) == (
+        2,
+        "",
+        f"dqn-port: error: env: no game is named '{name}'; did you mean 'pong'?; "
+        "`dqn-port roms` lists them\n",
     )
 
 

@@ -32,7 +32,8 @@ def test_one_screen_by_an_argument_file_and_lua_words(capsys, tmp_path):
     assert (code, out) == (0, f"1 screen of toyB: {path}\n")
     assert err == (
         "dqn-port: Lua words: agent_params.ep_endt: the bare name replay_memory is nil in Lua, so "
-        "ep_endt is absent and takes its default\n"
+        "ep_endt is absent and takes its default; a text needs quotes that the shell keeps: "
+        "'ep_endt=\"replay_memory\"'\n"
     )
 
 

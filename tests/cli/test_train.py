@@ -245,7 +245,7 @@ def test_warnings_stand_on_stderr(capsys, trained, tmp_path):
     assert (result.code, result.out) == (0, "")
     assert result.err == (
         "dqn-port: Lua words: env_params.foo: the bare name bar is nil in Lua, so foo is absent "
-        "and takes its default\n"
+        "and takes its default; a text needs quotes that the shell keeps: 'foo=\"bar\"'\n"
         "dqn-port: Lua words: env_params.baz: no such key; ignored, as in Lua\n"
     )
     assert effective(tmp_path)["ignored"] == {"env_params.baz": 1}
@@ -303,7 +303,8 @@ def test_tensorboard_that_is_not_installed(capsys, monkeypatch, trained, tmp_pat
         (
             ["--", "--seed", "5"],
             2,
-            "Lua words: invalid argument: --seed; `dqn-port train -- -help` lists the options",
+            "Lua words: invalid argument: --seed; `dqn-port train -- -help` lists the options, "
+            "`dqn-port args convert --words '…' NEW.json` leaves unknown ones out",
         ),
         (
             ["--", "-pool_frms", "os.exit()"],

@@ -145,13 +145,27 @@ def test_an_artifacts_folder_that_cannot_be_written(tmp_path, caplog):
     assert message.endswith(f"): {where}: cannot be made: Not a directory; give another --out")
 
 
-def test_one_broken_game_of_a_suite_harms_no_other(chain, tmp_path, caplog):
+def test_a_suite_begins_nothing_where_a_game_is_misspelt(tmp_path, caplog):
+    words = {"args_file": "legacy_args/pong_quick.json", "out": str(tmp_path / "out")}
+    suite = Suite(games=("pong", "brakeout", "ALE/Qbert-v5"), seeds=(1, 2), **words)
+    assert not build(suite).scheduling_succeeded
+    (message,) = failed(caplog)
+    assert message.endswith(
+        " or any dependencies: 4 of 6 runs of the suite cannot be run, and nothing is begun: "
+        "env: no game is named 'brakeout'; did you mean 'breakout'?; `dqn-port roms` lists them; "
+        "env: no game is named 'ALE/Qbert-v5'; did you mean 'qbert'?; `dqn-port roms` lists them"
+    )
+    assert not (tmp_path / "out").exists()
+
+
+def test_one_failing_run_of_a_suite_harms_no_other(chain, tmp_path, caplog):
     words = {"args_file": chain.task.args_file, "out": chain.task.out, "episodes": 2}
-    suite = Suite(games=("toyB", "nix"), seeds=(1,), **words)
+    suite = Suite(games=("toyB", "toyC"), seeds=(1,), **words)
     good, bad = suite.requires()
     # The first was done before; a target of it is missing, so that there is something to do.
     report = good.of(type(chain.task)).requires()[1].files()[-1]
     report.unlink()
+    bad.folder.parent.write_text("a file")
     result = build(suite)
     assert not result.worker.run_succeeded
     assert good.complete()
@@ -160,8 +174,8 @@ def test_one_broken_game_of_a_suite_harms_no_other(chain, tmp_path, caplog):
     assert not suite.complete()
     (message,) = failed(caplog)
     assert message == (
-        f'failed: ValidateRom(args_file={chain.task.args_file}, set=["env=nix", "seed=1"], '
-        "device=auto): env: expected one of toyA, toyB, toyC, got 'nix'"
+        f'failed: ValidateRom(args_file={chain.task.args_file}, set=["env=toyC", "seed=1"], '
+        f"device=auto): {bad.folder}: cannot be made: Not a directory; give another --out"
     )
     assert "* 1 failed:\n    - 1 ValidateRom(" in result.summary_text
 

@@ -102,11 +102,17 @@ def test_the_manifest_of_a_game_without_a_rom(first_chain):
     }
 
 
-def test_the_manifest_of_an_atari_game(tmp_path):
-    task = ValidateRom(args_file="legacy_args/pong_quick.json", out=str(tmp_path))
+def test_the_manifest_of_an_atari_game(tmp_path, caplog):
+    pool = "pool_frms=type=max,size=2"
+    task = ValidateRom(args_file="legacy_args/pong_quick.json", set=(pool,), out=str(tmp_path))
     assert not task.complete()
     task.run()
     assert task.complete()
+    # What may not be meant is told before anything is trained.
+    assert caplog.messages == [
+        "--set: pool_frms.type: the bare name max is nil in Lua, so type is absent and takes its "
+        "default; a text needs quotes that the shell keeps: 'type=\"max\"'"
+    ]
     table = json.loads((task.folder / "rom.json").read_text())
     actions = [(action["number"], action["name"]) for action in table.pop("actions")]
     assert actions == [(0, "NOOP"), (3, "RIGHT"), (4, "LEFT")]

@@ -56,7 +56,15 @@ def test_assignments(text, value):
 
 
 @pytest.mark.parametrize(
-    ("text", "value"), [("", ()), ("1", (1,)), ("1, 2", (1, 2)), ("[1, 2]", (1, 2))]
+    ("text", "value"),
+    [
+        ("", ()),
+        ("1", (1,)),
+        ("1, 2", (1, 2)),
+        ("[1, 2]", (1, 2)),
+        ("1-3", (1, 2, 3)),
+        ("-1, 4-5,9", (-1, 4, 5, 9)),
+    ],
 )
 def test_lists(text, value):
     param = WordsParameter(kind=int, default=())
@@ -73,8 +81,10 @@ def test_lists(text, value):
         ("clip", "maybe", "true or false"),
         ("set", "[seed=2", "KEY=VALUE or a JSON list of them"),
         ("games", "[pong", "words with commas between"),
-        ("seeds", "1,x", "whole numbers with commas between"),
-        ("evaluation_seeds", "[1, 2.5]", "whole numbers with commas between"),
+        ("seeds", "1,x", "whole numbers such as 1,2,3 or 1-3"),
+        ("seeds", "3-1", "whole numbers such as 1,2,3 or 1-3"),
+        ("seeds", "0-10000", "whole numbers such as 1,2,3 or 1-3"),
+        ("evaluation_seeds", "[1, 2.5]", "whole numbers such as 1,2,3 or 1-3"),
     ],
 )
 def test_what_cannot_be_read_is_told_with_its_name(name, text, expected):

@@ -9,6 +9,7 @@ import pytest
 from luigi.rpc import RPCError
 from luigi.worker import TaskException
 
+from dqn_port.errors import ArgsError
 from pipelines import reporter as module
 from pipelines.logs import OneLine
 from pipelines.reporter import Reporter
@@ -71,6 +72,9 @@ def test_a_fault_is_one_line_and_a_bug_a_traceback():
     assert shown(OSError(28, "No space left on device")) == (
         "failed: [Errno 28] No space left on device"
     )
+    fault = ArgsError("env: got nothing")
+    fault.add_note("a.json: the bare name pong\nis nil in Lua")
+    assert shown(fault) == "failed: env: got nothing; a.json: the bare name pong is nil in Lua"
     assert shown(TaskException("complete() is still returning false")) == (
         "failed: complete() is still returning false"
     )

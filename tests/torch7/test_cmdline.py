@@ -179,6 +179,24 @@ def test_any_words_give_a_result(words: list[str]) -> None:
 
 
 @settings(deadline=None)
+@given(st.lists(WORDS, max_size=6))
+def test_without_what_is_unknown_no_word_is_invalid(words: list[str]) -> None:
+    known, unknown = train_agent_cmdline().known(words)
+    assert "invalid argument" not in train_agent_cmdline().parse(known).stderr
+    assert sorted([*known, *(word for group in unknown for word in group)]) == sorted(words)
+    for name, *_ in unknown:
+        assert train_agent_cmdline().parse([name]).stderr == f"invalid argument: {name}"
+
+
+def test_an_unknown_option_has_the_words_up_to_the_next() -> None:
+    words = ["-seed", "-more", "-far", "-1", "2", "-saveNetworkParams", "x", "--b", "-gpu", "0"]
+    assert train_agent_cmdline().known(words) == (
+        ["-seed", "-more", "-saveNetworkParams", "-gpu", "0"],
+        [["-far", "-1", "2"], ["x"], ["--b"]],
+    )
+
+
+@settings(deadline=None)
 @given(
     st.dictionaries(
         st.sampled_from([name for name in OPTIONS if name != "saveNetworkParams"]),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +24,12 @@ _FOR_TWO: Final = frozenset({"combat", "joust", "maze_craze", "warlords"})
 """ROMs that ale-py ships and ends the process on, since it plays them with two players only."""
 
 
+_ID: Final = re.compile(
+    r"(?:ALE/)?([A-Za-z0-9]+?)(?:-ram)?(?:NoFrameskip|Deterministic)?(?:-v\d+)?"
+)
+"""How gymnasium names an Atari game."""
+
+
 class UnknownGameError(UsageError):
     """No game of that name can be played."""
 
@@ -33,6 +40,16 @@ def expected_md5s() -> dict[str, str]:
     table: dict[str, str] = json.loads((_SHIPPED / "md5.json").read_text())
     games = {name.removesuffix(".bin"): md5 for name, md5 in sorted(table.items())}
     return {name: md5 for name, md5 in games.items() if name not in _FOR_TWO}
+
+
+def rom_of_id(name: str) -> str | None:
+    """Return the ROM that gymnasium's id of a game stands for; None where it is no such id.
+
+    SpaceInvadersNoFrameskip-v4, ALE/SpaceInvaders-v5 and SpaceInvaders-ram-v0: space_invaders.
+    """
+    match = _ID.fullmatch(name)
+    title = match[1].lower() if match is not None else ""
+    return next((rom for rom in expected_md5s() if rom.replace("_", "") == title), None)
 
 
 def rom_path(env: str, game_path: str = "") -> Path:
@@ -48,7 +65,7 @@ def rom_path(env: str, game_path: str = "") -> Path:
         )
     if env not in expected_md5s():
         raise UnknownGameError(
-            f"env: no game is named '{env}'{near_match(env, expected_md5s())}; "
+            f"env: no game is named '{env}'{near_match(rom_of_id(env) or env, expected_md5s())}; "
             "`dqn-port roms` lists them"
         )
     return (Path(game_path).expanduser() if game_path else _SHIPPED) / f"{env}.bin"
