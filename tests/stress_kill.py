@@ -57,13 +57,11 @@ def start(way: str, args: Path, out: Path, *, resume: bool) -> subprocess.Popen[
 
 def holders(out: Path) -> list[bytes]:
     """Return who has the run's folder, or had it last."""
-    found = []
-    for path in out.rglob(LOCK):
-        try:
-            found.append(path.read_bytes())
-        except FileNotFoundError:
-            continue
-    return sorted(found)
+    try:
+        return sorted(path.read_bytes() for path in out.rglob(LOCK))
+    except FileNotFoundError:
+        # Renamed or removed in between.
+        return holders(out)
 
 
 def faults_in(run: Path | None) -> list[str]:

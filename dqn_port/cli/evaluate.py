@@ -74,7 +74,7 @@ def evaluate(
     """Play a snapshot's network without learning, and show its scores.
 
     \b
-    dqn-port evaluate artifacts/pong_quick/pong_quick.t7 --best --episodes 5
+    dqn-port evaluate artifacts/pong_quick --best --episodes 5
     """
     if episodes is not None and steps is not None:
         raise UsageError("--episodes, --steps: expected one of them, got both")

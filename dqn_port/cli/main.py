@@ -105,7 +105,7 @@ class LazyGroup(click.Group):
 @click.command(
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog=f"Begin with: {program()} train --args legacy_args/pong_quick.json",
+    epilog=f"Begin with: {program()} pipeline run --args legacy_args/pong_quick.json",
 )
 @click.version_option(__version__, prog_name="dqn-port", message="%(prog)s %(version)s")
 @click.option("--debug", is_flag=True, help="Show the traceback of a fault.")

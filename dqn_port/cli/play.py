@@ -53,7 +53,7 @@ def play(
     """Play one game with a snapshot's network, as the original's test_agent did.
 
     \b
-    dqn-port play artifacts/pong_quick/pong_quick.t7 --best --gif episode.gif
+    dqn-port play artifacts/pong_quick --best --gif episode.gif
     """
     if gif is not None:
         check_ending(gif, ".gif", "--gif")

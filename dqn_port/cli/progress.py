@@ -9,7 +9,7 @@ from typing import Final
 from tqdm import tqdm
 
 from dqn_port.options import Options
-from dqn_port.train import EpisodeEnded, Evaluated, Event, Ticked
+from dqn_port.train import EpisodeEnded, Evaluated, Event, Resumed, Ticked
 
 _WINDOW: Final = 1.0
 """Seconds over which frames/s is measured."""
@@ -36,13 +36,15 @@ def fitting(fields: list[str], columns: int | None) -> str:
 class RemainingTime:
     """Estimate the time left: steps before learning, learning and evaluating cost differently."""
 
-    def __init__(self, opt: Options, learn_start: int) -> None:
+    def __init__(self, opt: Options, learn_start: int, *, done: int = 0) -> None:
+        """``done``: agent steps that were played before."""
+        since = max(learn_start, done)
         evaluations = sum(
-            step > learn_start for step in range(opt.eval_freq, opt.steps + 1, opt.eval_freq)
+            step > since for step in range(opt.eval_freq, opt.steps + 1, opt.eval_freq)
         )
         self.left = {
-            _PLAYING: min(learn_start, opt.steps),
-            _LEARNING: max(opt.steps - learn_start, 0),
+            _PLAYING: max(min(learn_start, opt.steps) - done, 0),
+            _LEARNING: max(opt.steps - since, 0),
             _EVALUATING: evaluations * opt.eval_steps,
         }
         self._seconds = dict.fromkeys(self.left, 0.0)
@@ -102,6 +104,10 @@ class ProgressBar:
             self._score = f"score {event.reward:g}"
         elif isinstance(event, Evaluated):
             self._score = f"score {event.reward:.2f}"
+        elif isinstance(event, Resumed):
+            whole = self._remaining.total
+            self._remaining = RemainingTime(self._opt, self._learn_start, done=event.step)
+            self._bar.update(whole - self._remaining.total)
         elif isinstance(event, Ticked):
             self._tick(event)
 

@@ -100,8 +100,8 @@ def show(
     Of a file with several objects, PATH begins with the number of one: [2].
 
     \b
-    dqn-port t7 show pong.t7 --depth 2
-    dqn-port t7 show pong.t7 agent.network.modules[2].weight
+    dqn-port t7 show old_snapshot.t7 --depth 2
+    dqn-port t7 show old_snapshot.t7 agent.network.modules[2].weight
     """
     values = _read(file, long_size, byte_order)
     if path:
@@ -137,8 +137,8 @@ def convert(
     """Write what IN holds to OUT, in another form: binary, ASCII or JSON.
 
     \b
-    dqn-port t7 convert pong.t7 pong.ascii.t7
-    dqn-port t7 convert pong.t7 pong.json
+    dqn-port t7 convert old_snapshot.t7 ascii.t7
+    dqn-port t7 convert old_snapshot.t7 old_snapshot.json
     """
     if to is None:
         name = target.name

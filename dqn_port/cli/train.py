@@ -138,7 +138,7 @@ def train(
     after --, --set and the other flags.
 
     \b
-    dqn-port train --args legacy_args/pong_quick.json
+    dqn-port train --args legacy_args/pong_quick.json --name first
     dqn-port train --args legacy_args/pong_quick.json --seed 2 --name second
     dqn-port train --args legacy_args/pong_quick.json -- -env breakout -steps 1000
     dqn-port train --resume artifacts/second

@@ -38,6 +38,16 @@ def test_steps_before_learning_learning_and_evaluating_are_timed_apart():
     assert remaining.seconds() == pytest.approx(600 * 0.01 + 100 * 0.003)
 
 
+def test_of_a_run_that_goes_on_only_the_rest_is_left():
+    opt = load_options(lua_words=WORDS)
+    assert RemainingTime(opt, 200, done=50).left == {
+        "playing": 150, "learning": 800, "evaluating": 200,
+    }  # fmt: skip
+    assert RemainingTime(opt, 200, done=400).left == {
+        "playing": 0, "learning": 600, "evaluating": 100,
+    }  # fmt: skip
+
+
 FIELDS = [
     "score -20.73",
     "123:45:12 left",

@@ -1,0 +1,104 @@
+"""Every command that README and --help show does what they show, after what ``make run`` leaves.
+
+The argument files are those shown, made small; words that limit a command are put behind it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import click
+import pytest
+
+from dqn_port.cli.main import COMMANDS, LazyGroup, dqn_port
+from tests.cli.running import PONG, run
+from tests.pipelines.running import luigi_as_it_was
+
+ROOT = Path(__file__).parent.parent
+LIMITS = {
+    "evaluate": "--max-frames 200",
+    "play": "--max-frames 200",
+    "record": "--max-frames 200",
+    "bench": "--steps 4 --repeats 1",
+    "pipeline run": "--max-frames 200 --episodes 1",
+}
+"""Command → words that make it short."""
+ELSEWHERE = {
+    "dqn-port verify": "tests/verify/shipped.py",
+}
+"""Command → where it runs as it stands."""
+
+
+def commands_in(command: click.Command) -> list[str]:
+    """The commands that the help of a command shows, and of those in its group."""
+    found = re.findall(r"^\s*(dqn-port .*)$", command.help or "", re.MULTILINE)
+    inner = command.commands.values() if isinstance(command, click.Group) else ()
+    return found + [line for each in inner for line in commands_in(each)]
+
+
+def shown() -> list[str]:
+    """The commands of README and help, each once, as they are typed."""
+    readme = re.findall(r"^(dqn-port .*)$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    group = LazyGroup()
+    helps = [line for name in COMMANDS for line in commands_in(group.get_command(None, name))]
+    last = re.fullmatch(r"Begin with: .*?((?:pipeline|train) .*)", dqn_port.epilog or "")
+    lines = [*readme, *helps, f"dqn-port {last[1]}"]
+    return list(dict.fromkeys(re.sub(r"\s+#.*", "", line) for line in lines))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder as a clone is after ``make run``, with argument files of a few seconds."""
+    folder = tmp_path_factory.mktemp("clone")
+    (folder / "legacy_args").mkdir()
+    for path in (ROOT / "legacy_args").glob("*.json"):
+        small = {key: value for key, value in PONG.items() if key != "name"}
+        table = json.loads(path.read_text()) | small
+        (folder / "legacy_args" / path.name).write_text(json.dumps(table))
+    return folder
+
+
+def matching(word: str) -> list[str]:
+    """The files that a word stands for, as in a shell."""
+    return sorted(map(str, Path().glob(word))) if "*" in word else [word]
+
+
+def limited(line: str) -> list[str]:
+    """The words of a command, with those that limit it."""
+    words = shlex.split(line)[1:]
+    words = [
+        found
+        for word in words
+        for found in (sorted(map(str, Path().glob(word))) if "*" in word else [word])
+    ]
+    for name, limit in LIMITS.items():
+        if words[: len(name.split())] == name.split():
+            words += limit.split()
+    if "--games" in words:
+        words += ["--seeds", "2"]
+    return ["300" if word == "32000" else "steps=300" if word == "steps=32000" else word
+            for word in words]  # fmt: skip
+
+
+def test_every_command_that_is_shown_works(capsys, monkeypatch, folder):
+    monkeypatch.chdir(folder)
+    lines = [line for line in shown() if line not in ELSEWHERE]
+    assert len(lines) > 40
+    # What `make run` does is first.
+    lines.sort(key=lambda line: line != "dqn-port pipeline run --args legacy_args/pong_quick.json")
+    for line in lines:
+        if not Path("old_snapshot.t7").exists() and Path("artifacts/second/second.t7").exists():
+            for name in ("old_snapshot.t7", "mine.t7", "yours.t7"):
+                shutil.copy("artifacts/second/second.t7", name)
+            made = run(capsys, "args", "convert", "legacy_args/pong.json", "pong_arguments.t7")
+            assert made.code == 0
+        with luigi_as_it_was():
+            result = run(capsys, *limited(line))
+        assert result.code == 0, f"{line}\n{result.out}{result.err}"
+        assert "dqn-port: error" not in result.err, f"{line}\n{result.err}"
+    for name in ("scores.json", "episode.gif", "second.html", "second.h5", "sheet.png", "pong.pt"):
+        assert Path(name).stat().st_size > 0, name
