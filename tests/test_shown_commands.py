@@ -22,13 +22,14 @@ ROOT = Path(__file__).parent.parent
 LIMITS = {
     "evaluate": "--max-frames 200",
     "play": "--max-frames 200",
-    "record": "--max-frames 200",
+    "record": "--max-frames 200 --episodes 1",
     "bench": "--steps 4 --repeats 1",
-    "pipeline run": "--max-frames 200 --episodes 1",
+    "pipeline": "--max-frames 200 --episodes 1 --no-clip",
 }
 """Command → words that make it short."""
 ELSEWHERE = {
     "dqn-port verify": "tests/verify/shipped.py",
+    "dqn-port roms": "tests/cli/test_roms.py",
 }
 """Command → where it runs as it stands."""
 
@@ -50,6 +51,13 @@ def shown() -> list[str]:
     return list(dict.fromkeys(re.sub(r"\s+#.*", "", line) for line in lines))
 
 
+ECHOED = """
+-framework alewrap -env pong -agent NeuralQLearner -agent_params \
+network="convnet_atari3",preproc="net_downsample_2x_full_y",hist_len=4,state_dim=7056 -actrep 4
+""".replace("\\\n", "")
+"""The line that a script of the original's prints."""
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A folder as a clone is after ``make run``, with argument files of a few seconds."""
@@ -59,11 +67,14 @@ def folder(tmp_path_factory):
         small = {key: value for key, value in PONG.items() if key != "name"}
         table = json.loads(path.read_text()) | small
         (folder / "legacy_args" / path.name).write_text(json.dumps(table))
+    (folder / "echoed.txt").write_text(ECHOED)
     return folder
 
 
 def matching(word: str) -> list[str]:
-    """The files that a word stands for, as in a shell."""
+    """What a word stands for, as in a shell."""
+    if command := re.fullmatch(r"\$\(cat (.*)\)", word):
+        return [Path(command[1]).read_text().strip()]
     return sorted(map(str, Path().glob(word))) if "*" in word else [word]
 
 

@@ -103,7 +103,7 @@ def convert(
 
     \b
     dqn-port args convert pong_arguments.t7 legacy_args/my_pong.json
-    dqn-port args convert --words '-framework alewrap -env pong' legacy_args/words.json
+    dqn-port args convert --words "$(cat echoed.txt)" legacy_args/words.json
     dqn-port args convert legacy_args/pong.json pong.t7
     """
     if len(files) != (2 if words is None else 1):
