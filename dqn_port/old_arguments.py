@@ -14,6 +14,7 @@ from typing import Any, Final
 from dqn_port.drafts import Draft, read_args_file, read_args_table, read_lua_words
 from dqn_port.errors import ArgsError
 from dqn_port.options import OPTIONS, TABLES, Options, shown_value
+from dqn_port.torch7.other_formats import HEAD, other_format
 from dqn_port.torch7.t7 import load
 from dqn_port.torch7.values import LuaTable
 
@@ -39,25 +40,35 @@ def read_options_file(draft: Draft, path: Path) -> None:
     """Add an argument file: JSON, or a .t7 of the original's; the content tells which.
 
     Raises:
-        ArgsError: see drafts.read_args_file, read_old_arguments.
+        ArgsError: it is neither; see drafts.read_args_file, read_old_arguments.
         LuaExit: the words of an arg table end the original.
         T7Error: the .t7 is damaged.
     """
-    if not _is_t7(path):
+    head = _head(path)
+    if not _is_t7(head):
+        other = other_format(head) if head else None
+        if other is not None and not other.is_text:
+            raise ArgsError(
+                f"{path}: expected JSON or a Torch7 file, got {other.name}; {other.advice}"
+            )
         read_args_file(draft, path)
         return
     draft.stem = path.stem
     read_old_arguments(draft, load(path), str(path))
 
 
-def _is_t7(path: Path) -> bool:
-    """Tell a .t7 from JSON by its first bytes: a tag of 0 to 8, as an int or in ASCII."""
+def _head(path: Path) -> bytes:
+    """Return a file's first bytes; none where it cannot be read, which reading it then tells."""
     try:
         with path.open("rb") as file:
-            head = file.read(4)
+            return file.read(HEAD)
     except OSError:
-        return False
-    return sorted(head)[:3] == [0, 0, 0] or (head[:1] in b"012345678" and head[1:2] == b"\n")
+        return b""
+
+
+def _is_t7(head: bytes) -> bool:
+    """Tell a .t7 from JSON by its first bytes: a tag of 0 to 8, as an int or in ASCII."""
+    return sorted(head[:4])[:3] == [0, 0, 0] or (head[:1] in b"012345678" and head[1:2] == b"\n")
 
 
 def read_old_arguments(draft: Draft, value: Any, source: str, *, keep_paths: bool = False) -> None:
