@@ -45,8 +45,8 @@ network_option = click.option(
     "--network",
     type=click.Path(path_type=Path),
     metavar="RUN|FILE",
-    help="The network's file, instead of RUN: also one that holds a network alone, or a "
-    "NAME.params.t7, with --args.",
+    help="The network's file, instead of RUN. One without arguments needs --args: a network or an "
+    "agent alone, a NAME.params.t7, what export-weights wrote.",
 )
 best_option = click.option(
     "--best/--last", default=False, help="The network of the best evaluation, or the last one."

@@ -26,7 +26,7 @@ _ANSWER: Final = "what a server sent instead of the file; download it again"
 _T7_JSON: Final = OtherFormat(
     "JSON", "`dqn-port t7 convert` turns what it has written back into a .t7", is_text=True
 )
-_PYTORCH: Final = OtherFormat(
+PYTORCH: Final = OtherFormat(
     "a PyTorch file", "evaluate, play and --network take what export-weights wrote, with --args"
 )
 
@@ -90,7 +90,7 @@ def _zip(head: bytes) -> OtherFormat:
     """Tell a zip archive by the name of its first entry."""
     name = head[30 : 30 + int.from_bytes(head[26:28], "little")]
     if b"/data" in name:
-        return _PYTORCH
+        return PYTORCH
     if name.endswith(b".npy"):
         return OtherFormat("an archive of NumPy arrays", _AGAIN)
     return OtherFormat("a zip archive", _UNPACK)
