@@ -39,8 +39,8 @@ def is_pytorch(path: Path) -> bool:
 def read_weights(path: Path) -> Weights:
     """Read the state dict of float32 tensors that a PyTorch file holds.
 
-    Nothing in it is run, and what is read takes no more memory than the file's size: before it is
-    unpickled, packed entries and all but tensors in plain dicts are refused.
+    Nothing in it is run, and nothing becomes larger than it is in the file: before it is unpickled,
+    packed entries and all but tensors in plain dicts are refused.
 
     Raises:
         SnapshotError: it cannot be read, is damaged, or holds something else.
@@ -66,7 +66,6 @@ def read_weights(path: Path) -> Weights:
         plain_tensor = (
             isinstance(tensor, torch.Tensor)
             and tensor.dtype == torch.float32
-            and tensor.is_contiguous()
             and tensor.numel() * tensor.itemsize <= tensor.untyped_storage().nbytes()
         )
         if not isinstance(name, str) or not plain_tensor:
