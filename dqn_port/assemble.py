@@ -258,19 +258,13 @@ def _loaded(saved: SavedNetwork, args: NetworkArgs, opt: Options) -> Network:
             raise SnapshotError(f"{saved.where}: expected a network of class {known}, got {kind!r}")
         network: Network = registry.find("saved network", kind)(saved.module, saved.where)
         return network
-    assert saved.parameters is not None
     name = opt.agent_params.get("network", "")
     name = _BARE_PARAMETERS_NETWORK if not name or names_snapshot(name) else name
     # The draws of its first weights are not the run's: a network that is loaded makes none.
     network = _built(name, args, Generator(1))
-    if network.w.numel() != len(saved.parameters):
-        raise SnapshotError(
-            f"{saved.where}: expected the {network.w.numel()} parameters of {name} with "
-            f"{args.n_actions} actions, got {len(saved.parameters)}; name the network they are of "
-            "with --set agent_params.network=…"
-        )
+    found = saved.parameters_of(network, f"{name} with {args.n_actions} actions")
     with torch.no_grad():
-        network.w.copy_(torch.from_numpy(saved.parameters))
+        network.w.copy_(torch.from_numpy(found))
     return network
 
 

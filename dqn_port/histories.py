@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
+
+COLUMNS: Final = {
+    "reward": "reward_history",
+    "episodes": "episode_counts",
+    "rewards": "reward_counts",
+    "v": "v_history",
+    "td": "td_history",
+    "qmax": "qmax_history",
+}
+"""Column of history.csv → the list of the same numbers."""
+TIME: Final = "time_history"
+"""The list that has one number more."""
 
 
 @dataclass

@@ -6,7 +6,6 @@ them (before or after its table strings became tables), and the field ``argument
 
 from __future__ import annotations
 
-import math
 import re
 from pathlib import Path
 from typing import Any, Final
@@ -14,12 +13,13 @@ from typing import Any, Final
 from dqn_port.drafts import Draft, read_args_file, read_args_table, read_lua_words
 from dqn_port.errors import ArgsError
 from dqn_port.options import OPTIONS, TABLES, Options, shown_value
+from dqn_port.torch7.option_values import OptionValues
+from dqn_port.torch7.other_formats import HEAD, other_format
 from dqn_port.torch7.t7 import load
 from dqn_port.torch7.values import LuaTable
 
 ARGUMENTS: Final = "arguments"
 """The field of a snapshot that holds them."""
-_DEEPEST: Final = 100
 _SCRIPT: Final = "train_agent.lua"
 _USUAL_NETWORK: Final = "convnet_atari3"
 _VARIABLE: Final = re.compile(r"\$(?:\w+|\{[^}]*\}?|\()")
@@ -39,25 +39,35 @@ def read_options_file(draft: Draft, path: Path) -> None:
     """Add an argument file: JSON, or a .t7 of the original's; the content tells which.
 
     Raises:
-        ArgsError: see drafts.read_args_file, read_old_arguments.
+        ArgsError: it is neither; see drafts.read_args_file, read_old_arguments.
         LuaExit: the words of an arg table end the original.
         T7Error: the .t7 is damaged.
     """
-    if not _is_t7(path):
+    head = _head(path)
+    if not _is_t7(head):
+        other = other_format(head) if head else None
+        if other is not None and not other.is_text:
+            raise ArgsError(
+                f"{path}: expected JSON or a Torch7 file, got {other.name}; {other.advice}"
+            )
         read_args_file(draft, path)
         return
     draft.stem = path.stem
     read_old_arguments(draft, load(path), str(path))
 
 
-def _is_t7(path: Path) -> bool:
-    """Tell a .t7 from JSON by its first bytes: a tag of 0 to 8, as an int or in ASCII."""
+def _head(path: Path) -> bytes:
+    """Return a file's first bytes; none where it cannot be read, which reading it then tells."""
     try:
         with path.open("rb") as file:
-            head = file.read(4)
+            return file.read(HEAD)
     except OSError:
-        return False
-    return sorted(head)[:3] == [0, 0, 0] or (head[:1] in b"012345678" and head[1:2] == b"\n")
+        return b""
+
+
+def _is_t7(head: bytes) -> bool:
+    """Tell a .t7 from JSON by its first bytes: a tag of 0 to 8, as an int or in ASCII."""
+    return sorted(head[:4])[:3] == [0, 0, 0] or (head[:1] in b"012345678" and head[1:2] == b"\n")
 
 
 def read_old_arguments(draft: Draft, value: Any, source: str, *, keep_paths: bool = False) -> None:
@@ -150,35 +160,26 @@ def _words(table: LuaTable, source: str) -> list[str]:
 def _plain_table(draft: Draft, table: LuaTable, source: str) -> dict[str, Any]:
     """Return a table of options as JSON would hold it; other values are left out and told."""
     plain: dict[str, Any] = {}
+    values = OptionValues()
     for key, value in table.items():
         if not isinstance(key, str):
             draft.left_out.append(f"{source}: [{key}] is no option; left out")
         elif key in TABLES and isinstance(value, LuaTable):
             plain[key] = {}
             for inner, entry in value.items():
-                _put_plain(draft, plain[key], inner, entry, f"{source}: {key}.{inner}")
+                _put_plain(draft, plain[key], inner, entry, values, f"{source}: {key}.{inner}")
         else:
-            _put_plain(draft, plain, key, value, f"{source}: {key}")
+            _put_plain(draft, plain, key, value, values, f"{source}: {key}")
     return plain
 
 
-def _put_plain(draft: Draft, to: dict[Any, Any], key: Any, value: Any, where: str) -> None:
+def _put_plain(
+    draft: Draft, to: dict[Any, Any], key: Any, value: Any, values: OptionValues, where: str
+) -> None:
     try:
-        to[key] = _plain(value, 0)
+        to[key] = values.plain(value)
     except ValueError as error:
         draft.left_out.append(f"{where}: {error}; left out")
-
-
-def _plain(value: Any, depth: int) -> Any:
-    if isinstance(value, bool | str):
-        return value
-    if isinstance(value, float):
-        return int(value) if math.isfinite(value) and value == int(value) else value
-    if isinstance(value, LuaTable) and depth < _DEEPEST:
-        if len(value) and value.is_list:
-            return [_plain(entry, depth + 1) for entry in value.to_list()]
-        return {key: _plain(entry, depth + 1) for key, entry in value.items()}
-    raise ValueError(f"{value!r} is no value of an option")
 
 
 def _leave_out_paths(draft: Draft, source: str, *, keep: bool) -> None:

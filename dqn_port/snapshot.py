@@ -17,9 +17,11 @@ from numpy.typing import NDArray
 from dqn_port.errors import SnapshotError
 from dqn_port.histories import Histories
 from dqn_port.interfaces import Agent, Network
+from dqn_port.torch7.nn_modules import parameters_of, rows_of
 from dqn_port.torch7.t7 import load, save
 from dqn_port.torch7.tensors import Tensor
 from dqn_port.torch7.values import LuaTable, TorchObject
+from dqn_port.weights_file import Weights, is_pytorch, read_weights
 
 SUFFIX: Final = ".t7"
 
@@ -133,6 +135,11 @@ def load_snapshot(path: Path) -> Snapshot:
     """
     table = load(path)
     expected = {"model": TorchObject, "arguments": LuaTable}
+    if _is_network_alone(table, path):
+        raise SnapshotError(
+            f"{path}: holds a network without the arguments of its training, so that it names no "
+            "game; evaluate and play take it with --args FILE"
+        )
     if not isinstance(table, LuaTable) or not expected.keys() & table.keys():
         raise SnapshotError(f"{path}: expected the snapshot of a training, got {table!r}")
     for name, kind in expected.items():
@@ -145,16 +152,29 @@ def load_snapshot(path: Path) -> Snapshot:
     return Snapshot(path, table)
 
 
+def _is_network_alone(value: Any, path: Path) -> bool:
+    """Tell whether a file's value has a network, and no arguments."""
+    if isinstance(value, LuaTable) and "arguments" in value:
+        return False
+    try:
+        network_in(value, path)
+    except SnapshotError:
+        return False
+    return True
+
+
 @dataclass(frozen=True)
 class SavedNetwork:
     """A network as a file holds it: its module, or its parameters alone."""
 
     path: Path
     name: str
-    """Which of the file's: model, best_model, network."""
-    module: TorchObject | None
-    parameters: NDArray[np.float32] | None
+    """Which of the file's: model, best_model, agent.network, …; network, weights where alone."""
+    module: TorchObject | None = None
+    parameters: NDArray[np.float32] | None = None
     """float32 [n], flat, of a NAME.params.t7."""
+    weights: Weights | None = None
+    """By layer, of a PyTorch file."""
 
     @property
     def where(self) -> str:
@@ -163,35 +183,75 @@ class SavedNetwork:
 
     @property
     def which(self) -> str:
-        """Which of a training's networks it is: the best or the last."""
-        return "best" if self.name == "best_model" else "last"
+        """Which of a training's networks it is: best or last; only where the file tells no more."""
+        if "best_" in self.name:
+            return "best"
+        return "only" if self.name in ("network", "weights") else "last"
+
+    def parameters_of(self, network: Network, whose: str) -> NDArray[np.float32]:
+        """Return the file's parameters as ``network`` has them, flat; ``whose``: what it is called.
+
+        Raises:
+            SnapshotError: they are those of another network.
+        """
+        mend = "name the network they are of with --set agent_params.network=…"
+        if self.weights is None:
+            assert self.parameters is not None
+            if network.w.numel() != len(self.parameters):
+                raise SnapshotError(
+                    f"{self.where}: expected the {network.w.numel()} parameters of {whose}, got "
+                    f"{len(self.parameters)}; {mend}"
+                )
+            return self.parameters
+        expected = parameters_of(rows_of(network.to_lua(), whose))
+        for name in sorted(expected.keys() | self.weights):
+            shapes = [
+                table[name].shape if name in table else () for table in (expected, self.weights)
+            ]
+            wanted, got = ("x".join(map(str, shape)) or "nothing" for shape in shapes)
+            if wanted != got:
+                raise SnapshotError(
+                    f"{self.path}: {name!a:.40}: expected {wanted}, as {whose} has it, got {got}; "
+                    f"{mend}"
+                )
+        return np.concatenate([self.weights[name].reshape(-1) for name in expected])
 
 
 def load_network(path: Path, *, best: bool = False) -> SavedNetwork:
-    """Read the network of a snapshot, of a file that holds one alone, or a NAME.params.t7.
+    """Read the network of a snapshot, an agent or a file that holds one alone, or its parameters.
 
-    ``best``: of a snapshot the best network, where it has one.
+    Parameters are those of a NAME.params.t7, or of a PyTorch file. ``best``: of a snapshot or an
+    agent the best network, where it has one.
 
     Raises:
         T7Error: the file cannot be read or is damaged.
         SnapshotError: there is no network in it.
     """
+    if is_pytorch(path):
+        return SavedNetwork(path, "weights", weights=read_weights(path))
     return network_in(load(path), path, best=best)
 
 
 def network_in(value: Any, path: Path, *, best: bool = False) -> SavedNetwork:
     """Return the network that a file's value holds; see load_network."""
     if isinstance(value, TorchObject) and value.class_name.startswith("nn."):
-        return SavedNetwork(path, "network", value, None)
+        return SavedNetwork(path, "network", value)
     if isinstance(value, LuaTable):
         for name in ("best_model", "model", "network")[0 if best else 1 :]:
             found = value.get(name)
             if isinstance(found, TorchObject):
-                return SavedNetwork(path, name, found, None)
+                return SavedNetwork(path, name, found)
             if isinstance(found, Tensor) and name == "network":
                 parameters = _parameters(found, f"{path}: {name}")
-                return SavedNetwork(path, name, None, parameters)
-    raise SnapshotError(f"{path}: expected a snapshot, a network or its parameters, got {value!r}")
+                return SavedNetwork(path, name, parameters=parameters)
+    agent = value.get("agent") if isinstance(value, LuaTable) else value
+    for name in ("best_network", "network")[0 if best else 1 :]:
+        found = agent.get(name) if isinstance(agent, TorchObject) else None
+        if isinstance(found, TorchObject):
+            return SavedNetwork(path, f"agent.{name}", found)
+    raise SnapshotError(
+        f"{path}: expected a snapshot, an agent, a network or its parameters, got {value!r}"
+    )
 
 
 def _parameters(tensor: Tensor, where: str) -> NDArray[np.float32]:

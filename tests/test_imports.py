@@ -64,8 +64,10 @@ def allowed(top: str) -> set[str] | None:
         return {"errors"}
     if top == "histories":
         return {"errors", "interfaces"}
+    if top == "weights_file":
+        return {"errors", "torch7"}
     if top == "snapshot":
-        return {"errors", "histories", "interfaces", "torch7"}
+        return {"errors", "histories", "interfaces", "torch7", "weights_file"}
     if top == "options":
         return {"errors", "interfaces", "torch7"}
     if top == "checks":

@@ -114,6 +114,18 @@ def test_values_of_no_option_are_left_out_and_told():
     ]
 
 
+def test_a_table_that_stands_in_many_places_does_not_fill_the_memory():
+    table = LuaTable([("x", 1.0)])
+    for _ in range(60):
+        table = LuaTable([("a", table), ("b", table)])
+    draft = read({"seed": 7, "agent_params": {"network": table, "lr": 2}})
+    assert draft.values == {"seed": 7}
+    assert draft.warnings == [
+        "a.t7: agent_params.network: more than 100,000 values; left out",
+        "a.t7: agent_params.lr: more than 100,000 values; left out",
+    ]
+
+
 def test_paths_of_the_other_machine_are_left_out(tmp_path):
     there = {"env": "toyB", "game_path": "/no/roms/", "network": "/no/a.t7",
              "agent_params": {"network": "/no/a.t7"}}  # fmt: skip

@@ -233,8 +233,8 @@ def test_a_file_that_is_no_snapshot(tmp_path, value, fault):
 @pytest.mark.parametrize(
     ("value", "fault"),
     [
-        (5, "expected a snapshot, a network or its parameters, got 5.0"),
-        ({"network": "x"}, "expected a snapshot, a network or its parameters, got "
+        (5, "expected a snapshot, an agent, a network or its parameters, got 5.0"),
+        ({"network": "x"}, "expected a snapshot, an agent, a network or its parameters, got "
          "<LuaTable of 1 pairs>"),
         ({"network": np.zeros(3, dtype=np.int64)}, "network: expected a vector of floats, got "
          "<torch.LongTensor 3>"),

@@ -99,7 +99,7 @@ def evaluate(
         max_episode_steps=max(1, max_frames // actrep) if max_frames else None,
     )
     click.echo(f"{game}: the {saved.which} network of {path}, ε {epsilon:g}, seed {seed}")
-    if best and saved.which != "best":
+    if best and saved.which == "last":
         click.echo("No evaluation was made in training, so there is no best network.")
     click.echo("")
     click.echo("episode      score    steps    frames")

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import click
 
-from dqn_port.cli.parameters import run_at
+from dqn_port.cli.parameters import record_at
 from dqn_port.errors import UsageError
 from dqn_port.exports.evaluations import with_evaluations
 from dqn_port.exports.hdf5 import export_hdf5
 from dqn_port.exports.hdf5_layout import HDF5_SUFFIXES
-from dqn_port.exports.hdf5_reading import read_hdf5
+from dqn_port.exports.hdf5_reading import is_hdf5, read_hdf5
 from dqn_port.exports.history_table import exported_lines, run_lines, shortened, write_csv
-from dqn_port.exports.runs import read_run
+from dqn_port.exports.runs import RunRecord
 from dqn_port.found_run import names_run
 from dqn_port.run_folder import ARGS, FINISHED, HISTORY
 from dqn_port.snapshot import SUFFIX
@@ -48,16 +48,17 @@ def export(
 ) -> None:
     """Write the histories of runs to one file: HDF5, or CSV.
 
-    RUN is a run's folder. docs/hdf5.md tells what stands where in the file.
+    RUN may also be a snapshot alone, as the original left it: what it does not tell stays empty.
+    docs/hdf5.md tells what stands where in the file.
 
     \b
     dqn-port history export artifacts/pong_quick -o pong_quick.h5
     """
-    folders = [run_at(path).folder for path in runs]
-    _check_output(folders, output, as_csv=as_csv)
+    _check_name(output, as_csv=as_csv)
     if as_csv and evaluations:
         raise UsageError("--csv, --evaluation: expected one of them, got both; HDF5 holds episodes")
-    read = [read_run(folder) for folder in folders]
+    read = [record_at(path) for path in runs]
+    _check_output(read, output)
     n = sum(len(run.history["step"]) for run in read)
     many = f"{len(read)} run{'s' if len(read) > 1 else ''}, {n} evaluation{'s' if n != 1 else ''}"
     if as_csv:
@@ -70,42 +71,52 @@ def export(
     click.echo(f"{many} in training, {played} episodes after it: {output}")
 
 
-def _check_output(folders: Sequence[Path], output: Path, *, as_csv: bool) -> None:
-    """Refuse a name that tells of the other format, and the files that a run consists of.
+def _check_name(output: Path, *, as_csv: bool) -> None:
+    """Refuse a name that tells of the other format.
 
     Raises:
-        UsageError: it is one of these.
+        UsageError: it is one.
     """
     ending = output.suffix.lower()
     if as_csv and ending in HDF5_SUFFIXES:
         raise UsageError(f"--csv: expected a name for CSV, got {output}; without --csv it is HDF5")
     if not as_csv and ending == ".csv":
         raise UsageError(f"-o: expected a name for HDF5, got {output}; with --csv it is CSV")
+
+
+def _check_output(runs: Sequence[RunRecord], output: Path) -> None:
+    """Refuse the files that a run consists of.
+
+    Raises:
+        UsageError: it is one.
+    """
     target = Path(os.path.realpath(output))
-    if target.name in (ARGS, HISTORY, FINISHED) or target.suffix == SUFFIX:
-        for folder in folders:
-            if target.parent == Path(os.path.realpath(folder)):
-                raise UsageError(f"-o: expected a new file, got {output}, a part of the run itself")
+    for run in runs:
+        place = Path(os.path.realpath(run.folder))
+        part = target.name in (ARGS, HISTORY, FINISHED) or target.suffix == SUFFIX
+        if target == place or (part and target.parent == place):
+            raise UsageError(f"-o: expected a new file, got {output}, a part of the run itself")
 
 
 @history.command()
-@click.argument("path", type=_PATH, metavar="RUN|FILE.h5")
+@click.argument("path", type=_PATH, metavar="RUN|FILE")
 @click.option(
     "--layout", is_flag=True, help="List the groups, datasets and attributes of FILE.h5 instead."
 )
 def show(path: Path, layout: bool) -> None:
-    """Show the history of a run, or of every run in an exported file.
+    """Show the history of a run, of a snapshot alone, or of every run in an exported FILE.h5.
 
     A row an evaluation, the best so far marked with *, and a line of reward, V and TD error each.
 
     \b
     dqn-port history show artifacts/pong_quick
+    dqn-port history show DQN3_0_1_breakout.t7
     dqn-port history show pong_quick.h5 --layout
     """
-    if names_run(path):
+    if names_run(path) or (path.is_file() and not is_hdf5(path)):
         if layout:
             raise UsageError(f"--layout: expected an exported file, got the run {path}")
-        for line in run_lines(read_run(run_at(path).folder)):
+        for line in run_lines(record_at(path)):
             click.echo(line)
         return
     found = read_hdf5(path, layout=layout)

@@ -11,7 +11,9 @@ import click
 from dqn_port.drafts import Draft
 from dqn_port.errors import UsageError
 from dqn_port.exports.nature_scores import MAX_FRAMES
-from dqn_port.found_run import FoundRun, find_run
+from dqn_port.exports.old_runs import read_old_run
+from dqn_port.exports.runs import RunRecord, read_run
+from dqn_port.found_run import FoundRun, find_run, names_run
 from dqn_port.run_folder import ARGS
 
 args_option = click.option(
@@ -45,8 +47,8 @@ network_option = click.option(
     "--network",
     type=click.Path(path_type=Path),
     metavar="RUN|FILE",
-    help="The network's file, instead of RUN: also one that holds a network alone, or a "
-    "NAME.params.t7, with --args.",
+    help="The network's file, instead of RUN. One without arguments needs --args: a network or an "
+    "agent alone, a NAME.params.t7, what export-weights wrote.",
 )
 best_option = click.option(
     "--best/--last", default=False, help="The network of the best evaluation, or the last one."
@@ -81,6 +83,17 @@ def run_at(path: Path) -> FoundRun:
     for note in found.notes:
         click.echo(f"dqn-port: {note}", err=True)
     return found
+
+
+def record_at(path: Path) -> RunRecord:
+    """Return the record of the run that RUN names, or of the snapshot of another place.
+
+    Raises:
+        RunFolderError: see found_run.find_run, exports.runs.read_run.
+        T7Error, SnapshotError: see exports.old_runs.read_old_run.
+    """
+    alone = path.is_file() and not names_run(path)
+    return read_old_run(path) if alone else read_run(run_at(path).folder)
 
 
 def snapshot_at(path: Path) -> Path:

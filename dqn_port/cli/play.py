@@ -69,7 +69,7 @@ def play(
     )
     warn(draft)
     click.echo(f"{ready.opt.env}: the {saved.which} network of {path}, ε {epsilon:g}, seed {seed}")
-    if best and saved.which != "best":
+    if best and saved.which == "last":
         click.echo("No evaluation was made in training, so there is no best network.")
     if gif is None:
         played = play_game(ready, epsilon=epsilon, max_frames=max_frames)

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import click
 
-from dqn_port.cli.parameters import run_at
+from dqn_port.cli.parameters import record_at
 from dqn_port.errors import RunFolderError
 from dqn_port.exports.evaluations import with_evaluations
 from dqn_port.exports.league import league
-from dqn_port.exports.runs import read_run
 from dqn_port.tools.pictures import check_ending
 
 
@@ -38,6 +37,8 @@ from dqn_port.tools.pictures import check_ending
 def report(runs: tuple[Path, ...], path: Path, folders: tuple[Path, ...], title: str) -> None:
     """Write a run's report, or that of several runs: one HTML page that needs nothing else.
 
+    RUN may also be a snapshot alone, as the original left it: what it does not tell stays empty.
+
     \b
     dqn-port report artifacts/pong_quick -o pong_quick.html
     dqn-port report artifacts/pong_* -o league.html --title "Pong, three seeds"
@@ -46,7 +47,7 @@ def report(runs: tuple[Path, ...], path: Path, folders: tuple[Path, ...], title:
     check_ending(path, ".html", "--out")
     if not path.absolute().parent.is_dir():
         raise RunFolderError(f"--out {path}: its folder does not exist; make it first")
-    found = [read_run(run_at(path).folder) for path in runs]
+    found = [record_at(path) for path in runs]
     suite = with_evaluations(found, folders)
     from dqn_port.exports.report import suite_scores, write_report, write_suite_report
 

@@ -190,9 +190,10 @@ def find_evaluations(run: RunRecord) -> list[EvaluationRecord]:
         EvaluationError: one of them is damaged.
         RunFolderError: the run's snapshot cannot be read.
     """
-    known = snapshots_of(run)
     folders = sorted(run.folder.absolute().parent.glob("evaluation-*"))
     found = [read_evaluation(folder) for folder in folders if (folder / EVALUATION).is_file()]
+    # The original's snapshots have gigabytes, which are read only where it is asked for.
+    known = snapshots_of(run) if found else frozenset()
     return [record for record in found if record.snapshot_sha256 in known]
 
 

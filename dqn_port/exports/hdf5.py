@@ -26,6 +26,7 @@ from dqn_port.exports.hdf5_layout import (
     SCHEMA_VERSION,
     TEXT,
     Series,
+    told_history,
 )
 from dqn_port.exports.hdf5_reading import read_hdf5
 from dqn_port.exports.runs import RunRecord
@@ -106,7 +107,7 @@ def run_ids(runs: Sequence[RunRecord]) -> list[str]:
 
 
 def _last_finished(runs: Sequence[RunRecord]) -> str:
-    """Return when the last of the runs was finished; before, when its history was written."""
+    """Return when the last of the runs was finished; else when its histories were written."""
     return max(_created(run) for run in runs)
 
 
@@ -118,7 +119,8 @@ def _created(run: RunRecord) -> str:
             raise HistoryError(
                 f"{run.folder}: created: expected a date of ISO 8601, got {run.about['created']!r}"
             ) from error
-    modified = (run.folder / "history.csv").stat().st_mtime
+    file = run.folder if run.finished is None else run.folder / "history.csv"
+    modified = file.stat().st_mtime
     return _iso(datetime.datetime.fromtimestamp(modified, datetime.UTC))
 
 
@@ -136,26 +138,36 @@ def _write_run(group: Any, run: RunRecord, evaluations: Sequence[EvaluationRecor
         "arguments_hash": run.arguments_hash,
         "versions": _compact(run.versions),
         "seed": run.seed,
-        "finished": np.uint8(run.finished),
+        "finished": None if run.finished is None else np.uint8(run.finished),
     }
     for name, value in attributes.items():
-        _put_attribute(group, name, value)
-    tables = {"history": _history(run), "episodes": _episodes(evaluations)}
-    for name, table in tables.items():
+        if value is not None:
+            _put_attribute(group, name, value)
+    history = _history(run)
+    tables = {
+        "history": (told_history(history), history),
+        "episodes": (GROUPS["episodes"], _episodes(evaluations)),
+    }
+    for name, (every, table) in tables.items():
         inner = group.create_group(name)
-        for series in GROUPS[name]:
+        for series in every:
             _write_series(inner, series, table[series.name])
     _put_attribute(group["episodes"], "evaluations", _compact([*map(_told, evaluations)]))
 
 
 def _history(run: RunRecord) -> dict[str, NDArray[Any]]:
+    """Return the series that a run tells, with the scales of their axes."""
     table: dict[str, NDArray[Any]] = {
-        series.name: run.history[series.column] for series in HISTORY if series.column
+        series.name: run.history[series.column]
+        for series in HISTORY
+        if series.column in run.history
     }
-    return table | {
-        "time_step": np.concatenate([[0], run.history["step"]]).astype(np.int64),
-        "time": run.time,
-    }
+    scale = "step" if "step" in table else "evaluation"
+    counted = table.setdefault(scale, np.arange(1, run.n_evaluations + 1))
+    if run.time is not None:
+        table[f"time_{scale}"] = np.concatenate([[0], counted]).astype(np.int64)
+        table["time"] = run.time
+    return table
 
 
 def _episodes(evaluations: Sequence[EvaluationRecord]) -> dict[str, NDArray[Any]]:

@@ -28,7 +28,9 @@ from dqn_port.exports.hdf5_layout import (
     SERIES_ATTRIBUTES,
     TEXT,
     Series,
+    attributes_of,
     groups_of,
+    told_history,
 )
 
 _MOST_MEMORY: Final = 2 * 2**30
@@ -104,7 +106,8 @@ def read(path: Path, *, layout: bool = False) -> dict[str, Any]:
         count = _attribute(file, "/", "run_count", "i")
         single = count == 1
         groups = groups_of(_attribute(file, "/", "schema_version", "i"))
-        attributes = _attributes(file, "/", FILE_ATTRIBUTES | (RUN_ATTRIBUTES if single else {}))
+        of_run = attributes_of(set(file.attrs)) if single else {}
+        attributes = _attributes(file, "/", FILE_ATTRIBUTES | of_run)
         if single:
             runs = [_run(file, "/", room, attributes, groups)]
         else:
@@ -118,8 +121,8 @@ def read(path: Path, *, layout: bool = False) -> dict[str, Any]:
             for name in names:
                 where = f"/{RUNS}/{name}"
                 group = _group(all_runs, where)
-                attributes_of_run = _attributes(group, where, RUN_ATTRIBUTES)
-                runs.append(_run(group, where, room, attributes_of_run, groups))
+                of_run = _attributes(group, where, attributes_of(set(group.attrs)))
+                runs.append(_run(group, where, room, of_run, groups))
         return {
             "attributes": {name: attributes[name] for name in FILE_ATTRIBUTES},
             "runs": runs,
@@ -141,12 +144,14 @@ def _run(
     _check_members(group, where, set(GROUPS))
     run: dict[str, Any] = {
         "path": where,
-        "attributes": {name: attributes[name] for name in RUN_ATTRIBUTES},
+        "attributes": {name: attributes[name] for name in RUN_ATTRIBUTES if name in attributes},
     }
     for name, series in groups.items():
         place = _below(where, name)
         inner = _group(group, place)
         found = _attributes(inner, place, GROUP_ATTRIBUTES[name])
+        if name == "history" and "finished" not in attributes:
+            series = told_history(set(inner))
         _check_members(inner, place, {each.name for each in series})
         axes: dict[str, Any] = {}
         run[name] = {}
@@ -159,8 +164,12 @@ def _run(
             _check_scale(dataset, spot, axis, each)
             run[name][each.name] = _values(dataset, spot, each)
         run[f"{name}_attributes"] = found
-    if run["history"]["time_step"] != [0, *run["history"]["step"]]:
-        raise _Fault(_below(where, "history/time_step"), "0 and the steps", "others")
+    history = run["history"]
+    scale = "step" if "step" in history else "evaluation"
+    if scale == "evaluation" and history[scale] != list(range(1, len(history[scale]) + 1)):
+        raise _Fault(_below(where, "history/evaluation"), "the numbers from 1 on", "others")
+    if history.get(f"time_{scale}", [0, *history[scale]]) != [0, *history[scale]]:
+        raise _Fault(_below(where, f"history/time_{scale}"), f"0 and the {scale}s", "others")
     return run
 
 
@@ -305,7 +314,8 @@ def _layout(target: Any, where: str) -> Iterator[str]:
         yield f"GROUP {where}"
     else:
         group, name = where.split("/")[-2:]
-        (series,) = [each for each in GROUPS[group] if each.name == name]
+        every = told_history(target.parent) if group == "history" else GROUPS[group]
+        (series,) = [each for each in every if each.name == name]
         role = "dimension scale" if series.axis == series.name else f"along {series.axis}"
         most = " of any number" if target.maxshape == (None,) else ""
         kind = f"{_type(target.id.get_type())} {target.shape}{most}"

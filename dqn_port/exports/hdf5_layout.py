@@ -6,6 +6,7 @@ One run: ``/history`` and ``/episodes``, its attributes at the root. Several: th
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -132,6 +133,32 @@ def groups_of(version: int) -> dict[str, tuple[Series, ...]]:
     }
 
 
+_BY_NUMBER: Final = {
+    "step": ("evaluation", "number of the evaluation, from 1 on"),
+    "time_step": ("time_evaluation", "number of the evaluation, with 0 before the first"),
+}
+"""Scale of HISTORY → the one in its place, and what that is, where steps are not told."""
+
+
+def told_history(told: Collection[str]) -> tuple[Series, ...]:
+    """Return the series of HISTORY that a snapshot alone tells, ``told`` being their names.
+
+    Without the steps its axes are the numbers of the evaluations.
+    """
+    series: tuple[Series, ...] = HISTORY
+    if "step" not in told:
+        series = tuple(_by_number(each) for each in HISTORY)
+    scales = {series[0].name, series[-1].axis if "time" in told else ""}
+    return tuple(each for each in series if each.name in scales or each.name in told)
+
+
+def _by_number(series: Series) -> Series:
+    axis, long_name = _BY_NUMBER[series.axis]
+    if series.name == series.axis:
+        return replace(series, name=axis, axis=axis, long_name=long_name, column="")
+    return replace(series, axis=axis)
+
+
 RUN_ATTRIBUTES: Final = {
     "name": "S",
     "game": "S",
@@ -143,6 +170,18 @@ RUN_ATTRIBUTES: Final = {
     "finished": "u",
 }
 """Attribute of a run → text (S), int64 (i) or uint8 (u). Absent values are an empty text."""
+
+
+def attributes_of(found: Collection[str]) -> dict[str, str]:
+    """Return RUN_ATTRIBUTES as a run has them, ``found`` being the names of its own.
+
+    That of a snapshot alone does not tell whether it is finished, and may not tell its seed.
+    """
+    if "finished" in found:
+        return RUN_ATTRIBUTES
+    may_lack = {"finished", "seed"} - set(found)
+    return {name: kind for name, kind in RUN_ATTRIBUTES.items() if name not in may_lack}
+
 
 FILE_ATTRIBUTES: Final = {
     "schema": "S",

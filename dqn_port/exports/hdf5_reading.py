@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 import dqn_port
 from dqn_port.errors import HistoryError
-from dqn_port.exports.hdf5_layout import GROUPS
+from dqn_port.exports.hdf5_layout import GROUPS, HDF5_SUFFIXES, told_history
+from dqn_port.torch7.other_formats import HEAD, other_format
 
 _SIGNATURE: Final = b"\x89HDF\r\n\x1a\n"
 _MOST_SECONDS: Final = 600
@@ -32,7 +33,7 @@ class ExportedRun:
     attributes: dict[str, Any]
     """See hdf5_layout.RUN_ATTRIBUTES."""
     history: dict[str, NDArray[Any]]
-    """Series of hdf5_layout.HISTORY → its numbers."""
+    """Series of hdf5_layout.HISTORY, or told_history, → its numbers."""
     episodes: dict[str, NDArray[Any]]
     """Series of hdf5_layout.EPISODES → its numbers or words."""
     evaluations: str
@@ -64,11 +65,13 @@ def read_hdf5(path: Path, *, layout: bool = False) -> HistoryFile:
         if path.exists() and not path.is_file():
             raise HistoryError(f"{path}: expected an HDF5 file, got a folder or a device")
         with path.open("rb") as file:
-            begin = file.read(len(_SIGNATURE))
+            begin = file.read(HEAD)
     except OSError as error:
         raise HistoryError(f"{path}: cannot be read: {error.strerror or error}") from error
-    if begin != _SIGNATURE:
-        raise HistoryError(f"{path}: expected an HDF5 file, got something else; export it anew")
+    if not begin.startswith(_SIGNATURE):
+        other = other_format(begin)
+        got = "something else" if other is None else other.name
+        raise HistoryError(f"{path}: expected an HDF5 file, got {got}; export it anew")
     answer = _ask_child(path, layout=layout)
     if (fault := answer.get("fault") or answer.get("library")) is not None:
         # Names in it are the file's: nothing that moves the terminal's cursor.
@@ -91,6 +94,17 @@ def read_hdf5(path: Path, *, layout: bool = False) -> HistoryFile:
         ),
         layout=tuple(answer["layout"]),
     )
+
+
+def is_hdf5(path: Path) -> bool:
+    """Tell by its name or by its first bytes whether a file is meant to be HDF5."""
+    if path.suffix.lower() in HDF5_SUFFIXES:
+        return True
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_SIGNATURE)) == _SIGNATURE
+    except OSError:
+        return False
 
 
 def _ask_child(path: Path, *, layout: bool) -> dict[str, Any]:
@@ -136,4 +150,5 @@ def _ask_child(path: Path, *, layout: bool) -> dict[str, Any]:
 
 
 def _arrays(group: str, run: dict[str, Any]) -> dict[str, NDArray[Any]]:
-    return {each.name: np.array(run[group][each.name], each.dtype) for each in GROUPS[group]}
+    every = told_history(run[group]) if group == "history" else GROUPS[group]
+    return {each.name: np.array(run[group][each.name], each.dtype) for each in every}

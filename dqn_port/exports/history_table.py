@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -52,44 +52,64 @@ def history_lines(
 ) -> Iterator[str]:
     """Yield the lines of a run's history: a row an evaluation, and sparklines below.
 
-    ``episodes``, ``rewards``: what the series of those counts are called in ``history``.
+    What is not in ``history`` stays blank; without the steps an evaluation has its number.
+    ``episodes``, ``rewards``: what the series of those counts are called.
     """
     yield shortened(title)
-    n = len(history["step"])
+    n = len(next(iter(history.values()), ()))
     if not n:
         yield "no evaluation yet"
         return
     yield ""
+    first = "steps" if "step" in history else "evaluation"
     yield (
-        f"{'steps':>11} {'frames':>12} {'reward':>10} {'episodes':>8} {'rewards':>7} "
+        f"{first:>11} {'frames':>12} {'reward':>10} {'episodes':>8} {'rewards':>7} "
         f"{'V':>9} {'TD error':>9}  best"
     )
+    written: dict[str, tuple[int, Callable[[Any], str]]] = {
+        "step": (11, _count),
+        "frames": (12, _count),
+        "reward": (10, _number),
+        episodes: (8, str),
+        rewards: (7, str),
+        "v": (9, _number),
+        "td": (9, _number),
+    }
+    shown = {"step": np.arange(1, n + 1)} | dict(history)
     for i in range(n):
-        yield (
-            f"{history['step'][i]:11,d} {history['frames'][i]:12,d} "
-            f"{_number(history['reward'][i]):>10} {history[episodes][i]:8d} "
-            f"{history[rewards][i]:7d} {_number(history['v'][i]):>9} "
-            f"{_number(history['td'][i]):>9}  {'*' if history['best'][i] else ''}"
-        ).rstrip()
+        cells = [
+            f"{write(shown[series][i]) if series in shown else '':>{width}}"
+            for series, (width, write) in written.items()
+        ]
+        best = "best" in shown and shown["best"][i]
+        yield f"{' '.join(cells)}  {'*' if best else ''}".rstrip()
     yield ""
     for name, series in _SPARKS.items():
+        if series not in history:
+            continue
         values = history[series]
         limits = f"{_number(values.min())} to {_number(values.max())}"
         yield f"{name:8}  {sparkline(values)}  {limits}"
 
 
 def run_lines(run: RunRecord) -> Iterator[str]:
-    """Yield the lines of a run's folder."""
-    state = "finished" if run.finished else "unfinished"
-    title = f"{run.name}: {run.game}, seed {run.seed}, {state}"
+    """Yield the lines of a run."""
+    title = _title(run.name, run.game, run.seed, run.finished)
     yield from history_lines(title, run.history, episodes="episodes", rewards="rewards")
+
+
+def _title(name: str, game: str, seed: int | None, finished: bool | int | None) -> str:
+    seeded = "" if seed is None else f", seed {seed}"
+    state = "from its snapshot alone"
+    if finished is not None:
+        state = "finished" if finished else "unfinished"
+    return f"{name}: {game or 'unknown game'}{seeded}, {state}"
 
 
 def exported_lines(run: ExportedRun) -> Iterator[str]:
     """Yield the lines of a run of a file of histories, its evaluations after training included."""
     told = run.attributes
-    state = "finished" if told["finished"] else "unfinished"
-    title = f"{told['name']}: {told['game']}, seed {told['seed']}, {state}"
+    title = _title(told["name"], told["game"], told.get("seed"), told.get("finished"))
     yield from history_lines(title, run.history, episodes="episode_counts", rewards="reward_counts")
     played = run.episodes["network"]
     returns = run.episodes["return"]
@@ -108,7 +128,8 @@ def exported_lines(run: ExportedRun) -> Iterator[str]:
 def write_csv(path: Path, runs: Sequence[RunRecord]) -> None:
     """Write histories as CSV: a row an evaluation, in front the run where there are several.
 
-    The columns are those of history.csv, and ``time``: seconds of training so far.
+    The columns are those of history.csv, and ``time``: seconds of training so far. What a run does
+    not tell stays empty; where one does not tell its steps, ``evaluation`` counts the rows of each.
 
     Raises:
         HistoryError: a run is there twice.
@@ -117,11 +138,18 @@ def write_csv(path: Path, runs: Sequence[RunRecord]) -> None:
     several = len(runs) > 1
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*(["run"] if several else []), *HISTORY_COLUMNS, "time"])
+    numbered = any("step" not in run.history for run in runs)
+    before = [*(["run"] if several else []), *(["evaluation"] if numbered else [])]
+    writer.writerow([*before, *HISTORY_COLUMNS, "time"])
     for name, run in zip(run_ids(runs), runs, strict=True):
-        columns = [run.history[column].tolist() for column in HISTORY_COLUMNS]
-        for row in zip(*columns, run.time[1:].tolist(), strict=True):
-            writer.writerow([*([name] if several else []), *row])
+        told = {column: values.tolist() for column, values in run.history.items()}
+        if run.time is not None:
+            told["time"] = run.time[1:].tolist()
+        told |= {"run": [name] * run.n_evaluations, "evaluation": range(1, run.n_evaluations + 1)}
+        for i in range(run.n_evaluations):
+            writer.writerow(
+                [told[c][i] if c in told else "" for c in (*before, *HISTORY_COLUMNS, "time")]
+            )
     content = text.getvalue().encode("utf-8", "backslashreplace")
     write_whole(path, lambda file: file.write(content))
 
@@ -130,6 +158,10 @@ def shortened(text: str) -> str:
     """Return a line's text cut to WIDTH, without what would move the terminal's cursor."""
     plain = "".join(c if c.isprintable() else "�" for c in text)
     return plain if len(plain) <= WIDTH else plain[: WIDTH - 1] + "…"
+
+
+def _count(value: int) -> str:
+    return f"{value:,d}"
 
 
 def _number(value: float) -> str:

@@ -25,33 +25,41 @@ WHOLE_COLUMNS: Final = frozenset({"step", "frames", "episodes", "rewards", "best
 
 _MOST_BYTES: Final = 64 * 2**20
 """Of a file that is read: far above that of the longest run."""
-_MOST: Final = 1e300
-"""Of a number of history.csv, so that sums of them are finite, too."""
+MOST: Final = 1e300
+"""Of a number of a history, so that sums of them are finite, too."""
 _ROUNDING: Final = 0.0006
 """Seconds that a row of history.csv may be off the snapshot: it holds three decimals."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunRecord:
-    """What a run's folder tells of its training."""
+    """What a run's folder tells of its training, or a snapshot alone, which may tell less."""
 
     folder: Path
+    """The run's; of a snapshot alone, its file."""
     name: str
     game: str
+    """Empty where it is not told."""
     arguments: dict[str, Any]
-    """The options as they took effect, of args.json."""
+    """The options as they took effect, of args.json; those that a snapshot tells."""
     arguments_hash: str
     """Short hash of what makes two runs the same; empty while the run is unfinished."""
-    seed: int
+    seed: int | None
     about: dict[str, Any]
     """What run.json holds; empty while the run is unfinished."""
-    finished: bool
+    finished: bool | None
+    """None of a snapshot alone, which does not tell."""
     history: Mapping[str, NDArray[Any]]
-    """Column of history.csv → int64 or float64 [n], one number an evaluation."""
-    time: NDArray[np.float64]
-    """Seconds of training so far, [n + 1], 0 first. Lua: time_history."""
+    """Column of history.csv → int64 or float64 [n], one number an evaluation; those told."""
+    time: NDArray[np.float64] | None
+    """Seconds of training so far, [n + 1], 0 first; None where not told. Lua: time_history."""
     snapshot: Path | None
     """The newest one; None before the first, and where it was removed."""
+
+    @property
+    def n_evaluations(self) -> int:
+        """Evaluations in training."""
+        return len(next(iter(self.history.values()), ()))
 
     @property
     def rom_md5(self) -> str | None:
@@ -174,7 +182,7 @@ def _history(path: Path) -> dict[str, NDArray[Any]]:
                 for column, cell in zip(HISTORY_COLUMNS, line, strict=True)
             ]
             whole = all(
-                math.isfinite(cell) and abs(cell) < (2**63 if isinstance(cell, int) else _MOST)
+                math.isfinite(cell) and abs(cell) < (2**63 if isinstance(cell, int) else MOST)
                 for cell in row
             )
         except (ValueError, OverflowError):

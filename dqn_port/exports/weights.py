@@ -11,7 +11,7 @@ import torch
 from dqn_port.errors import SnapshotError
 from dqn_port.files import write_whole
 from dqn_port.snapshot import SavedNetwork
-from dqn_port.torch7.nn_modules import Row, rows_of
+from dqn_port.torch7.nn_modules import Row, parameters_of, rows_of
 
 
 def state_dict_of(saved: SavedNetwork) -> tuple[dict[str, torch.Tensor], list[str]]:
@@ -29,13 +29,9 @@ def state_dict_of(saved: SavedNetwork) -> tuple[dict[str, torch.Tensor], list[st
             f"{saved.where}: expected a network with its layers, got parameters alone; "
             "export the snapshot beside it"
         )
-    state, layers = {}, []
-    for i, row in enumerate(rows_of(saved.module, saved.where)):
-        layers.append(_layer(row))
-        for name in ("weight", "bias"):
-            if name in row:
-                state[f"{i}.{name}"] = torch.from_numpy(row[name])
-    return state, layers
+    rows = rows_of(saved.module, saved.where)
+    state = {name: torch.from_numpy(values) for name, values in parameters_of(rows).items()}
+    return state, [_layer(row) for row in rows]
 
 
 def _layer(row: Row) -> str:

@@ -16,6 +16,7 @@ from dqn_port.assemble import load_options
 from dqn_port.checkpoint import Checkpoints
 from dqn_port.errors import DqnPortError, RunFolderError
 from dqn_port.files import sha256_of
+from dqn_port.histories import COLUMNS
 from dqn_port.options import Options
 from dqn_port.run_folder import ARGS, FINISHED, HISTORY, HISTORY_COLUMNS, RunFolder
 from dqn_port.snapshot import load_network, load_snapshot
@@ -31,17 +32,6 @@ class Finding:
     good: bool
     text: str
     """What it holds, or what is wrong."""
-
-
-_HISTORIES = {
-    "reward": "reward_history",
-    "episodes": "episode_counts",
-    "rewards": "reward_counts",
-    "v": "v_history",
-    "td": "td_history",
-    "qmax": "qmax_history",
-}
-"""Column of history.csv → the snapshot's history of the same numbers."""
 
 
 def check_run(folder: Path) -> Iterator[Finding]:
@@ -146,7 +136,7 @@ def _snapshot(path: Path, opt: Options, rows: list[dict[str, str]], digests: dic
     if snapshot.arguments.get("env") != opt.env:
         raise ValueError(f"arguments.env: expected {opt.env}, as {ARGS} has it")
     n = len(snapshot.history("reward_history"))
-    for column, name in _HISTORIES.items():
+    for column, name in COLUMNS.items():
         history = snapshot.history(name)
         told = [float(row[column]) for row in rows[:n]]
         if len(history) != n or (len(rows) >= n and history != told):

@@ -58,6 +58,16 @@ def rows_of(network: Any, where: str = "network") -> list[Row]:
     return _Reader(where).read(network)
 
 
+def parameters_of(rows: Sequence[Row]) -> dict[str, Floats]:
+    """Return the weights and biases of rows by their names in torch.nn.Sequential: 1.weight."""
+    return {
+        f"{i}.{name}": row[name]
+        for i, row in enumerate(rows)
+        for name in ("weight", "bias")
+        if name in row
+    }
+
+
 def _refuse(where: str, expected: str, got: str) -> NoReturn:
     raise T7Error(f"{where}: expected {expected}, got {got}")
 

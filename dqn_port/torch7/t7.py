@@ -14,6 +14,7 @@ from dqn_port.files import write_whole
 from dqn_port.torch7.ascii_source import AsciiSource
 from dqn_port.torch7.binary_source import BinarySource, ByteOrder, Data
 from dqn_port.torch7.faults import shown
+from dqn_port.torch7.other_formats import HEAD, other_format
 from dqn_port.torch7.reader import Reader
 from dqn_port.torch7.sinks import sink_of
 from dqn_port.torch7.writer import Writer
@@ -159,12 +160,11 @@ def _read(
     if byte_order not in (None, *_ORDERS):
         raise T7Error(f"byte_order: expected 'little' or 'big', got {byte_order!r}")
     head = bytes(data[:4])
-    if not head:
-        raise T7Error(
-            f"{name}: byte 0, at the top: expected an object, got an empty file", offset=0
-        )
     if len(head) > 1 and head[0] in b"012345678" and head[1:2] == b"\n":
         return _objects(Reader(AsciiSource(data), name), all_objects)
+    other = other_format(bytes(data[:HEAD]))
+    if other is not None:
+        raise T7Error(f"{name}: expected a Torch7 file, got {other.name}; {other.advice}", offset=0)
     orders = [
         order for order in _ORDERS
         if int.from_bytes(head, order) <= 8 and len(head) == 4 and byte_order in (None, order)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 
 import h5py
 import pytest
 
 from dqn_port.exports.evaluations import to_json
 from dqn_port.exports.runs import read_run
+from dqn_port.torch7 import save
 from tests.cli.running import run, write_toy
 from tests.exports.building import evaluation_of, write_run
+from tests.exports.test_old_runs import ARGUMENTS, LISTS
 
 
 def record(folder, of, **how):
@@ -34,6 +37,58 @@ def test_a_real_run_is_shown_and_exported(capsys, tmp_path):
     assert (of_folder.code, of_folder.err) == (0, "")
     assert of_folder == of_file
     assert of_folder.out.startswith("toy: toyB, seed 1, finished\n\n      steps ")
+
+
+def test_snapshots_alone_are_shown_exported_and_reported(capsys, tmp_path):
+    for name in ("first", "second"):
+        save(tmp_path / f"{name}.t7", LISTS | {"arguments": ARGUMENTS})
+    first, second = tmp_path / "first.t7", tmp_path / "second.t7"
+    shown = run(capsys, "history", "show", first)
+    assert (shown.code, shown.err) == (0, "")
+    assert shown.out.startswith("first: breakout, seed 1, from its snapshot alone\n\n      steps ")
+    for output, flags in (("a.h5", ()), ("a.csv", ("--csv",))):
+        result = run(capsys, "history", "export", first, "-o", tmp_path / output, *flags)
+        assert (result.code, result.err) == (0, "")
+        assert result.out.startswith("1 run, 3 evaluations in training")
+    assert run(capsys, "history", "show", tmp_path / "a.h5").out == shown.out
+    result = run(capsys, "report", first, "-o", tmp_path / "a.html")
+    assert (result.code, result.out) == (0, f"1 run, 0 evaluations: {tmp_path}/a.html\n")
+    result = run(capsys, "report", first, second, "-o", tmp_path / "a.html")
+    assert (result.code, result.out) == (0, f"2 runs, 0 evaluations: {tmp_path}/a.html\n")
+    before = first.read_bytes()
+    result = run(capsys, "history", "export", first, "-o", first)
+    assert (result.code, result.error) == (
+        2,
+        f"-o: expected a new file, got {first}, a part of the run itself",
+    )
+    result = run(capsys, "history", "export", first, first, "-o", tmp_path / "a.h5")
+    assert (result.code, result.error) == (1, f"{first}: expected every run once, got it 2 times")
+    result = run(capsys, "history", "show", first, "--layout")
+    assert (result.code, result.error) == (
+        2,
+        f"--layout: expected an exported file, got the run {first}",
+    )
+    assert first.read_bytes() == before
+
+
+def test_a_runs_own_snapshot_stands_for_the_run(capsys, tmp_path):
+    run(capsys, "train", "--args", write_toy(tmp_path), "--out", tmp_path, "--quiet")
+    folder = tmp_path / "toy"
+    shown = run(capsys, "history", "show", folder)
+    assert run(capsys, "history", "show", folder / "toy.t7") == shown
+    assert ", finished\n" in shown.out
+    # Of another name it is a snapshot alone, with evaluations of its own.
+    other = shutil.copy(folder / "toy.t7", folder / "other.t7")
+    alone = run(capsys, "history", "show", other)
+    assert alone.out == shown.out.replace("toy: toyB", "other: toyB").replace(
+        ", finished", ", from its snapshot alone"
+    )
+    words = ("--episodes", "1", "--no-clip")
+    assert run(capsys, "record", other, "-o", folder / "evaluation-1", *words).code == 0
+    result = run(capsys, "history", "export", other, "-o", tmp_path / "a.h5")
+    assert result.out == (
+        f"1 run, 2 evaluations in training, 2 episodes after it: {tmp_path}/a.h5\n"
+    )
 
 
 def test_evaluations_beside_the_run_are_taken(capsys, tmp_path):

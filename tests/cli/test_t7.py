@@ -128,10 +128,12 @@ def test_weights_of_a_runs_folder_and_of_none(capsys, tmp_path):
     (tmp_path / "t").mkdir()
     result = run(capsys, "export-weights", tmp_path / "t", "-o", tmp_path / "w.pt")
     assert result.code == 1
+    assert result.error == f"{tmp_path}/t: expected a run's folder, got none with args.json"
+    (tmp_path / "t" / "args.json").write_text('{"name": "t"}')
+    result = run(capsys, "export-weights", tmp_path / "t", "-o", tmp_path / "w.pt")
     assert result.error == (
         f"{tmp_path}/t: expected a run's folder with a snapshot, got none; name the snapshot's file"
     )
-    (tmp_path / "t" / "args.json").write_text('{"name": "t"}')
     shutil.copy(SNAP, tmp_path / "t" / "t_2.t7")
     shutil.copy(T7 / "snap_toyB.params.t7", tmp_path / "t" / "t_2.params.t7")
     result = run(capsys, "export-weights", tmp_path / "t", "-o", tmp_path / "w.pt")

@@ -321,6 +321,10 @@ def test_a_file_that_is_something_else(tmp_path):
     os.mkfifo(tmp_path / "fifo")
     assert refusal(tmp_path / "fifo") == "expected an HDF5 file, got a folder or a device"
     path.write_text("no HDF5")
+    assert refusal(path) == (
+        "expected an HDF5 file, got a text that begins with 'no HDF5'; export it anew"
+    )
+    path.write_bytes(b"\xff\xfe")
     assert refusal(path) == "expected an HDF5 file, got something else; export it anew"
     with h5py.File(path, "w") as file:
         file["x"] = 3
@@ -333,7 +337,9 @@ def test_a_user_block_is_not_taken(path):
     path.write_bytes(bytes(512) + path.read_bytes())
     with h5py.File(path) as file:
         assert "history" in file
-    assert refusal(path) == "expected an HDF5 file, got something else; export it anew"
+    assert refusal(path) == (
+        "expected an HDF5 file, got zeros, of a copy or a download that broke off; export it anew"
+    )
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.9, 0.9999])

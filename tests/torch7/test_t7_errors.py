@@ -41,10 +41,9 @@ def refused(data, **options):
 
 
 BINARY_FAULTS = {
-    "empty": (b"", "byte 0, at the top: expected an object, got an empty file"),
     "neither": (
-        b"PK\x03\x04", "byte 0, at the top: expected the tag of a Torch7 object, an int of 0 to 8 in "
-        "binary or a digit and a newline in ASCII, got 'PK\\x03\\x04'",
+        b"\xfe\x03\x04\x05", "byte 0, at the top: expected the tag of a Torch7 object, an int of 0 to 8 in "
+        "binary or a digit and a newline in ASCII, got '\\xfe\\x03\\x04\\x05'",
     ),
     "short": (
         b"\x00\x00", "byte 0, at the top: expected the tag of a Torch7 object, an int of 0 to 8 in "

@@ -42,13 +42,15 @@ def dqn3_0_1() -> dict[str, Any]:
     return dict(flat(json.loads(text)))
 
 
-def differences(arguments: Mapping[str, Any]) -> list[Difference]:
+def differences(arguments: Mapping[str, Any], *, told: bool = False) -> list[Difference]:
     """Return where a run's options, those of its args.json, differ from the paper's.
 
-    Those that change no result come last.
+    Those that change no result come last. ``told``: only those that ``arguments`` holds are
+    compared, which are not all of them.
     """
     here, paper = flat(arguments), dqn3_0_1()
-    paths = [path for path in here | paper if path.split(".")[0] not in NOT_COMPARED]
+    every = here if told else here | paper
+    paths = [path for path in every if path.split(".")[0] not in NOT_COMPARED]
     found = [
         Difference(path, shown(here.get(path)), shown(paper.get(path)))
         for path in sorted(paths)

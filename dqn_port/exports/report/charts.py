@@ -17,6 +17,7 @@ from dqn_port.exports.evaluations import EvaluationRecord, mean_and_std
 from dqn_port.exports.nature_scores import Scores
 from dqn_port.exports.report.drawing import COLOURS, Size, count_axis, draw, value_axis
 from dqn_port.exports.report.figures import MOST, number, score
+from dqn_port.exports.report.told import axis_of, played_in, rewards_of
 from dqn_port.exports.runs import RunRecord
 from dqn_port.schedule import anneal_epsilon
 
@@ -81,25 +82,28 @@ def _drawable(values: NDArray[Any]) -> NDArray[np.float64]:
     return np.where(np.abs(values) < MOST, values, np.nan).astype(np.float64)
 
 
-def score_chart(run: RunRecord, scores: Scores | None) -> Markup:
-    """Return the score of every evaluation in training against frames."""
-    frames, reward = run.history["frames"], _drawable(run.history["reward"])
-    played, best = run.history["episodes"] > 0, run.history["best"] > 0
+def score_chart(run: RunRecord, scores: Scores | None) -> Markup | None:
+    """Return the score of every evaluation in training against frames; None without scores."""
+    if not run.n_evaluations or "reward" not in run.history:
+        return None
+    axis, (x,) = axis_of([run])
+    reward = _drawable(run.history["reward"])
+    played, best = played_in(run), run.history["best"] > 0
 
     def plot(axes: Axes, size: Size) -> None:
-        axes.plot(frames[played], reward[played], color=COLOURS["best"], zorder=3)
+        axes.plot(x[played], reward[played], color=COLOURS["best"], zorder=3)
         marks: dict[str, Any] = {
             "s": 26,
             "zorder": 4,
             "linewidths": 2,
             "edgecolors": COLOURS["best"],
         }
-        if _marked(len(frames), size):
-            axes.scatter(frames[played], reward[played], color=COLOURS["best"], **marks)
-        axes.scatter(frames[~played], reward[~played], facecolors=COLOURS["paper"], **marks)
+        if _marked(len(x), size):
+            axes.scatter(x[played], reward[played], color=COLOURS["best"], **marks)
+        axes.scatter(x[~played], reward[~played], facecolors=COLOURS["paper"], **marks)
         newest = np.flatnonzero(played & best)[-1:]
         axes.scatter(
-            frames[newest],
+            x[newest],
             reward[newest],
             s=130,
             facecolors="none",
@@ -109,12 +113,12 @@ def score_chart(run: RunRecord, scores: Scores | None) -> Markup:
         )
         finite = [r for r in reward if np.isfinite(r)] + [v for _, v in reference_lines(scores)]
         _set_limits(axes, finite)
-        axes.set_xlim(right=frames.max() * 1.02)
-        count_axis(axes, size, "frames of training")
+        axes.set_xlim(right=x.max() * 1.02)
+        count_axis(axes, size, axis.label)
         value_axis(axes, size, ticks=6)
         draw_references(axes, size, scores)
 
-    alt = f"Score of {len(frames)} evaluations in training, against frames"
+    alt = f"Score of {len(x)} evaluations in training, against {axis.short}"
     sizes = _BIG if scores is not None else tuple(_without_names(size) for size in _BIG)
     return draw("score", alt, sizes, plot)
 
@@ -139,17 +143,17 @@ def is_flat(values: Sequence[float], scores: Scores | None) -> bool:
 
 def _shown(run: RunRecord) -> NDArray[np.bool_]:
     """Tell of each evaluation in training whether it has a score that can be drawn."""
-    finite: NDArray[np.bool_] = np.isfinite(_drawable(run.history["reward"]))
-    return finite & (run.history["episodes"] > 0)
+    finite: NDArray[np.bool_] = np.isfinite(_drawable(rewards_of(run)))
+    return finite & played_in(run)
 
 
 def closer_chart(run: RunRecord, scores: Scores | None) -> Markup | None:
     """Return the score without the lines to compare with, where these squash it."""
-    reward, shown = run.history["reward"], _shown(run)
+    reward, shown = rewards_of(run), _shown(run)
     if not is_flat(reward[shown].tolist(), scores):
         return None
-    closer = {"frames": run.history["frames"], "reward": np.where(shown, reward, np.nan)}
-    alt = "Score of the evaluations in training against frames, closer"
+    closer = dict(run.history) | {"reward": np.where(shown, reward, np.nan)}
+    alt = "Score of the evaluations in training against {x}, closer"
     sizes = (Size(1040, 230, left=56, right=112), Size(350, 210, left=44, right=62))
     return line_chart("closer", alt, replace(run, history=closer), {"reward": "best"}, sizes=sizes)
 
@@ -170,23 +174,26 @@ def line_chart(
     sizes: tuple[Size, Size] = _SMALL,
     from_zero: bool = False,
 ) -> Markup:
-    """Return some columns of the history against frames; ``columns``: column → colour."""
-    frames = run.history["frames"]
+    """Return some columns of the history against frames; ``columns``: column → colour.
+
+    ``alt``: what is seen, {x} being what it is drawn against.
+    """
+    axis, (x,) = axis_of([run])
 
     def plot(axes: Axes, size: Size) -> None:
         for column, colour in columns.items():
-            marker = "o" if _marked(len(frames), size) else None
+            marker = "o" if _marked(len(x), size) else None
             values = _drawable(run.history[column])
-            axes.plot(frames, values, color=COLOURS[colour], marker=marker, markersize=4)
+            axes.plot(x, values, color=COLOURS[colour], marker=marker, markersize=4)
         values = np.concatenate([_drawable(run.history[column]) for column in columns])
         _set_limits(axes, values[np.isfinite(values)].tolist())
         if from_zero:
             axes.set_ylim(bottom=0)
-        axes.set_xlim(right=frames.max() * 1.02)
-        count_axis(axes, size, "frames of training")
+        axes.set_xlim(right=x.max() * 1.02)
+        count_axis(axes, size, axis.label)
         value_axis(axes, size, ticks=4)
 
-    return draw(name, alt, sizes, plot)
+    return draw(name, alt.format(x=axis.short), sizes, plot)
 
 
 def epsilon_curve(arguments: Mapping[str, Any]) -> tuple[NDArray[Any], NDArray[Any]] | None:
@@ -356,7 +363,7 @@ def _name_above(
 
 def scores_of(runs: Sequence[RunRecord]) -> list[float]:
     """Return every score of the runs' evaluations in training that can be drawn."""
-    return [value for run in runs for value in run.history["reward"][_shown(run)].tolist()]
+    return [value for run in runs for value in rewards_of(run)[_shown(run)].tolist()]
 
 
 def is_beyond(runs: Sequence[RunRecord], scores: Scores | None) -> bool:
@@ -373,18 +380,19 @@ def curves_chart(name: str, game: str, runs: Sequence[RunRecord], scores: Scores
     values = scores_of(runs)
     if not is_beyond(runs, scores):
         values += [value for _, value in reference_lines(scores)]
-    shown = [run for run in runs if len(run.history["frames"])]
+    shown = [run for run in runs if run.n_evaluations]
+    axis, every_x = axis_of(shown)
 
     def plot(axes: Axes, size: Size) -> None:
         colours = itertools.cycle(COLOURS[f"seed{i}"] for i in range(SEED_COLOURS))
-        for run, colour in zip(shown, colours, strict=False):
+        for run, every, colour in zip(shown, every_x, colours, strict=False):
             keep = _shown(run)
-            frames, reward = run.history["frames"][keep], run.history["reward"][keep]
-            marker = "o" if len(frames) <= 20 else None
-            axes.plot(frames, reward, color=colour, marker=marker, markersize=3.5)
+            x, reward = every[keep], rewards_of(run)[keep]
+            marker = "o" if len(x) <= 20 else None
+            axes.plot(x, reward, color=colour, marker=marker, markersize=3.5)
         _set_limits(axes, values)
-        axes.set_xlim(right=max((r.history["frames"].max() for r in shown), default=1) * 1.02)
-        count_axis(axes, size, "frames")
+        axes.set_xlim(right=max((x.max() for x in every_x), default=1) * 1.02)
+        count_axis(axes, size, axis.short)
         value_axis(axes, size, ticks=4)
         draw_references(axes, size, scores, apart=14)
 

@@ -17,7 +17,6 @@ from dqn_port.exports.nature_scores import Scores, nature_scores
 from dqn_port.exports.report import charts, figures
 from dqn_port.exports.report.arguments import differences
 from dqn_port.exports.report.figures import (
-    NONE,
     PAPER_EPISODES,
     PAPER_EPSILON,
     Result,
@@ -25,6 +24,7 @@ from dqn_port.exports.report.figures import (
     number,
     whole,
 )
+from dqn_port.exports.report.told import played_in, rewards_of
 from dqn_port.exports.runs import RunRecord
 from dqn_port.files import write_whole
 
@@ -57,8 +57,8 @@ def write_report(path: Path, run: RunRecord, evaluations: Sequence[EvaluationRec
         RunFolderError: see files.write_whole.
     """
     scores = nature_scores().get(run.game)
-    n_rows = len(run.history["step"])
-    eval_steps = number(run.arguments.get("eval_steps"))
+    is_alone = run.finished is None
+    n_rows = run.n_evaluations
     context = {
         "title": f"{shown_game(run.game)} · {run.name}",
         "game": shown_game(run.game),
@@ -66,20 +66,20 @@ def write_report(path: Path, run: RunRecord, evaluations: Sequence[EvaluationRec
         "tiles": _tiles(run, evaluations, scores),
         "scores": scores,
         "curves": _curves(run) if n_rows else [],
-        "score_chart": charts.score_chart(run, scores) if n_rows else None,
+        "score_chart": charts.score_chart(run, scores),
         "closer_chart": charts.closer_chart(run, scores) if n_rows else None,
         "n_rows": n_rows,
-        "qmax": _constant(run.history["qmax"]),
+        "qmax": _constant(run.history.get("qmax", ())),
         "paper_episodes": PAPER_EPISODES,
-        "n_silent": int((run.history["episodes"] == 0).sum()),
-        "eval_steps": NONE if eval_steps is None else whole(eval_steps),
-        "episodes_each": _range(run.history["episodes"]) if n_rows else "",
+        "n_silent": int((~played_in(run)).sum()),
+        "said_training": _said_training(run) if n_rows else "",
         "evaluations": [
             _evaluation(i, evaluation, run, scores) for i, evaluation in enumerate(evaluations)
         ],
         "clip": next((_shown_clip(e, e.clip) for e in evaluations if e.clip), None),
         "seen": next((_shown_seen(e, e.seen) for e in evaluations if e.seen), None),
-        "differences": differences(run.arguments),
+        "differences": differences(run.arguments, told=is_alone),
+        "is_alone": is_alone,
         "environment": _environment(run, evaluations),
     }
     write_page(path, "run.html", context)
@@ -116,6 +116,8 @@ def _templates() -> jinja2.Environment:
 
 def shown_game(game: str) -> str:
     """Write a game's name as a title: Space Invaders."""
+    if not game:
+        return "Unknown game"
     return game.replace("_", " ").title() if game in nature_scores() else game
 
 
@@ -129,17 +131,19 @@ def _breakable(path: str) -> Markup:
     return Markup(".<wbr>").join(path.split("."))
 
 
-def trained_steps(run: RunRecord) -> int:
-    """Return how many agent steps a run has trained, as far as it tells."""
+def trained_steps(run: RunRecord) -> int | None:
+    """Return how many agent steps a run has trained, as far as it tells; None where it does not."""
     steps = number(run.arguments.get("steps")) if run.finished else None
-    rows = run.history["step"]
-    return int(rows[-1] if len(rows) else 0) if steps is None else int(steps)
+    if steps is not None:
+        return int(steps)
+    rows = run.history.get("step")
+    return None if rows is None else int(rows[-1] if len(rows) else 0)
 
 
 def training_seconds(run: RunRecord) -> float:
-    """Return how long a run has trained."""
+    """Return how long a run has trained; 0 where it does not tell."""
     told = number(run.about.get("training_seconds"))
-    return max(told or 0.0, float(run.time[-1]))
+    return max(told or 0.0, 0.0 if run.time is None else float(run.time[-1]))
 
 
 def _tiles(
@@ -157,15 +161,16 @@ def _tiles(
     if top is not None:
         note = f"{top.network} network; 0% random, 100% human"
         tiles.append(Tile("Human-normalised", figures.percent(top.human), "", note))
-    if not results and len(rewards := run.history["reward"][run.history["episodes"] > 0]):
+    if not results and len(rewards := rewards_of(run)[played_in(run)]):
         best = figures.score(float(rewards.max()))
         tiles.append(Tile("Best evaluation", best, "", "in training", "best"))
     steps, actrep = trained_steps(run), number(run.arguments.get("actrep"))
-    frames = "" if actrep is None else f"{figures.large(steps * actrep)} frames"
-    tiles.append(Tile("Trained", figures.large(steps), "steps", frames))
+    if steps is not None:
+        frames = "" if actrep is None else f"{figures.large(steps * actrep)} frames"
+        tiles.append(Tile("Trained", figures.large(steps), "steps", frames))
     seconds = training_seconds(run)
     if seconds:
-        rate = f"{whole(steps / seconds)} steps a second"
+        rate = "" if steps is None else f"{whole(steps / seconds)} steps a second"
         tiles.append(Tile("Training time", figures.duration(seconds), "", rate))
     return tiles
 
@@ -176,19 +181,23 @@ def _constant(values: Any) -> str:
 
 
 def _curves(run: RunRecord) -> list[dict[str, Any]]:
-    """Return the small charts with their titles, keys and captions."""
+    """Return the small charts of what is told, with their titles, keys and captions."""
     frames = ("training_rate", "testing_rate")
-    chart = functools.partial(charts.line_chart, run=run)
+
+    def chart(name: str, alt: str, **how: Any) -> Markup | None:
+        there = all(column in run.history for column in how["columns"])
+        return charts.line_chart(name, alt, run, **how) if there else None
+
     curves: list[dict[str, Any]] = [
         {
             "title": "Value of the held-out states",
-            "chart": chart("v", "V of the held-out states against frames", columns={"v": "best"}),
+            "chart": chart("v", "V of the held-out states against {x}", columns={"v": "best"}),
             "keys": [],
             "note": "Mean over the states of max Q, in clipped reward, discounted.",
         },
         {
             "title": "TD error of the held-out transitions",
-            "chart": chart("td", "Mean absolute TD error against frames", columns={"td": "best"}),
+            "chart": chart("td", "Mean absolute TD error against {x}", columns={"td": "best"}),
             "keys": [],
             "note": "Mean of its absolute value, after clipping.",
         },
@@ -211,11 +220,11 @@ def _curves(run: RunRecord) -> list[dict[str, Any]]:
             "note": "Emulator frames by the clock, before each evaluation and in it.",
         },
     ]
-    if not _constant(run.history["qmax"]):
+    if not _constant(run.history.get("qmax", ())):
         curves.append(
             {
                 "title": "Qmax",
-                "chart": chart("qmax", "Qmax against frames", columns={"qmax": "best"}),
+                "chart": chart("qmax", "Qmax against {x}", columns={"qmax": "best"}),
                 "keys": [],
                 "note": "In the original it is constant.",
             }
@@ -223,10 +232,23 @@ def _curves(run: RunRecord) -> list[dict[str, Any]]:
     return [curve for curve in curves if curve["chart"] is not None]
 
 
-def _range(counts: Any) -> str:
-    """Write how many episodes the evaluations in training had."""
-    low, high = int(counts.min()), int(counts.max())
-    return many(high, "episode") if low == high else f"{whole(low)} to {many(high, 'episode')}"
+def _said_training(run: RunRecord) -> str:
+    """Say what the scores of the evaluations in training are, as far as it is told."""
+    n = run.n_evaluations
+    said = "Mean return of the episodes that ended within "
+    said += f"each of {many(n, 'evaluation')}" if n > 1 else "the one evaluation"
+    counts, steps = run.history.get("episodes"), number(run.arguments.get("eval_steps"))
+    details = []
+    if counts is not None:
+        low, high = int(counts.min()), int(counts.max())
+        each = f"{whole(low)} to {many(high, 'episode')}"
+        details.append(many(high, "episode") if low == high else each)
+    if steps is not None:
+        details.append(f"in {whole(steps)} steps")
+    if run.finished is not None:
+        details.append(f"with {figures.epsilon(PAPER_EPSILON)}")
+    said += f": {' '.join(details)}" if details else ""
+    return f"{said}, too few for an episode" if not played_in(run).any() else said
 
 
 def _evaluation(
@@ -333,10 +355,10 @@ def _environment(run: RunRecord, evaluations: Sequence[EvaluationRecord]) -> lis
     """Return what the run ran on."""
     about = run.about
     rows = [
-        ("Game", run.game),
+        ("Game", run.game or None),
         ("ROM, md5", run.rom_md5 or (evaluations[0].rom_md5 if evaluations else None)),
         ("Arguments, hash", run.arguments_hash),
-        ("Seed", str(run.seed)),
+        ("Seed", run.seed),
         ("Device", about.get("device")),
         ("Threads", about.get("threads")),
         ("Platform", about.get("platform")),

@@ -21,6 +21,7 @@ from dqn_port.exports.report.page import (
     training_seconds,
     write_page,
 )
+from dqn_port.exports.report.told import axis_of, played_in
 from dqn_port.exports.runs import RunRecord
 
 Suite = Sequence[tuple[RunRecord, Sequence[EvaluationRecord]]]
@@ -51,7 +52,7 @@ def write_suite_report(path: Path, runs: Suite, league: League, *, title: str) -
         RunFolderError: see files.write_whole.
     """
     # A seed has its colour by its rank, so that it is the same one in every game.
-    runs = sorted(runs, key=lambda entry: (entry[0].seed, entry[0].name))
+    runs = sorted(runs, key=lambda entry: (entry[0].seed or 0, entry[0].name))
     games = sorted({run.game for run, _ in runs})
     rows = {row.game: row for row in league.rows}
     shown = [_game(i, game, runs, path) for i, game in enumerate(games)]
@@ -65,6 +66,8 @@ def write_suite_report(path: Path, runs: Suite, league: League, *, title: str) -
         "notes": _notes(runs, league),
         "games": shown,
         "beyond": any(game["beyond"] for game in shown),
+        "axes": figures.listing(sorted({game["axis"] for game in shown})),
+        "all_told": all(run.finished is not None for run, _ in runs),
     }
     write_page(path, "suite.html", context)
 
@@ -80,10 +83,11 @@ def _tiles(runs: Suite, league: League) -> list[Tile]:
             tiles.append(Tile(label, figures.percent(aggregate.value), "", note, "best"))
     n_games = len({run.game for run, _ in runs})
     tiles.append(Tile("Games", str(n_games), "", figures.many(len(runs), "run")))
-    steps = sum(trained_steps(run) for run, _ in runs)
+    steps = [n for run, _ in runs if (n := trained_steps(run)) is not None]
     seconds = sum(training_seconds(run) for run, _ in runs)
     note = f"{figures.duration(seconds)} of training, all runs together"
-    tiles.append(Tile("Trained", figures.large(steps), "steps", note))
+    if len(steps) == len(runs):
+        tiles.append(Tile("Trained", figures.large(sum(steps)), "steps", note))
     return tiles
 
 
@@ -181,21 +185,29 @@ def _game(number: int, game: str, runs: Suite, path: Path) -> dict[str, Any]:
     """Return a game's learning curves, and the key to them."""
     scores = nature_scores().get(game)
     mine = [(run, evaluations) for run, evaluations in runs if run.game == game]
-    some = any(np.any(run.history["episodes"] > 0) for run, _ in mine)
+    some = any("reward" in run.history and np.any(played_in(run)) for run, _ in mine)
     chart = charts.curves_chart(f"curves{number}", game, [run for run, _ in mine], scores)
     return {
         "name": shown_game(game),
         "beyond": charts.is_beyond([run for run, _ in mine], scores),
         "chart": chart if some else None,
+        "axis": axis_of([run for run, _ in mine if run.n_evaluations])[0].short,
         "keys": [
             {
                 "colour": f"seed{i % charts.SEED_COLOURS}",
-                "text": f"seed {run.seed}" + ("" if run.finished else " (unfinished)"),
+                "text": _key(run),
                 "link": _link(evaluations, path),
             }
             for i, (run, evaluations) in enumerate(mine)
         ],
     }
+
+
+def _key(run: RunRecord) -> str:
+    """Return what a run is called beside its game; snapshots alone may share their seeds."""
+    if run.finished is None:
+        return run.name
+    return f"seed {run.seed}" + ("" if run.finished else " (unfinished)")
 
 
 def _link(evaluations: Sequence[EvaluationRecord], path: Path) -> str | None:
