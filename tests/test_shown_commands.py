@@ -45,15 +45,16 @@ def shown() -> list[str]:
     """The commands of README and help, each once, as they are typed."""
     readme = re.findall(r"^(dqn-port .*)$", (ROOT / "README.md").read_text(), re.MULTILINE)
     group = LazyGroup()
-    helps = [line for name in COMMANDS for line in commands_in(group.get_command(None, name))]
-    last = re.fullmatch(r"Begin with: .*?((?:pipeline|train) .*)", dqn_port.epilog or "")
-    lines = [*readme, *helps, f"dqn-port {last[1]}"]
+    commands = [group.get_command(click.Context(group), name) for name in COMMANDS]
+    helps = [line for command in commands if command for line in commands_in(command)]
+    (last,) = re.findall(r"^Begin with: .*?((?:pipeline|train) .*)$", dqn_port.epilog or "")
+    lines = [*readme, *helps, f"dqn-port {last}"]
     return list(dict.fromkeys(re.sub(r"\s+#.*", "", line) for line in lines))
 
 
 ECHOED = """
 -framework alewrap -env pong -agent NeuralQLearner -agent_params \
-network="convnet_atari3",preproc="net_downsample_2x_full_y",hist_len=4,state_dim=7056 -actrep 4
+learn_start=50000,network="convnet_atari3",preproc="net_downsample_2x_full_y",hist_len=4 -actrep 4
 """.replace("\\\n", "")
 """The line that a script of the original's prints."""
 
@@ -80,12 +81,7 @@ def matching(word: str) -> list[str]:
 
 def limited(line: str) -> list[str]:
     """The words of a command, with those that limit it."""
-    words = shlex.split(line)[1:]
-    words = [
-        found
-        for word in words
-        for found in (sorted(map(str, Path().glob(word))) if "*" in word else [word])
-    ]
+    words = [found for word in shlex.split(line)[1:] for found in matching(word)]
     for name, limit in LIMITS.items():
         if words[: len(name.split())] == name.split():
             words += limit.split()
@@ -103,8 +99,8 @@ def test_every_command_that_is_shown_works(capsys, monkeypatch, folder):
     lines.sort(key=lambda line: line != "dqn-port pipeline run --args legacy_args/pong_quick.json")
     for line in lines:
         if not Path("old_snapshot.t7").exists() and Path("artifacts/second/second.t7").exists():
-            for name in ("old_snapshot.t7", "mine.t7", "yours.t7"):
-                shutil.copy("artifacts/second/second.t7", name)
+            for name in ("old_snapshot", "mine", "yours", "old_pong", "old_breakout"):
+                shutil.copy("artifacts/second/second.t7", f"{name}.t7")
             made = run(capsys, "args", "convert", "legacy_args/pong.json", "pong_arguments.t7")
             assert made.code == 0
         with luigi_as_it_was():
