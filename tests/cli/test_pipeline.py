@@ -288,7 +288,7 @@ def test_flags_name_the_runs_and_the_suite(capsys, tmp_path):
 
 def test_a_misspelt_game_of_a_suite_is_told_before_anything_is_begun(capsys, tmp_path):
     words = ("pipeline", "run", "--args", PONG, "--out", tmp_path / "out", "--seeds", "1-3")
-    result = run(capsys, *words, "--games", "pong,brakeout")
+    result = run(capsys, *words, "--games", "pong,brakeout", "--steps", "20", "--episodes", "1")
     assert (result.code, result.out) == (2, "")
     assert result.error == (
         "3 of 6 runs of the suite cannot be run, and nothing is begun: env: no game is named "

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 
 from pipelines import EvaluateAgent, Suite, TrainEvalReport, ValidateRom
 from tests.cli.running import toy, write_toy
 from tests.pipelines.running import build, processes
+
+PONG = Path(__file__).parents[2] / "legacy_args" / "pong_quick.json"
 
 
 def luigi(folder, *words):
@@ -146,7 +149,7 @@ def test_an_artifacts_folder_that_cannot_be_written(tmp_path, caplog):
 
 
 def test_a_suite_begins_nothing_where_a_game_is_misspelt(tmp_path, caplog):
-    words = {"args_file": "legacy_args/pong_quick.json", "out": str(tmp_path / "out")}
+    words = {"args_file": str(PONG), "set": ("steps=20",), "out": str(tmp_path / "out")}
     suite = Suite(games=("pong", "brakeout", "ALE/Qbert-v5"), seeds=(1, 2), **words)
     assert not build(suite).scheduling_succeeded
     (message,) = failed(caplog)
