@@ -110,7 +110,7 @@ def show(path: Path, layout: bool) -> None:
 
     \b
     dqn-port history show artifacts/pong_quick
-    dqn-port history show DQN3_0_1_breakout.t7
+    dqn-port history show old_snapshot.t7
     dqn-port history show pong_quick.h5 --layout
     """
     if names_run(path) or (path.is_file() and not is_hdf5(path)):
