@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -36,7 +37,9 @@ def test_the_lines_that_plot_a_curve_plot_one(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MPLBACKEND", "agg")
     export_hdf5(Path("second.h5"), [(read_run(write_run(tmp_path / "second")), [])])
-    exec(compile(PYTHON[1], "README.md", "exec"), {})
+    names: dict[str, Any] = {}
+    exec(compile(PYTHON[1], "README.md", "exec"), names)
+    names["plt"].close("all")
     assert (tmp_path / "reward.png").read_bytes().startswith(b"\x89PNG")
 
 
