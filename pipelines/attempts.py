@@ -14,11 +14,11 @@ import shutil
 from pathlib import Path
 from typing import Final
 
-from dqn_port.checkpoint import Checkpoints
 from dqn_port.errors import RunFolderError
 from dqn_port.files import sync_folder
-from dqn_port.lock import RunLock, is_lock
-from dqn_port.run_folder import FINISHED
+from dqn_port.runs.checkpoint import Checkpoints
+from dqn_port.runs.lock import RunLock, is_lock
+from dqn_port.runs.run_folder import FINISHED
 
 ATTEMPT: Final = ".attempt-"
 ASIDE: Final = ".damaged-"

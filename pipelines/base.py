@@ -14,12 +14,12 @@ from typing import Any, Final, TypeVar
 import luigi
 from luigi.task import flatten
 
-from dqn_port.devices import device_assignment
 from dqn_port.errors import DqnPortError, RunFolderError
-from dqn_port.exports.evaluations import EVALUATION, NETWORKS
 from dqn_port.exports.nature_scores import MAX_FRAMES
-from dqn_port.options import Options
-from dqn_port.run import MODES
+from dqn_port.runs.evaluations import EVALUATION, NETWORKS
+from dqn_port.runs.run import MODES
+from dqn_port.systems.lua_dqn.devices import device_assignment
+from dqn_port.systems.lua_dqn.options import Options
 from pipelines.attempts import point_latest
 from pipelines.logs import logger, one_line
 from pipelines.parameters import (

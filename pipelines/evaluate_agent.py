@@ -8,8 +8,8 @@ from pathlib import Path
 import luigi
 
 from dqn_port.errors import DqnPortError
-from dqn_port.exports.evaluations import read_evaluation
-from dqn_port.run_folder import FINISHED
+from dqn_port.runs.evaluations import read_evaluation
+from dqn_port.runs.run_folder import FINISHED
 from pipelines.attempts import put_aside
 from pipelines.base import EvaluationTask
 from pipelines.logs import logger

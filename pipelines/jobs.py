@@ -12,14 +12,14 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
-from dqn_port.devices import pick_device
 from dqn_port.errors import CheckpointError, DqnPortError, RunFolderError
-from dqn_port.exports.evaluations import NETWORKS, mean_and_std
-from dqn_port.lock import RunLock
-from dqn_port.options import Options
-from dqn_port.run import Finished, Run, Started
+from dqn_port.runs.evaluations import NETWORKS, mean_and_std
+from dqn_port.runs.lock import RunLock
+from dqn_port.runs.run import Finished, Run, Started
+from dqn_port.systems.lua_dqn.devices import pick_device
+from dqn_port.systems.lua_dqn.options import Options
+from dqn_port.systems.lua_dqn.train_agent import EpisodeEnded, Evaluated, Event, Saved, Ticked
 from dqn_port.tools.record import record_evaluation
-from dqn_port.train import EpisodeEnded, Evaluated, Event, Saved, Ticked
 from pipelines.attempts import claim, finish, put_aside
 from pipelines.processes import Teller
 from pipelines.resolved import resolved

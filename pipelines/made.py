@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from dqn_port.exports.evaluations import EvaluationRecord, read_evaluation
-from dqn_port.exports.runs import RunRecord, read_run
-from dqn_port.run_folder import FINISHED
+from dqn_port.runs.evaluations import EvaluationRecord, read_evaluation
+from dqn_port.runs.record import RunRecord, read_run
+from dqn_port.runs.run_folder import FINISHED
 from pipelines.base import EvaluationTask
 from pipelines.evaluate_agent import EvaluateAgent
 from pipelines.validation import check_made, note_made

@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 
 import luigi
 
+from dqn_port.arguments.number_lists import read_numbers
 from dqn_port.errors import ArgsError
-from dqn_port.exports.evaluations import NETWORKS
-from dqn_port.number_lists import read_numbers
+from dqn_port.runs.evaluations import NETWORKS
 
 
 class _Told:

@@ -6,10 +6,10 @@ import functools
 from dataclasses import dataclass
 from pathlib import Path
 
-from dqn_port.arguments_hash import arguments_hash
-from dqn_port.assemble import game_record, load_options
-from dqn_port.drafts import Draft
-from dqn_port.options import Options
+from dqn_port.systems.lua_dqn.arguments_hash import arguments_hash
+from dqn_port.systems.lua_dqn.drafts import Draft
+from dqn_port.systems.lua_dqn.options import Options
+from dqn_port.systems.lua_dqn.setup import game_record, load_options
 
 
 @dataclass(frozen=True)

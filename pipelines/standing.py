@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dqn_port.errors import DqnPortError, LockedError, RunFolderError
-from dqn_port.lock import LOCK, RunLock
-from dqn_port.run_folder import FINISHED, HISTORY
+from dqn_port.runs.lock import LOCK, RunLock
+from dqn_port.runs.run_folder import FINISHED, HISTORY
 from pipelines.attempts import attempts_in, set_aside_in
 from pipelines.base import EvaluationTask, PipelineTask
 from pipelines.evaluate_agent import EvaluateAgent

@@ -12,9 +12,9 @@ from typing import Final
 import luigi
 
 from dqn_port.errors import ArgsError, DqnPortError
-from dqn_port.exports.evaluations import mean_and_std
 from dqn_port.exports.league import League, league
 from dqn_port.files import write_whole
+from dqn_port.runs.evaluations import mean_and_std
 from pipelines.export_history import ExportHistory
 from pipelines.made import MadeTask
 from pipelines.parameters import WordsParameter

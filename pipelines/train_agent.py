@@ -10,8 +10,8 @@ from typing import Final
 import luigi
 
 from dqn_port.errors import DqnPortError
-from dqn_port.options import Options
-from dqn_port.run_folder import FINISHED
+from dqn_port.runs.run_folder import FINISHED
+from dqn_port.systems.lua_dqn.options import Options
 from pipelines.base import RunTask
 from pipelines.processes import run_job
 from pipelines.reporter import Reporter

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from dqn_port.frameworks.alewrap.games import look
-from dqn_port.frameworks.alewrap.roms import rom_path
+from dqn_port.games.ale.games import look
+from dqn_port.games.ale.roms import rom_path
 from pipelines.base import ROM, RunTask
 from pipelines.logs import logger
 from pipelines.validation import TargetError, read_json, write_json

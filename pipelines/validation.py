@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from dqn_port.errors import DqnPortError, RunFolderError
 from dqn_port.files import sha256_of, write_whole
-from dqn_port.run_folder import ARGS, FINISHED
+from dqn_port.runs.run_folder import ARGS, FINISHED
 
 _MAX_JSON_BYTES: Final = 16_000_000
 

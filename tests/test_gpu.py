@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 
-from dqn_port.assemble import load_options
-from dqn_port.networks.sequential import from_lua
-from dqn_port.run import Run
-from dqn_port.snapshot import load_network
-from dqn_port.train import Evaluated
+from dqn_port.runs.run import Run
+from dqn_port.systems.lua_dqn.networks.sequential import from_lua
+from dqn_port.systems.lua_dqn.setup import load_options
+from dqn_port.systems.lua_dqn.snapshot import load_network
+from dqn_port.systems.lua_dqn.train_agent import Evaluated
 from dqn_port.verify.groups import verify
-from tests.trace_options import words_of_trace
+from tests.systems.lua_dqn.trace_options import words_of_trace
 
 pytestmark = pytest.mark.gpu
 CUDA = torch.device("cuda", 0)

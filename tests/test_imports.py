@@ -11,8 +11,22 @@ import dqn_port
 import pipelines
 
 PACKAGE = Path(dqn_port.__file__).parent
-SLOTS = ("frameworks", "preprocs", "networks", "replays", "agents")
-LEAVES = {"errors", "schedule", "torch7", "interfaces", "native", "state_fields"}
+LAYERS = (
+    {"errors"},
+    {"files", "fields"},
+    {"randoms", "torch7", "native"},
+    {"interfaces"},
+    {"games", "arguments"},
+    {"systems"},
+    {"runs", "assemble"},
+    {"exports", "tools", "verify", "bench"},
+    {"cli"},
+    {"__main__"},
+)
+"""From the leaves up: a module imports what stands below it, and its own folder."""
+RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
+BESIDE = {("tools", "exports")}
+"""What may import another of its own layer."""
 OPENCV_ONLY_IN = {"tools"}
 
 
@@ -42,68 +56,28 @@ MODULES = sorted(path for path in PACKAGE.rglob("*.py"))
 PIPELINES = sorted(Path(pipelines.__file__).parent.rglob("*.py"))
 
 
-def allowed(top: str) -> set[str] | None:
-    """Return the top-level names that ``top`` may import; None: anything but the cli."""
-    if top in ("errors", "schedule"):
-        return {"errors"}
-    if top == "native":
-        return {"native"}
-    if top in ("files", "lock", "state_fields"):
-        return {"errors"}
-    if top == "state_file":
-        return {"errors", "torch7"}
-    if top == "checkpoint":
-        return {"errors", "files", "interfaces", "state_file"}
-    if top == "torch7":
-        return {"errors", "files", "torch7"}
-    if top == "interfaces":
-        return {"torch7"}
-    if top in SLOTS:
-        return LEAVES | {top}
-    if top == "registry":
-        return {"errors"}
-    if top == "histories":
-        return {"errors", "interfaces"}
-    if top == "weights_file":
-        return {"errors", "torch7"}
-    if top == "snapshot":
-        return {"errors", "histories", "interfaces", "torch7", "weights_file"}
-    if top == "options":
-        return {"errors", "interfaces", "torch7"}
-    if top == "checks":
-        return {"errors", "options", "torch7"}
-    if top == "devices":
-        return {"errors", "native", "options", "torch7"}
-    if top == "drafts":
-        return {"errors", "interfaces", "options", "torch7"}
-    if top == "evaluate":
-        return {"errors", "interfaces"}
-    if top == "train":
-        return {"errors", "evaluate", "histories", "interfaces", "options"}
-    if top == "verify":
-        spine = {"assemble", "devices", "drafts", "options", "snapshot", "train"}
-        return LEAVES | {*SLOTS, *spine, top}
-    if top == "exports":
-        spine = {"histories", "run_folder", "schedule", "snapshot", "train"}
-        return {"errors", "exports", "files", "torch7", *spine}
-    return None
+def top_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_a_module_imports_only_what_the_house_allows(path):
-    top = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
-    used = {name.split(".")[0] for name in imports(path)}
-    if top not in ("cli", "__main__"):
-        assert "cli" not in used
-    if top not in ("cli", "verify"):
-        assert "verify" not in used
-    if top not in ("cli", "bench"):
-        assert "bench" not in used
-    if top != "assemble":
-        assert "registry" not in used, "only assemble looks parts up"
-    may = allowed(top)
-    if may is not None:
-        assert used <= may
+def test_a_module_imports_only_what_stands_below_it(path):
+    top = top_of(path)
+    if top == "__init__":
+        return
+    for used in {name.split(".")[0] for name in imports(path)} - {top, "__version__"}:
+        assert RANK[used] < RANK[top] or (top, used) in BESIDE, used
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_no_system_imports_another_and_only_setup_looks_parts_up(path):
+    used = imports(path)
+    if top_of(path) == "systems" and path.parent.name != "systems":
+        own = path.relative_to(PACKAGE).parts[1]
+        others = {name for name in used if name.startswith("systems.")}
+        assert {name.split(".")[1] for name in others} <= {own}
+    if path.name != "setup.py":
+        assert not [name for name in used if name.startswith("systems.lua_dqn.parts")]
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
@@ -139,4 +113,5 @@ def test_the_walk_sees_the_modules():
     assert len(MODULES) > 30
     assert len(PIPELINES) > 8
     assert "luigi" in names_of(PIPELINES[0].with_name("base.py"))
-    assert "errors" in {name.split(".")[0] for name in imports(PACKAGE / "assemble.py")}
+    setup = imports(PACKAGE / "systems" / "lua_dqn" / "setup.py")
+    assert {"errors", "systems"} <= {name.split(".")[0] for name in setup}

@@ -12,7 +12,7 @@ import pytest
 
 from dqn_port.cli.main import COMMANDS, LazyGroup
 from dqn_port.exports.hdf5 import export_hdf5
-from dqn_port.exports.runs import read_run
+from dqn_port.runs.record import read_run
 from dqn_port.torch7 import load
 from tests.exports.building import write_run
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 from ale_py import Action, ALEInterface, LoggerMode
 
-from dqn_port.frameworks.alewrap.roms import check_rom
-from dqn_port.options import Options
+from dqn_port.games.ale.roms import check_rom
+from dqn_port.systems.lua_dqn.options import Options
 
 
 def bare_emulation(opt: Options, actions: Sequence[int]) -> BareEmulation | None:

@@ -17,7 +17,7 @@ import torch
 
 from dqn_port.bench.machine import pin
 from dqn_port.bench.workers import Worker, serve
-from dqn_port.networks.layers import Linear, Reshape, SpatialConvolution
+from dqn_port.systems.lua_dqn.networks.layers import Linear, Reshape, SpatialConvolution
 
 LIBRARIES: Final = {"mkl": "torch.mm (MKL)", "onednn": "oneDNN", "openblas": "OpenBLAS (NumPy)"}
 

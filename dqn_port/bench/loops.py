@@ -9,10 +9,10 @@ from typing import Any, Final
 
 import torch
 
-from dqn_port.assemble import setup
-from dqn_port.evaluate import Evaluation, EvaluationState
-from dqn_port.options import Options
-from dqn_port.train import EVALUATION_EPSILON, Training, TrainState
+from dqn_port.systems.lua_dqn.evaluation import Evaluation, EvaluationState
+from dqn_port.systems.lua_dqn.options import Options
+from dqn_port.systems.lua_dqn.setup import setup
+from dqn_port.systems.lua_dqn.train_agent import EVALUATION_EPSILON, Training, TrainState
 
 NEVER: Final = 2**52
 """Agent steps that no measurement reaches."""

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import torch
 
-from dqn_port.checks import machine_memory
-from dqn_port.run import versions
+from dqn_port.runs.run import versions
+from dqn_port.systems.lua_dqn.checks import machine_memory
 
 _TOLD_FLAGS: Final = ("avx2", "fma", "avx512f", "avx512_bf16", "amx_tile", "asimd", "sve")
 """Of the processor's flags those that decide how fast a matrix product is."""

@@ -16,7 +16,7 @@ from dqn_port.bench.figures import Figure, Figures, ratio
 from dqn_port.bench.floor import LIBRARIES, flop_of_update, start_rates
 from dqn_port.bench.loops import Loop, never_learning, soon_learning, uninterrupted
 from dqn_port.errors import BenchError
-from dqn_port.options import Options
+from dqn_port.systems.lua_dqn.options import Options
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from dqn_port.bench.parts import PARTS as OF_A_LOOP
 from dqn_port.bench.parts import Job, Measured, Part
 from dqn_port.bench.stages import Profile, profile
 from dqn_port.files import write_whole
-from dqn_port.options import Options
+from dqn_port.systems.lua_dqn.options import Options
 
 PARTS: Final = OF_A_LOOP | {
     "memory": Part(memory, 100, "memory: the replay filled, and start-up"),

@@ -16,7 +16,7 @@ from dqn_port.bench.peers import SB3, derived
 from dqn_port.bench.worker import start_training
 from dqn_port.bench.workers import Worker
 from dqn_port.errors import BenchError
-from dqn_port.options import Options
+from dqn_port.systems.lua_dqn.options import Options
 
 REPLAY_MEMORY: Final = 100_000
 """Transitions of both: what Stable-Baselines3 can hold on most machines."""

@@ -13,7 +13,7 @@ from typing import Any
 from dqn_port.bench.loops import Loop
 from dqn_port.bench.machine import pin
 from dqn_port.bench.workers import Worker, serve
-from dqn_port.options import Options
+from dqn_port.systems.lua_dqn.options import Options
 
 
 def start_training(opt: Options, cores: list[int], *, learn: bool = True) -> Worker:

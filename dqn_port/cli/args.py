@@ -9,20 +9,26 @@ from typing import Any
 
 import click
 
-from dqn_port.assemble import declared_params, finish_draft, resolve
 from dqn_port.cli.parameters import lua_words_argument, set_option, warn
-from dqn_port.drafts import Draft, read_lua_words, read_set, warned
 from dqn_port.errors import DqnPortError, MemoryNeedError, RomError, UsageError
 from dqn_port.files import write_whole
 from dqn_port.interfaces import Param
-from dqn_port.old_arguments import (
+from dqn_port.systems.lua_dqn.drafts import Draft, read_lua_words, read_set, warned
+from dqn_port.systems.lua_dqn.old_arguments import (
     given_options,
     read_old_line,
     read_options_file,
     to_arg_table,
     to_options_table,
 )
-from dqn_port.options import KNOWN_AND_IGNORED, OPTIONS, TABLES, Options, shown_value
+from dqn_port.systems.lua_dqn.options import (
+    KNOWN_AND_IGNORED,
+    OPTIONS,
+    TABLES,
+    Options,
+    shown_value,
+)
+from dqn_port.systems.lua_dqn.setup import declared_params, finish_draft, resolve
 from dqn_port.torch7.t7 import save
 
 

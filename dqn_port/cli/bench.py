@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-from dqn_port.assemble import load_options
 from dqn_port.bench.report import PARTS, REPEATS, about_the_machine, write_json
 from dqn_port.bench.report import bench as measure
 from dqn_port.cli.parameters import args_option, set_option, warn
-from dqn_port.drafts import Draft
 from dqn_port.errors import ArgsError, RunFolderError, near_match
+from dqn_port.systems.lua_dqn.drafts import Draft
+from dqn_port.systems.lua_dqn.setup import load_options
 
 _PARTS = "\n    ".join(f"{name:8} {part.what}" for name, part in PARTS.items())
 

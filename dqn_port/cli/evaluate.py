@@ -8,7 +8,6 @@ from typing import Any
 
 import click
 
-from dqn_port.assemble import setup_to_play
 from dqn_port.cli.parameters import (
     args_option,
     best_option,
@@ -21,11 +20,12 @@ from dqn_port.cli.parameters import (
     snapshot_argument,
     warn,
 )
-from dqn_port.drafts import Draft
 from dqn_port.errors import RunFolderError, UsageError
-from dqn_port.evaluate import Episode, Evaluation, Summary
 from dqn_port.exports.nature_scores import MAX_FRAMES, nature_scores
 from dqn_port.files import write_whole
+from dqn_port.systems.lua_dqn.drafts import Draft
+from dqn_port.systems.lua_dqn.evaluation import Episode, Evaluation, Summary
+from dqn_port.systems.lua_dqn.setup import setup_to_play
 
 _DEFAULT_EPISODES = 10
 

@@ -8,7 +8,7 @@ import click
 
 from dqn_port.cli.parameters import best_option, snapshot_at
 from dqn_port.exports.weights import state_dict_of, write_weights
-from dqn_port.snapshot import load_network
+from dqn_port.systems.lua_dqn.snapshot import load_network
 
 
 @click.command("export-weights")

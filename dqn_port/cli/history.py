@@ -10,15 +10,15 @@ import click
 
 from dqn_port.cli.parameters import record_at
 from dqn_port.errors import UsageError
-from dqn_port.exports.evaluations import with_evaluations
 from dqn_port.exports.hdf5 import export_hdf5
 from dqn_port.exports.hdf5_layout import HDF5_SUFFIXES
 from dqn_port.exports.hdf5_reading import is_hdf5, read_hdf5
 from dqn_port.exports.history_table import exported_lines, run_lines, shortened, write_csv
-from dqn_port.exports.runs import RunRecord
-from dqn_port.found_run import names_run
-from dqn_port.run_folder import ARGS, FINISHED, HISTORY
-from dqn_port.snapshot import SUFFIX
+from dqn_port.runs.evaluations import with_evaluations
+from dqn_port.runs.found_run import names_run
+from dqn_port.runs.record import RunRecord
+from dqn_port.runs.run_folder import ARGS, FINISHED, HISTORY
+from dqn_port.systems.lua_dqn.snapshot import SUFFIX
 
 _PATH = click.Path(path_type=Path)
 

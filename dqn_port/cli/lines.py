@@ -9,11 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from dqn_port.assemble import names_snapshot, network_name
-from dqn_port.interfaces import LayerReport
-from dqn_port.options import OPTIONS, shown_value
-from dqn_port.run import Started
-from dqn_port.train import Evaluated, Event, Reported, Saved
+from dqn_port.runs.run import Started
+from dqn_port.systems.lua_dqn.options import OPTIONS, shown_value
+from dqn_port.systems.lua_dqn.setup import names_snapshot, network_name
+from dqn_port.systems.lua_dqn.slots import LayerReport
+from dqn_port.systems.lua_dqn.train_agent import Evaluated, Event, Reported, Saved
 
 
 def lua_number(value: float) -> str:

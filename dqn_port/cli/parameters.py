@@ -8,13 +8,13 @@ from typing import Any, Final
 
 import click
 
-from dqn_port.drafts import Draft
 from dqn_port.errors import UsageError
 from dqn_port.exports.nature_scores import MAX_FRAMES
 from dqn_port.exports.old_runs import read_old_run
-from dqn_port.exports.runs import RunRecord, read_run
-from dqn_port.found_run import FoundRun, find_run, names_run
-from dqn_port.run_folder import ARGS
+from dqn_port.runs.found_run import FoundRun, find_run, names_run
+from dqn_port.runs.record import RunRecord, read_run
+from dqn_port.runs.run_folder import ARGS
+from dqn_port.systems.lua_dqn.drafts import Draft
 
 args_option = click.option(
     "--args",

@@ -12,7 +12,6 @@ from luigi.parameter import ParameterException
 from luigi.rpc import RPCError
 
 import pipelines
-from dqn_port.checks import machine_memory
 from dqn_port.cli.parameters import (
     SHORTHANDS,
     assigned,
@@ -21,8 +20,9 @@ from dqn_port.cli.parameters import (
     set_option,
 )
 from dqn_port.errors import UsageError
-from dqn_port.exports.evaluations import NETWORKS
-from dqn_port.run import MODES
+from dqn_port.runs.evaluations import NETWORKS
+from dqn_port.runs.run import MODES
+from dqn_port.systems.lua_dqn.checks import machine_memory
 from pipelines.configuration import SchedulerError, check_scheduler, configure
 from pipelines.parameters import check_evaluation
 from pipelines.standing import remove, rubbish_in, standing_of

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 
-from dqn_port.assemble import setup_to_play
 from dqn_port.cli.parameters import (
     args_option,
     best_option,
@@ -19,7 +18,8 @@ from dqn_port.cli.parameters import (
     snapshot_argument,
     warn,
 )
-from dqn_port.drafts import Draft
+from dqn_port.systems.lua_dqn.drafts import Draft
+from dqn_port.systems.lua_dqn.setup import setup_to_play
 from dqn_port.tools.pictures import check_ending
 from dqn_port.tools.play import play_game, record_game
 

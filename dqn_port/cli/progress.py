@@ -8,8 +8,8 @@ from typing import Final
 
 from tqdm import tqdm
 
-from dqn_port.options import Options
-from dqn_port.train import EpisodeEnded, Evaluated, Event, Resumed, Ticked
+from dqn_port.systems.lua_dqn.options import Options
+from dqn_port.systems.lua_dqn.train_agent import EpisodeEnded, Evaluated, Event, Resumed, Ticked
 
 _WINDOW: Final = 1.0
 """Seconds over which frames/s is measured."""

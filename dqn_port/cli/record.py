@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
+from dqn_port.arguments.number_lists import read_numbers
 from dqn_port.cli.parameters import epsilon_option, max_frames_option, set_option, snapshot_at
 from dqn_port.errors import UsageError
-from dqn_port.exports.evaluations import NETWORKS, PlayedEpisode, mean_and_std
-from dqn_port.number_lists import read_numbers
+from dqn_port.runs.evaluations import NETWORKS, PlayedEpisode, mean_and_std
 from dqn_port.tools.record import EPISODES, record_evaluation
 
 

@@ -8,8 +8,8 @@ import click
 
 from dqn_port.cli.parameters import record_at
 from dqn_port.errors import RunFolderError
-from dqn_port.exports.evaluations import with_evaluations
 from dqn_port.exports.league import league
+from dqn_port.runs.evaluations import with_evaluations
 from dqn_port.tools.pictures import check_ending
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
-from dqn_port.frameworks.alewrap.games import Game, look
-from dqn_port.frameworks.alewrap.roms import expected_md5s, rom_path
+from dqn_port.games.ale.games import Game, look
+from dqn_port.games.ale.roms import expected_md5s, rom_path
 
 
 @click.command()

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from dqn_port.cli.parameters import args_option, lua_words_argument, set_option, warn
-from dqn_port.drafts import Draft
+from dqn_port.systems.lua_dqn.drafts import Draft
 from dqn_port.tools.pictures import check_ending
 from dqn_port.tools.screens import MAX_SCREENS, options_to_watch, write_sheet
 

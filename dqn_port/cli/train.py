@@ -11,8 +11,6 @@ from typing import Any
 
 import click
 
-from dqn_port.arguments_hash import differing_arguments
-from dqn_port.assemble import load_options, names_snapshot, network_name
 from dqn_port.cli.lines import lines_of
 from dqn_port.cli.main import program
 from dqn_port.cli.parameters import (
@@ -26,14 +24,16 @@ from dqn_port.cli.parameters import (
     warn,
 )
 from dqn_port.cli.progress import ProgressBar
-from dqn_port.devices import device_assignment, pick_device
-from dqn_port.drafts import Draft
 from dqn_port.errors import CheckpointError, UsageError
 from dqn_port.exports.tensorboard import TensorboardWriter, require_tensorboard
-from dqn_port.found_run import names_run
-from dqn_port.options import Options
-from dqn_port.run import MODES, Finished, Run, Started
-from dqn_port.run_folder import ARGS, FINISHED, HISTORY, TENSORBOARD, arguments_in, is_pipeline
+from dqn_port.runs.found_run import names_run
+from dqn_port.runs.run import MODES, Finished, Run, Started
+from dqn_port.runs.run_folder import ARGS, FINISHED, HISTORY, TENSORBOARD, arguments_in, is_pipeline
+from dqn_port.systems.lua_dqn.arguments_hash import differing_arguments
+from dqn_port.systems.lua_dqn.devices import device_assignment, pick_device
+from dqn_port.systems.lua_dqn.drafts import Draft
+from dqn_port.systems.lua_dqn.options import Options
+from dqn_port.systems.lua_dqn.setup import load_options, names_snapshot, network_name
 
 
 class StopSignals:

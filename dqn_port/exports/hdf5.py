@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dqn_port.errors import HistoryError
-from dqn_port.exports.evaluations import EvaluationRecord, snapshots_of, stranger
 from dqn_port.exports.hdf5_layout import (
     CONVENTIONS,
     GROUPS,
@@ -29,8 +28,9 @@ from dqn_port.exports.hdf5_layout import (
     told_history,
 )
 from dqn_port.exports.hdf5_reading import read_hdf5
-from dqn_port.exports.runs import RunRecord
 from dqn_port.files import write_whole
+from dqn_port.runs.evaluations import EvaluationRecord, snapshots_of, stranger
+from dqn_port.runs.record import RunRecord
 
 Exported = tuple[RunRecord, Sequence[EvaluationRecord]]
 """A run, and the evaluations of its snapshots."""

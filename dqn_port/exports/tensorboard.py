@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dqn_port.errors import MissingLibraryError
-from dqn_port.train import EpisodeEnded, Evaluated, Event, Resumed
+from dqn_port.systems.lua_dqn.train_agent import EpisodeEnded, Evaluated, Event, Resumed
 
 
 def require_tensorboard() -> Any:

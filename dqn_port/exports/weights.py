@@ -10,7 +10,7 @@ import torch
 
 from dqn_port.errors import SnapshotError
 from dqn_port.files import write_whole
-from dqn_port.snapshot import SavedNetwork
+from dqn_port.systems.lua_dqn.snapshot import SavedNetwork
 from dqn_port.torch7.nn_modules import Row, parameters_of, rows_of
 
 

@@ -12,14 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from dqn_port.assemble import load_options
-from dqn_port.checkpoint import Checkpoints
 from dqn_port.errors import DqnPortError, RunFolderError
 from dqn_port.files import sha256_of
-from dqn_port.histories import COLUMNS
-from dqn_port.options import Options
-from dqn_port.run_folder import ARGS, FINISHED, HISTORY, HISTORY_COLUMNS, RunFolder
-from dqn_port.snapshot import load_network, load_snapshot
+from dqn_port.runs.checkpoint import Checkpoints
+from dqn_port.runs.run_folder import ARGS, FINISHED, HISTORY, HISTORY_COLUMNS, RunFolder
+from dqn_port.systems.lua_dqn.histories import COLUMNS
+from dqn_port.systems.lua_dqn.options import Options
+from dqn_port.systems.lua_dqn.setup import load_options
+from dqn_port.systems.lua_dqn.snapshot import load_network, load_snapshot
 from dqn_port.torch7.nn_modules import rows_of
 
 

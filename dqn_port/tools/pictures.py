@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from dqn_port.errors import ArgsError, MissingLibraryError
 from dqn_port.files import write_whole
-from dqn_port.interfaces import Screen
+from dqn_port.systems.lua_dqn.slots import Screen
 
 Picture = NDArray[np.uint8]
 """uint8 [height, width, 3], RGB 0..255; of gray ones uint8 [height, width]."""

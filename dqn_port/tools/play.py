@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from dqn_port.assemble import Setup
 from dqn_port.files import write_whole
-from dqn_port.interfaces import Screen
+from dqn_port.systems.lua_dqn.setup import Setup
+from dqn_port.systems.lua_dqn.slots import Screen
 from dqn_port.tools.pictures import Picture, enlarge, gif_of, opencv, picture_of
 
 FRAMES_PER_SECOND: Final = 60

@@ -18,10 +18,10 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dqn_port.assemble import Setup, game_record, setup_to_play
 from dqn_port.errors import RunFolderError, SnapshotError
-from dqn_port.evaluate import Episode, Evaluation, EvaluationState
-from dqn_port.exports.evaluations import (
+from dqn_port.exports.nature_scores import MAX_FRAMES
+from dqn_port.files import sha256_of, sync_folder
+from dqn_port.runs.evaluations import (
     EVALUATION,
     MAX_CLIP_BYTES,
     NETWORKS,
@@ -33,10 +33,10 @@ from dqn_port.exports.evaluations import (
     read_evaluation,
     to_json,
 )
-from dqn_port.exports.nature_scores import MAX_FRAMES
-from dqn_port.files import sha256_of, sync_folder
-from dqn_port.run import versions
-from dqn_port.snapshot import load_snapshot
+from dqn_port.runs.run import versions
+from dqn_port.systems.lua_dqn.evaluation import Episode, Evaluation, EvaluationState
+from dqn_port.systems.lua_dqn.setup import Setup, game_record, setup_to_play
+from dqn_port.systems.lua_dqn.snapshot import load_snapshot
 from dqn_port.tools.clips import Film, pillow, png_of
 from dqn_port.tools.pictures import Picture, picture_of
 from dqn_port.tools.screens import as_image

@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dqn_port.assemble import Setup, load_options, setup
-from dqn_port.drafts import Draft
-from dqn_port.interfaces import Screen
-from dqn_port.options import Options
+from dqn_port.systems.lua_dqn.drafts import Draft
+from dqn_port.systems.lua_dqn.options import Options
+from dqn_port.systems.lua_dqn.setup import Setup, load_options, setup
+from dqn_port.systems.lua_dqn.slots import Screen
 from dqn_port.tools.pictures import Picture, enlarge, opencv, picture_of, resize, write_png
 
 MAX_SCREENS: Final = 400

@@ -10,9 +10,9 @@ from typing import Any, Final
 import numpy as np
 
 from dqn_port.errors import TraceError
-from dqn_port.frameworks.alewrap.emulator import AleFramework
-from dqn_port.interfaces import EnvironmentArgs
-from dqn_port.torch7.generator import Generator
+from dqn_port.randoms.torch import Generator
+from dqn_port.systems.lua_dqn.frameworks import AleFramework
+from dqn_port.systems.lua_dqn.slots import EnvironmentArgs
 from dqn_port.verify.comparing import Comparer
 from dqn_port.verify.replaying import Replaying
 from dqn_port.verify.traces import Trace

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import Any, Final
 
-from dqn_port.drafts import train_cmdline
 from dqn_port.errors import TableSyntaxError, TraceError
+from dqn_port.systems.lua_dqn.drafts import train_cmdline
 from dqn_port.torch7.cmdline import OptionValue
 from dqn_port.torch7.table_literal import parse_table
 from dqn_port.verify.comparing import Comparer, plural

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dqn_port.torch7.generator import Generator
+from dqn_port.randoms.torch import Generator
 from dqn_port.verify.comparing import Comparer, plural
 from dqn_port.verify.replaying import Replaying, network_of_parts, shapes_of
 from dqn_port.verify.traces import Trace

@@ -8,10 +8,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from dqn_port.assemble import load_options, setup
-from dqn_port.drafts import Draft
 from dqn_port.errors import ArgsError, TraceError
-from dqn_port.options import Options
+from dqn_port.systems.lua_dqn.drafts import Draft
+from dqn_port.systems.lua_dqn.options import Options
+from dqn_port.systems.lua_dqn.setup import load_options, setup
 from dqn_port.verify.comparing import (
     CHECKSUMS,
     SUM_SUMSQ_MAX,

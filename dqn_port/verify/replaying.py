@@ -8,17 +8,17 @@ from typing import Any, cast
 
 import torch
 
-from dqn_port.agents.neural_q_learner import NeuralQLearner
-from dqn_port.assemble import build_network, load_options
-from dqn_port.devices import set_up_torch
 from dqn_port.errors import ArgsError, RegistryError, TraceError
-from dqn_port.interfaces import Network
-from dqn_port.networks.sequential import Sequential
-from dqn_port.options import Options
-from dqn_port.preprocs.net_downsample_2x_full_y import NetDownsample2xFullY
-from dqn_port.replays.transition_table import TransitionTable
-from dqn_port.snapshot import is_snapshot
-from dqn_port.torch7.generator import Generator
+from dqn_port.randoms.torch import Generator
+from dqn_port.systems.lua_dqn.devices import set_up_torch
+from dqn_port.systems.lua_dqn.networks.sequential import Sequential
+from dqn_port.systems.lua_dqn.neural_q_learner import NeuralQLearner
+from dqn_port.systems.lua_dqn.options import Options
+from dqn_port.systems.lua_dqn.preprocs.net_downsample_2x_full_y import NetDownsample2xFullY
+from dqn_port.systems.lua_dqn.setup import build_network, load_options
+from dqn_port.systems.lua_dqn.slots import Network
+from dqn_port.systems.lua_dqn.snapshot import is_snapshot
+from dqn_port.systems.lua_dqn.transition_table import TransitionTable
 from dqn_port.verify.tolerances import Tolerances, tolerances_of
 
 

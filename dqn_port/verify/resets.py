@@ -7,8 +7,8 @@ from typing import Any, Final
 import numpy as np
 
 from dqn_port.errors import RomError, TraceError
-from dqn_port.frameworks.alewrap.emulator import AleEmulator
-from dqn_port.frameworks.alewrap.roms import UnknownGameError
+from dqn_port.games.ale.emulator import AleEmulator
+from dqn_port.games.ale.roms import UnknownGameError
 from dqn_port.verify.comparing import Comparer, at_index, plural
 from dqn_port.verify.replaying import Replaying
 from dqn_port.verify.traces import Trace

@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from dqn_port.torch7.generator import Generator
+from dqn_port.randoms.torch import Generator
 from dqn_port.verify.comparing import CHECKSUMS, Comparer, counted, plural
 from dqn_port.verify.replaying import Replaying
 from dqn_port.verify.traces import Trace

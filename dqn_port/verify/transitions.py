@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 
 from dqn_port.errors import ArgsError, TraceError
-from dqn_port.interfaces import Preproc
-from dqn_port.replays.transition_table import TransitionTable
-from dqn_port.torch7.generator import Generator
+from dqn_port.randoms.torch import Generator
+from dqn_port.systems.lua_dqn.slots import Preproc
+from dqn_port.systems.lua_dqn.transition_table import TransitionTable
 from dqn_port.verify.comparing import Comparer, Where, at_index, counted, plural
 from dqn_port.verify.replaying import Replaying, agent_of_parts
 from dqn_port.verify.traces import Trace

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dqn_port.agents.neural_q_learner import NeuralQLearner
 from dqn_port.errors import TraceError
-from dqn_port.interfaces import Minibatch
+from dqn_port.systems.lua_dqn.neural_q_learner import NeuralQLearner
+from dqn_port.systems.lua_dqn.slots import Minibatch
 from dqn_port.verify.comparing import (
     CHECKSUMS,
     Comparer,

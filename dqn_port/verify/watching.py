@@ -17,14 +17,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dqn_port.agents.neural_q_learner import NeuralQLearner
-from dqn_port.agents.rmsprop import EPSILON
-from dqn_port.assemble import Setup
-from dqn_port.frameworks.alewrap.game_environment import GameEnvironment
-from dqn_port.frameworks.toyfw import ToyEmulator
-from dqn_port.interfaces import Minibatch, Network
-from dqn_port.replays.transition_table import TransitionTable
-from dqn_port.train import Training, TrainState
+from dqn_port.games.toy import ToyEmulator
+from dqn_port.systems.lua_dqn.game_environment import GameEnvironment
+from dqn_port.systems.lua_dqn.neural_q_learner import NeuralQLearner
+from dqn_port.systems.lua_dqn.rmsprop import EPSILON
+from dqn_port.systems.lua_dqn.setup import Setup
+from dqn_port.systems.lua_dqn.slots import Minibatch, Network
+from dqn_port.systems.lua_dqn.train_agent import Training, TrainState
+from dqn_port.systems.lua_dqn.transition_table import TransitionTable
 from dqn_port.verify.comparing import FIRST64, LAST64, SUM_SUMSQ_MAX, sum_sumsq_max
 
 Floats = NDArray[np.float32]

@@ -6,8 +6,8 @@ import json
 import tempfile
 from pathlib import Path
 
-from dqn_port.assemble import load_options
-from dqn_port.options import Options
+from dqn_port.systems.lua_dqn.options import Options
+from dqn_port.systems.lua_dqn.setup import load_options
 from tests.cli.running import toy
 
 LEGACY_ARGS = Path(__file__).parents[2] / "legacy_args"

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from dqn_port.assemble import declared_params
-from dqn_port.options import OPTIONS
+from dqn_port.systems.lua_dqn.options import OPTIONS
+from dqn_port.systems.lua_dqn.setup import declared_params
 from tests.cli.running import run, toy, write_toy
 
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from dqn_port.assemble import load_options
+from dqn_port.systems.lua_dqn.setup import load_options
 from dqn_port.torch7.t7 import load, save
 from tests.cli.running import run, toy
 from tests.golden_files import GOLDEN, meta

@@ -6,11 +6,11 @@ import shutil
 
 import pytest
 
-from dqn_port.run import Run
+from dqn_port.runs.run import Run
+from dqn_port.systems.lua_dqn.train_agent import Ticked
 from dqn_port.torch7.t7 import load, save
-from dqn_port.train import Ticked
 from tests.cli.running import run, toy
-from tests.test_assemble import CPU, options_of
+from tests.systems.lua_dqn.test_setup import CPU, options_of
 
 
 @pytest.fixture(scope="module")

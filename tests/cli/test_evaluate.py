@@ -15,8 +15,8 @@ from tests.cli.running import run, write_toy
 
 @pytest.fixture(scope="module")
 def snapshot(tmp_path_factory):
-    from dqn_port.assemble import load_options
-    from dqn_port.run import Run
+    from dqn_port.runs.run import Run
+    from dqn_port.systems.lua_dqn.setup import load_options
 
     folder = tmp_path_factory.mktemp("evaluate")
     opt = load_options(args_file=write_toy(folder, name="t", actrep=2))

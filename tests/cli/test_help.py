@@ -11,7 +11,7 @@ import pytest
 
 from dqn_port import __version__
 from dqn_port.cli.main import COMMANDS, dqn_port
-from dqn_port.options import OPTIONS
+from dqn_port.systems.lua_dqn.options import OPTIONS
 from tests.cli.running import run
 
 

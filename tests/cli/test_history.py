@@ -9,8 +9,8 @@ import shutil
 import h5py
 import pytest
 
-from dqn_port.exports.evaluations import to_json
-from dqn_port.exports.runs import read_run
+from dqn_port.runs.evaluations import to_json
+from dqn_port.runs.record import read_run
 from dqn_port.torch7 import save
 from tests.cli.running import run, write_toy
 from tests.exports.building import evaluation_of, write_run

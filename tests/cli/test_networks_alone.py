@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from dqn_port.assemble import load_options, setup, setup_to_play
 from dqn_port.errors import SnapshotError
 from dqn_port.exports.weights import state_dict_of, write_weights
-from dqn_port.snapshot import load_network
+from dqn_port.systems.lua_dqn.setup import load_options, setup, setup_to_play
+from dqn_port.systems.lua_dqn.snapshot import load_network
+from dqn_port.systems.lua_dqn.weights_file import read_weights
 from dqn_port.torch7 import load, save
-from dqn_port.weights_file import read_weights
 from tests.cli.running import run
 from tests.test_readme import ROOT
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from dqn_port.lock import RunLock
+from dqn_port.runs.lock import RunLock
 from pipelines import TrainEvalReport
 from tests.cli.running import run, write_toy
 from tests.pipelines.running import attempts, luigi_as_it_was, processes, wait_for

@@ -6,8 +6,8 @@ import click
 import cv2
 import pytest
 
-from dqn_port.assemble import setup_to_play
 from dqn_port.cli.play import play
+from dqn_port.systems.lua_dqn.setup import setup_to_play
 from dqn_port.tools.play import play_game
 from tests.tools.running import TOY_A, TOY_B, make_snapshot, run
 

@@ -14,10 +14,10 @@ import termios
 
 import pytest
 
-from dqn_port.assemble import load_options
 from dqn_port.cli.progress import RemainingTime, fitting
+from dqn_port.systems.lua_dqn.setup import load_options
+from tests.systems.lua_dqn.trace_options import words_of_trace
 from tests.test_legacy_args import LEGACY_ARGS
-from tests.trace_options import words_of_trace
 
 WORDS = [*words_of_trace("loop_B_s1"), "-steps", "1000", "-eval_freq", "400", "-eval_steps", "100"]
 

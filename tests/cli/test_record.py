@@ -7,15 +7,15 @@ import json
 import pytest
 import torch
 
-from dqn_port.exports.evaluations import EVALUATION, read_evaluation
+from dqn_port.runs.evaluations import EVALUATION, read_evaluation
 from dqn_port.torch7.t7 import load, save
 from tests.cli.running import run, write_toy
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    from dqn_port.assemble import load_options
-    from dqn_port.run import Run
+    from dqn_port.runs.run import Run
+    from dqn_port.systems.lua_dqn.setup import load_options
 
     folder = tmp_path_factory.mktemp("record")
     opt = load_options(args_file=write_toy(folder, name="t", actrep=2))

@@ -14,8 +14,8 @@ from tests.exports.report.reading import charts_of, read_page
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """A folder with two runs, one of them evaluated beside itself."""
-    from dqn_port.assemble import load_options
-    from dqn_port.run import Run
+    from dqn_port.runs.run import Run
+    from dqn_port.systems.lua_dqn.setup import load_options
     from dqn_port.tools.record import record_evaluation
 
     folder = tmp_path_factory.mktemp("report")

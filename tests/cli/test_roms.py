@@ -10,9 +10,9 @@ import gymnasium
 import pytest
 
 from dqn_port.cli import roms
-from dqn_port.frameworks.alewrap.emulator import AleEmulator
-from dqn_port.frameworks.alewrap.games import Game
-from dqn_port.frameworks.alewrap.roms import expected_md5s, rom_of_id, rom_path
+from dqn_port.games.ale.emulator import AleEmulator
+from dqn_port.games.ale.games import Game
+from dqn_port.games.ale.roms import expected_md5s, rom_of_id, rom_path
 from tests.tools.running import run
 
 PONG = "pong        ok  60e0ea3cbe0913d39803477945e9e5ec  0 3-4"

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from dqn_port.assemble import setup_to_play
+from dqn_port.systems.lua_dqn.setup import setup_to_play
 from dqn_port.torch7.t7 import dumps, load, save
 from tests.cli.running import run
 from tests.golden_files import GOLDEN

@@ -10,12 +10,12 @@ import sys
 import pytest
 import torch
 
-from dqn_port import checks
 from dqn_port.cli.main import program
-from dqn_port.devices import device_assignment
 from dqn_port.errors import ArgsError
-from dqn_port.networks.sequential import from_lua
-from dqn_port.snapshot import load_network
+from dqn_port.systems.lua_dqn import checks
+from dqn_port.systems.lua_dqn.devices import device_assignment
+from dqn_port.systems.lua_dqn.networks.sequential import from_lua
+from dqn_port.systems.lua_dqn.snapshot import load_network
 from tests.cli.running import TOY_AGENT, run, start, write_toy
 from tests.comparing import assert_same_runs, contents
 

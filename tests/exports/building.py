@@ -7,9 +7,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from dqn_port.exports.evaluations import EvaluationRecord, PlayedEpisode
-from dqn_port.exports.runs import RunRecord
-from dqn_port.run_folder import HISTORY_COLUMNS
+from dqn_port.runs.evaluations import EvaluationRecord, PlayedEpisode
+from dqn_port.runs.record import RunRecord
+from dqn_port.runs.run_folder import HISTORY_COLUMNS
 
 SHA256 = "ab" * 32
 

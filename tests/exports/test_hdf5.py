@@ -20,7 +20,7 @@ from dqn_port.exports.hdf5 import (
 )
 from dqn_port.exports.hdf5_layout import EPISODES, HISTORY
 from dqn_port.exports.hdf5_reading import read_hdf5
-from dqn_port.exports.runs import read_run
+from dqn_port.runs.record import read_run
 from tests.exports.building import ROWS, SHA256, evaluation_of, write_run
 
 LATER = datetime.datetime(2027, 1, 2, 3, 4, 5, tzinfo=datetime.UTC)
@@ -200,7 +200,7 @@ def test_the_same_run_gives_the_same_bytes_in_another_process(tmp_path, run):
     paths = [tmp_path / name for name in ("1.h5", "2.h5")]
     code = (
         "import sys; from pathlib import Path; from dqn_port.exports.hdf5 import export_hdf5;"
-        "from dqn_port.exports.runs import read_run;"
+        "from dqn_port.runs.record import read_run;"
         "export_hdf5(Path(sys.argv[2]), [(read_run(Path(sys.argv[1])), [])])"
     )
     words = [sys.executable, "-c", code, str(run.folder)]

@@ -16,7 +16,7 @@ from dqn_port.exports import hdf5_child
 from dqn_port.exports.hdf5 import export_hdf5
 from dqn_port.exports.hdf5_layout import GROUPS
 from dqn_port.exports.hdf5_reading import read_hdf5
-from dqn_port.exports.runs import read_run
+from dqn_port.runs.record import read_run
 from tests.exports.building import evaluation_of, write_run
 
 

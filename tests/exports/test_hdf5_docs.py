@@ -12,7 +12,7 @@ import pytest
 
 from dqn_port.exports.hdf5 import export_hdf5
 from dqn_port.exports.hdf5_reading import read_hdf5
-from dqn_port.exports.runs import read_run
+from dqn_port.runs.record import read_run
 from tests.exports.building import ROWS, evaluation_of, write_run
 
 DOCS = (Path(__file__).parents[2] / "docs" / "hdf5.md").read_text()

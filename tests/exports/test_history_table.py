@@ -19,7 +19,7 @@ from dqn_port.exports.history_table import (
     sparkline,
     write_csv,
 )
-from dqn_port.exports.runs import read_run
+from dqn_port.runs.record import read_run
 from tests.exports.building import ROWS, evaluation_of, write_run
 
 

@@ -16,14 +16,14 @@ from dqn_port.exports.hdf5_layout import HISTORY
 from dqn_port.exports.hdf5_reading import read_hdf5
 from dqn_port.exports.history_table import exported_lines, run_lines, write_csv
 from dqn_port.exports.old_runs import read_old_run
-from dqn_port.exports.runs import read_run
-from dqn_port.run import Run
-from dqn_port.run_folder import HISTORY_COLUMNS
+from dqn_port.runs.record import read_run
+from dqn_port.runs.run import Run
+from dqn_port.runs.run_folder import HISTORY_COLUMNS
 from dqn_port.torch7 import save
 from dqn_port.torch7.values import LuaTable, TorchObject
 from tests.exports.building import write_run
 from tests.golden_files import GOLDEN
-from tests.test_assemble import CPU, PONG, options_of
+from tests.systems.lua_dqn.test_setup import CPU, PONG, options_of
 
 LISTS = {
     "reward_history": [1.5, 7.25, 31.0],

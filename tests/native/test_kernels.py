@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dqn_port.frameworks.alewrap import game_screen
 from dqn_port.native.library import kernels
-from dqn_port.preprocs import image_scale
-from dqn_port.preprocs.image_scale import Scale
+from dqn_port.systems.lua_dqn import game_screen
+from dqn_port.systems.lua_dqn.preprocs import image_scale
+from dqn_port.systems.lua_dqn.preprocs.image_scale import Scale
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from dqn_port.native import library
-from dqn_port.preprocs.image_scale import Scale
+from dqn_port.systems.lua_dqn.preprocs.image_scale import Scale
 
 
 @pytest.fixture

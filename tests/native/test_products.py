@@ -11,16 +11,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dqn_port.agents import rmsprop
-from dqn_port.agents.rmsprop import CentredRmsprop, add_scaled
 from dqn_port.native.library import kernels
-from dqn_port.networks.products import (
+from dqn_port.systems.lua_dqn import rmsprop
+from dqn_port.systems.lua_dqn.networks.products import (
     Planes,
     Products,
     Zeros,
     ends_of_blocks,
     rows_with_two_chains,
 )
+from dqn_port.systems.lua_dqn.rmsprop import CentredRmsprop, add_scaled
 
 LIBRARY = kernels()
 F32, F64 = np.float32, np.float64

@@ -20,7 +20,7 @@ import luigi
 from luigi.execution_summary import LuigiRunResult
 from luigi.setup_logging import InterfaceLogging
 
-from dqn_port.run_folder import HISTORY, MEASURED_COLUMNS
+from dqn_port.runs.run_folder import HISTORY, MEASURED_COLUMNS
 from pipelines import TrainEvalReport
 from pipelines.configuration import SHIPPED
 from pipelines.logs import LUIGI

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from dqn_port.assemble import load_options
 from dqn_port.errors import DqnPortError, LockedError, RunFolderError
-from dqn_port.lock import RunLock
-from dqn_port.run import Run
-from dqn_port.train import Saved
+from dqn_port.runs.lock import RunLock
+from dqn_port.runs.run import Run
+from dqn_port.systems.lua_dqn.setup import load_options
+from dqn_port.systems.lua_dqn.train_agent import Saved
 from pipelines.attempts import (
     attempts_in,
     claim,

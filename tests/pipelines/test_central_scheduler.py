@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from dqn_port.assemble import load_options
-from dqn_port.exports.evaluations import read_evaluation
 from dqn_port.exports.hdf5 import check_hdf5
-from dqn_port.run import Run
-from dqn_port.snapshot import load_snapshot
+from dqn_port.runs.evaluations import read_evaluation
+from dqn_port.runs.run import Run
+from dqn_port.systems.lua_dqn.setup import load_options
+from dqn_port.systems.lua_dqn.snapshot import load_snapshot
 from dqn_port.tools.record import record_evaluation
 from dqn_port.torch7.nn_modules import rows_of
 from pipelines import Suite

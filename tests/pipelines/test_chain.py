@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from dqn_port.exports.evaluations import read_evaluation
 from dqn_port.exports.hdf5 import check_hdf5
-from dqn_port.run import Run
+from dqn_port.runs.evaluations import read_evaluation
+from dqn_port.runs.run import Run
 from dqn_port.tools.check import check_run
 from pipelines import (
     EvaluateAgent,

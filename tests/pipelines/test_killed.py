@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from dqn_port.assemble import load_options
-from dqn_port.lock import RunLock
-from dqn_port.run import Run
+from dqn_port.runs.lock import RunLock
+from dqn_port.runs.run import Run
+from dqn_port.systems.lua_dqn.setup import load_options
 from pipelines import TrainAgent
 from tests.cli.running import write_toy
 from tests.pipelines.running import attempts, build, history, processes, wait_for

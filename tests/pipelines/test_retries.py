@@ -8,17 +8,17 @@ import sys
 
 import pytest
 
-from dqn_port.assemble import load_options
-from dqn_port.run import Run
+from dqn_port.runs.run import Run
+from dqn_port.systems.lua_dqn.setup import load_options
 from pipelines import TrainAgent
 from pipelines.processes import JobError, run_job
 from tests.cli.running import write_pong, write_toy
 from tests.comparing import assert_same_runs
 from tests.pipelines.running import attempts, build, processes, wait_for
-from tests.test_assemble import CPU
+from tests.systems.lua_dqn.test_setup import CPU
 
 STRANGERS = """
-from dqn_port.frameworks.toyfw import ToyFramework
+from dqn_port.systems.lua_dqn.frameworks import ToyFramework
 
 class Game:
     def __init__(self, game):

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from dqn_port.assemble import load_options, setup
 from dqn_port.cli.main import main
-from dqn_port.histories import Histories
-from dqn_port.old_arguments import to_options_table
-from dqn_port.snapshot import save_snapshot, snapshot_table
+from dqn_port.systems.lua_dqn.histories import Histories
+from dqn_port.systems.lua_dqn.old_arguments import to_options_table
+from dqn_port.systems.lua_dqn.setup import load_options, setup
+from dqn_port.systems.lua_dqn.snapshot import save_snapshot, snapshot_table
 
 TOY_A = (
     "framework=toyfw",

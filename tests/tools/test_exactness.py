@@ -11,14 +11,14 @@ import pytest
 from click.testing import CliRunner
 
 from dqn_port.errors import TraceError
-from dqn_port.frameworks.alewrap.emulator import AleEmulator
-from dqn_port.frameworks.alewrap.game_environment import GameEnvironment
-from dqn_port.frameworks.alewrap.roms import rom_path
+from dqn_port.games.ale.emulator import AleEmulator
+from dqn_port.games.ale.roms import rom_path
+from dqn_port.randoms.torch import Generator
+from dqn_port.systems.lua_dqn.game_environment import GameEnvironment
 from dqn_port.tools.exactness import __main__ as program
 from dqn_port.tools.exactness.page import HEADINGS, is_exact
 from dqn_port.tools.exactness.plays import Played, look_at_all, play_thrice, replay_trace
 from dqn_port.tools.exactness.records import read_records, read_resets, read_trace
-from dqn_port.torch7.generator import Generator
 from tests.golden_files import GOLDEN
 
 PAGE = (Path(__file__).parents[2] / "docs" / "games.md").read_text("utf-8")

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from dqn_port.errors import ArgsError, RunFolderError
-from dqn_port.frameworks.alewrap.emulator import AleEmulator, palette
-from dqn_port.frameworks.alewrap.game_screen import GameScreen
+from dqn_port.games.ale.emulator import AleEmulator, palette
+from dqn_port.systems.lua_dqn.game_screen import GameScreen
 from dqn_port.tools.pictures import (
     check_ending,
     enlarge,

@@ -7,9 +7,9 @@ import cv2
 import numpy as np
 import pytest
 
-from dqn_port.assemble import setup_to_play
 from dqn_port.errors import RunFolderError
-from dqn_port.evaluate import Evaluation
+from dqn_port.systems.lua_dqn.evaluation import Evaluation
+from dqn_port.systems.lua_dqn.setup import setup_to_play
 from dqn_port.tools import play
 from dqn_port.tools.pictures import enlarge
 from dqn_port.tools.play import picture_delay, play_game, record_game

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from PIL import Image, features
 
-from dqn_port.assemble import setup_to_play
 from dqn_port.errors import MissingLibraryError, RunFolderError, SnapshotError
-from dqn_port.evaluate import Evaluation
-from dqn_port.exports.evaluations import EVALUATION, read_evaluation
+from dqn_port.runs.evaluations import EVALUATION, read_evaluation
+from dqn_port.systems.lua_dqn.evaluation import Evaluation
+from dqn_port.systems.lua_dqn.setup import setup_to_play
 from dqn_port.tools import clips, record
 from dqn_port.tools.clips import Film
 from dqn_port.tools.pictures import picture_of

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from dqn_port.errors import T7Error
-from dqn_port.networks.sequential import from_lua
+from dqn_port.systems.lua_dqn.networks.sequential import from_lua
 from dqn_port.torch7.nn_modules import rows_of, sequential_of
 from dqn_port.torch7.t7 import dumps, load, loads
 from dqn_port.torch7.tensors import Storage, Tensor

@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 import torch
 
-from dqn_port.drafts import Draft
 from dqn_port.errors import ArgsError, T7Error
-from dqn_port.old_arguments import read_options_file
+from dqn_port.systems.lua_dqn.drafts import Draft
+from dqn_port.systems.lua_dqn.old_arguments import read_options_file
 from dqn_port.torch7 import dumps, load, loads
 from dqn_port.torch7.other_formats import HEAD, other_format
 

@@ -13,13 +13,13 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
-from dqn_port.exports.evaluations import EvaluationRecord, mean_and_std
 from dqn_port.exports.nature_scores import Scores
 from dqn_port.exports.report.drawing import COLOURS, Size, count_axis, draw, value_axis
 from dqn_port.exports.report.figures import MOST, number, score
 from dqn_port.exports.report.told import axis_of, played_in, rewards_of
-from dqn_port.exports.runs import RunRecord
-from dqn_port.schedule import anneal_epsilon
+from dqn_port.runs.evaluations import EvaluationRecord, mean_and_std
+from dqn_port.runs.record import RunRecord
+from dqn_port.systems.lua_dqn.schedule import anneal_epsilon
 
 _BIG: Final = (
     Size(1040, 380, left=56, right=112),

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from dqn_port.exports.evaluations import EvaluationRecord, mean_and_std
 from dqn_port.exports.nature_scores import MAX_FRAMES, nature_scores
+from dqn_port.runs.evaluations import EvaluationRecord, mean_and_std
 
 PAPER_EPSILON: Final = 0.05
 PAPER_RANDOM_STARTS: Final = 30

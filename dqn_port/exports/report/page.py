@@ -12,7 +12,6 @@ from typing import Any, Final, NamedTuple
 import jinja2
 from markupsafe import Markup
 
-from dqn_port.exports.evaluations import Clip, EvaluationRecord, Image, Seen
 from dqn_port.exports.nature_scores import Scores, nature_scores
 from dqn_port.exports.report import charts, figures
 from dqn_port.exports.report.arguments import differences
@@ -25,8 +24,9 @@ from dqn_port.exports.report.figures import (
     whole,
 )
 from dqn_port.exports.report.told import played_in, rewards_of
-from dqn_port.exports.runs import RunRecord
 from dqn_port.files import write_whole
+from dqn_port.runs.evaluations import Clip, EvaluationRecord, Image, Seen
+from dqn_port.runs.record import RunRecord
 
 _LONGEST: Final = 200
 """Characters of a text that run.json tells; the rest is cut off."""

@@ -10,7 +10,6 @@ from urllib.parse import quote
 
 import numpy as np
 
-from dqn_port.exports.evaluations import EvaluationRecord, mean_and_std
 from dqn_port.exports.league import Aggregate, League, LeagueRow
 from dqn_port.exports.nature_scores import nature_scores
 from dqn_port.exports.report import charts, figures
@@ -22,7 +21,8 @@ from dqn_port.exports.report.page import (
     write_page,
 )
 from dqn_port.exports.report.told import axis_of, played_in
-from dqn_port.exports.runs import RunRecord
+from dqn_port.runs.evaluations import EvaluationRecord, mean_and_std
+from dqn_port.runs.record import RunRecord
 
 Suite = Sequence[tuple[RunRecord, Sequence[EvaluationRecord]]]
 """Every run with what was evaluated of it; the first evaluation counts."""

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dqn_port.exports.runs import RunRecord
+from dqn_port.runs.record import RunRecord
 
 
 class Axis(NamedTuple):

@@ -9,7 +9,7 @@ from typing import Final
 import ale_py
 from ale_py import roms
 
-from dqn_port.frameworks.alewrap.roms import expected_md5s
+from dqn_port.games.ale.roms import expected_md5s
 from dqn_port.tools.exactness.plays import ACTREP, HISTORY, POOL_FRMS, RANDOM_STARTS, STEPS, Played
 from dqn_port.tools.exactness.records import SEEN, Compared, Record
 

@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from dqn_port.exports.evaluations import (
+from dqn_port.exports.report.arguments import dqn3_0_1
+from dqn_port.runs.evaluations import (
     Clip,
     EvaluationRecord,
     Image,
     PlayedEpisode,
     Seen,
 )
-from dqn_port.exports.report.arguments import dqn3_0_1
-from dqn_port.exports.runs import RunRecord
+from dqn_port.runs.record import RunRecord
 from dqn_port.tools.clips import Film, png_of
 
 SHA256 = "ab" * 32

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dqn_port.assemble import load_options
 from dqn_port.exports.report.arguments import NOT_COMPARED, differences, dqn3_0_1, flat, shown
+from dqn_port.systems.lua_dqn.setup import load_options
 from tests.exports.report.building import arguments_of
 
 LEGACY_ARGS = Path(__file__).parents[3] / "legacy_args"

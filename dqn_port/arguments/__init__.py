@@ -1,0 +1,1 @@
+"""Options from argument files, words and flags, and what makes two runs the same."""

@@ -1,1 +1,0 @@
-"""Slot: frameworks, the modules that provide a GameEnvironment."""

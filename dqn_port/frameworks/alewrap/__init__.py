@@ -1,1 +1,0 @@
-"""Framework ``alewrap``: Atari games through ale-py, as the original's alewrap played them."""

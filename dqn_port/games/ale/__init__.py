@@ -1,0 +1,1 @@
+"""Atari games through ale-py, reset as the emulator of the original was."""

@@ -1,0 +1,1 @@
+"""The random generators of the original programs."""

@@ -1,1 +1,0 @@
-"""Slot: replays, the memories of transitions."""

@@ -1,0 +1,1 @@
+"""A run and its folder: checkpoints, the lock, what is left of it."""

@@ -1,0 +1,336 @@
+"""The record of an evaluation: a folder with what was played, a clip, and what the agent saw.
+
+``evaluation.json`` is written last: with it the folder is whole. Beside it may lie ``clip.webp``,
+the screens of one episode, and of one moment in it ``screen.png`` and ``seen.png``, the frames of
+the agent's state side by side. Strangers may have written it all: nothing is believed unread.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import statistics
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from dqn_port.errors import EvaluationError, RunFolderError
+from dqn_port.runs.evaluation_fields import MOST, Fields
+from dqn_port.runs.record import RunRecord
+
+EVALUATION: Final = "evaluation.json"
+FORMAT: Final = 1
+"""Of evaluation.json."""
+
+NETWORKS: Final = ("last", "best")
+
+MAX_CLIP_BYTES: Final = 1_500_000
+"""A page that holds it still opens at once."""
+_MAX_PICTURE_BYTES: Final = 1_000_000
+_MAX_JSON_BYTES: Final = 16_000_000
+_LARGEST_SIDE: Final = 4096
+"""Pixels."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlayedEpisode:
+    """One episode of an evaluation."""
+
+    network: str
+    """last | best"""
+    seed: int
+    reward: float
+    """Undiscounted sum of the game's own rewards, in points."""
+    steps: int
+    """Agent steps."""
+    frames: int
+    """Emulator frames, steps · actrep as the original counts them."""
+    cut: bool
+    """Whether it was ended by the limit of its length rather than by the game."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Image:
+    """A file of pixels in the record's folder, read whole."""
+
+    file: str
+    sha256: str
+    width: int
+    height: int
+    content: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clip:
+    """The screens of an episode as they were evaluated, in the game's own time."""
+
+    video: Image
+    """An animated WebP without loss."""
+    pictures: int
+    seconds: float
+    episode: int
+    """Its index in the record's episodes."""
+    whole: bool
+    """Whether it shows the episode to its end; otherwise its beginning."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """One moment: the game's screen, and the state that the agent makes of it."""
+
+    screen: Image
+    """A PNG of what was on the screen."""
+    strip: Image
+    """A PNG of the state's frames side by side, the oldest on the left; gray."""
+    frames: int
+    episode: int
+    """Its index in the record's episodes."""
+    step: int
+    """Agent steps of the episode played before it, 0 at its first screen."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationRecord:
+    """What was evaluated, how, and what came of it."""
+
+    folder: Path
+    game: str
+    rom_md5: str | None
+    epsilon: float
+    seeds: tuple[int, ...]
+    max_frames: int
+    """Emulator frames after which an episode is cut; 0: never."""
+    actrep: int
+    """Emulator frames an agent step."""
+    random_starts: int
+    """Null actions at most at an episode's start."""
+    snapshot: str
+    """Name of the file."""
+    snapshot_sha256: str
+    versions: dict[str, str]
+    episodes: tuple[PlayedEpisode, ...]
+    """By network, seed and time."""
+    clip: Clip | None
+    seen: Seen | None
+
+    def of(self, network: str) -> tuple[PlayedEpisode, ...]:
+        """Return the episodes that a network played."""
+        return tuple(episode for episode in self.episodes if episode.network == network)
+
+
+def mean_and_std(rewards: Sequence[float]) -> tuple[float, float]:
+    """Return mean and standard deviation (of a sample, n − 1; 0 for one) of some returns."""
+    return statistics.fmean(rewards), statistics.stdev(rewards) if len(rewards) > 1 else 0.0
+
+
+def to_json(record: EvaluationRecord) -> dict[str, Any]:
+    """Return what evaluation.json holds of a record."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: plain(entry) for key, entry in value.items() if key != "content"}
+        return [plain(entry) for entry in value] if isinstance(value, list | tuple) else value
+
+    table = {key: value for key, value in asdict(record).items() if key != "folder"}
+    return {"format": FORMAT} | plain(table)
+
+
+def read_evaluation(folder: Path) -> EvaluationRecord:
+    """Read the record of an evaluation, its clip and pictures included.
+
+    Raises:
+        EvaluationError: it is missing, damaged, or no such record.
+    """
+    path = folder / EVALUATION
+    content = _read(path, _MAX_JSON_BYTES)
+    try:
+        table = Fields(json.loads(content), str(path), "")
+    except (ValueError, RecursionError) as error:
+        raise EvaluationError(f"{path}: expected JSON, got {error}; record it again") from error
+    if (found := table.integer("format", 0)) != FORMAT:
+        raise table.fault("format", f"{FORMAT}", found)
+    rom = table.held("rom_md5")
+    record = EvaluationRecord(
+        folder=folder,
+        game=table.text("game"),
+        rom_md5=None if rom is None else table.digest("rom_md5", 32),
+        epsilon=table.number("epsilon", 0, 1),
+        seeds=tuple(table.integers("seeds")),
+        max_frames=table.integer("max_frames", 0),
+        actrep=table.integer("actrep", 1),
+        random_starts=table.integer("random_starts", 0),
+        snapshot=table.name("snapshot"),
+        snapshot_sha256=table.digest("snapshot_sha256", 64),
+        versions=table.texts("versions"),
+        episodes=tuple(_episode(entry) for entry in table.tables("episodes")),
+        clip=None,
+        seen=None,
+    )
+    for i, episode in enumerate(record.episodes):
+        if episode.seed not in record.seeds:
+            raise table.fault(f"episodes[{i}].seed", f"one of {record.seeds}", episode.seed)
+        if episode.frames != episode.steps * record.actrep:
+            expected = f"steps · actrep = {episode.steps * record.actrep}"
+            raise table.fault(f"episodes[{i}].frames", expected, episode.frames)
+    last = len(record.episodes) - 1
+    clip, seen = table.table_or_none("clip"), table.table_or_none("seen")
+    # What is read first names a fault first, so the files come when all else is well.
+    return replace(
+        record,
+        clip=None if clip is None else _clip(clip, last),
+        seen=None if seen is None else _seen(seen, last),
+    )
+
+
+def find_evaluations(run: RunRecord) -> list[EvaluationRecord]:
+    """Return the evaluations of a run's snapshot that lie beside its folder as ``evaluation-*``.
+
+    Raises:
+        EvaluationError: one of them is damaged.
+        RunFolderError: the run's snapshot cannot be read.
+    """
+    folders = sorted(run.folder.absolute().parent.glob("evaluation-*"))
+    found = [read_evaluation(folder) for folder in folders if (folder / EVALUATION).is_file()]
+    # The original's snapshots have gigabytes, which are read only where it is asked for.
+    known = snapshots_of(run) if found else frozenset()
+    return [record for record in found if record.snapshot_sha256 in known]
+
+
+def with_evaluations(
+    runs: Sequence[RunRecord], folders: Sequence[Path] = ()
+) -> list[tuple[RunRecord, list[EvaluationRecord]]]:
+    """Return runs, each with its evaluations: those of ``folders``, or else those found beside it.
+
+    Raises:
+        EvaluationError: one is damaged, or is not of a snapshot of these runs.
+        RunFolderError: see snapshots_of.
+    """
+    if not folders:
+        return [(run, find_evaluations(run)) for run in runs]
+    of: list[list[EvaluationRecord]] = [[] for _ in runs]
+    known = [snapshots_of(run) for run in runs]
+    for record in map(read_evaluation, folders):
+        belongs = [i for i, digests in enumerate(known) if record.snapshot_sha256 in digests]
+        if not belongs:
+            raise stranger(runs, record)
+        of[belongs[0]].append(record)
+    return list(zip(runs, of, strict=True))
+
+
+def stranger(runs: Sequence[RunRecord], record: EvaluationRecord) -> EvaluationError:
+    """Return the error that an evaluation is of another snapshot than those of the runs."""
+    names = ", ".join(str(run.folder) for run in runs[:3]) + (", …" if len(runs) > 3 else "")
+    return EvaluationError(
+        f"{record.folder}: expected the evaluation of a snapshot of {names}; got that of "
+        f"{record.snapshot} with sha256 {record.snapshot_sha256[:12]}…; evaluate the run anew"
+    )
+
+
+def snapshots_of(run: RunRecord) -> frozenset[str]:
+    """Return the sha256 of the snapshots of a run; while it is unfinished, of the newest.
+
+    Raises:
+        RunFolderError: it cannot be read.
+    """
+    if run.finished or run.snapshot is None:
+        return run.snapshot_sha256s
+    try:
+        with run.snapshot.open("rb") as file:
+            return frozenset([hashlib.file_digest(file, "sha256").hexdigest()])
+    except OSError as error:
+        raise RunFolderError(
+            f"{run.snapshot}: cannot be read: {error.strerror or error}"
+        ) from error
+
+
+def _episode(table: Fields) -> PlayedEpisode:
+    return PlayedEpisode(
+        network=table.choice("network", NETWORKS),
+        seed=table.integer("seed", -MOST),
+        reward=table.number("reward", -MOST, MOST),
+        steps=table.integer("steps", 1),
+        frames=table.integer("frames", 1),
+        cut=table.boolean("cut"),
+    )
+
+
+def _clip(table: Fields, last: int) -> Clip:
+    return Clip(
+        video=_image(table, "video", ".webp", MAX_CLIP_BYTES),
+        pictures=table.integer("pictures", 1),
+        seconds=table.number("seconds", 0, 3600),
+        episode=table.integer("episode", 0, last),
+        whole=table.boolean("whole"),
+    )
+
+
+def _seen(table: Fields, last: int) -> Seen:
+    seen = Seen(
+        screen=_image(table, "screen", ".png", _MAX_PICTURE_BYTES),
+        strip=_image(table, "strip", ".png", _MAX_PICTURE_BYTES),
+        frames=table.integer("frames", 1, 64),
+        episode=table.integer("episode", 0, last),
+        step=table.integer("step", 0),
+    )
+    if seen.strip.width % seen.frames:
+        expected = f"so many of equal width in {seen.strip.width} pixels"
+        raise table.fault("frames", expected, seen.frames)
+    return seen
+
+
+def _read(path: Path, most: int) -> bytes:
+    """Return a file's bytes, ``most`` of them at most.
+
+    Raises:
+        EvaluationError: it cannot be read, or is longer.
+    """
+    try:
+        if path.exists() and not path.is_file():
+            raise EvaluationError(f"{path}: expected a file, got a folder or a device")
+        with path.open("rb") as file:
+            content = file.read(most + 1)
+    except OSError as error:
+        raise EvaluationError(
+            f"{path}: cannot be read: {error.strerror or error}; name an evaluation's folder, "
+            "or record it again"
+        ) from error
+    if len(content) > most:
+        raise EvaluationError(f"{path}: expected at most {most:,} bytes, got more")
+    return content
+
+
+def _image(holder: Fields, key: str, ending: str, most: int) -> Image:
+    """Return a picture's file as the record tells it, once it was read and is just that."""
+    table = holder.table(key)
+    name = table.name("file")
+    if not name.endswith(ending) or not name.isascii():
+        raise table.fault("file", f"a name ending in {ending}", name)
+    digest = table.digest("sha256", 64)
+    path = Path(table.path).parent / name
+    content = _read(path, most)
+    if hashlib.sha256(content).hexdigest() != digest:
+        raise EvaluationError(
+            f"{path}: its sha256 is not the one in {EVALUATION}; it is damaged, record it again"
+        )
+    size = tuple(table.integer(side, 1, _LARGEST_SIDE) for side in ("width", "height"))
+    if (found := _size_of(content, ending)) != size:
+        expected = f"a {ending} file of {size[0]} x {size[1]} pixels"
+        got = "something else" if found is None else f"{found[0]} x {found[1]}"
+        raise EvaluationError(f"{path}: expected {expected}, got {got}; record it again")
+    return Image(file=name, sha256=digest, content=content, width=size[0], height=size[1])
+
+
+def _size_of(content: bytes, ending: str) -> tuple[int, int] | None:
+    """Return (width, height) of a PNG, or of a WebP that is animated or without loss."""
+    if ending == ".png" and content[:16] == b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR":
+        return int.from_bytes(content[16:20], "big"), int.from_bytes(content[20:24], "big")
+    kind = content[:4] + content[8:16]
+    if ending == ".webp" and kind == b"RIFFWEBPVP8X":
+        width, height = (int.from_bytes(content[i : i + 3], "little") for i in (24, 27))
+        return width + 1, height + 1
+    if ending == ".webp" and kind == b"RIFFWEBPVP8L":
+        # One picture: two sides of 14 bits.
+        bits = int.from_bytes(content[21:25], "little")
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    return None

@@ -1,0 +1,271 @@
+"""A run's folder: what stands there, and what is written there.
+
+``artifacts/NAME/`` holds args.json (the options as they took effect), history.csv (one row an
+evaluation), the snapshot NAME.t7, checkpoint/ to go on from, and run.json, written last: with it
+the run is finished.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from dqn_port.errors import RunFolderError
+from dqn_port.files import write_whole
+from dqn_port.runs.checkpoint import FOLDER as CHECKPOINT
+from dqn_port.runs.lock import is_lock
+from dqn_port.systems.lua_dqn.arguments_hash import differing_arguments
+from dqn_port.systems.lua_dqn.options import Options
+from dqn_port.systems.lua_dqn.setup import network_name
+from dqn_port.systems.lua_dqn.snapshot import SUFFIX
+
+ARGS: Final = "args.json"
+HISTORY: Final = "history.csv"
+FINISHED: Final = "run.json"
+TENSORBOARD: Final = "tensorboard"
+
+HISTORY_COLUMNS: Final = (
+    "step",
+    "frames",
+    "reward",
+    "episodes",
+    "rewards",
+    "v",
+    "td",
+    "qmax",
+    "epsilon",
+    "lr",
+    "training_seconds",
+    "training_rate",
+    "testing_seconds",
+    "testing_rate",
+    "best",
+)
+"""Of history.csv. Rates are in frames per second; times are those of the interval."""
+
+MEASURED_COLUMNS: Final = frozenset(
+    {"training_seconds", "training_rate", "testing_seconds", "testing_rate"}
+)
+"""What differs between two equal runs."""
+
+
+class RunFolder:
+    """The folder of one training."""
+
+    def __init__(self, opt: Options, out: Path, *, lengthen: bool = False) -> None:
+        """Look at the folder ``out``/NAME; nothing is written yet. ``opt`` is resolved.
+
+        ``lengthen``: the run may stand there with other ``steps``, even finished.
+        """
+        self.opt, self.folder = opt, out / opt.name
+        self._lengthen = lengthen
+        self._rows: list[dict[str, Any]] = []
+
+    @property
+    def snapshot_path(self) -> Path:
+        """Where the snapshot of a finished run is, the last one with save_versions."""
+        return self.path_of_snapshot(self.opt.steps)
+
+    def path_of_snapshot(self, step: int) -> Path:
+        """Return where the snapshot of ``step`` goes. Lua: NAME.t7 or NAME_floor(step/v).t7."""
+        version = f"_{step // self.opt.save_versions}" if self.opt.save_versions > 0 else ""
+        return self.folder / f"{self.opt.name}{version}{SUFFIX}"
+
+    def standing(self, *, overwrite: bool = False) -> str:
+        """Return what the folder holds: "new", "unfinished" or "finished".
+
+        Raises:
+            RunFolderError: it holds other arguments (and not ``overwrite``), or no run at all, or
+                the network that the run starts from.
+        """
+        path = self.folder / ARGS
+        start = Path(network_name(self.opt))
+        if start.exists() and start.resolve().parent == self.folder.resolve():
+            raise RunFolderError(
+                f"network: {start} lies in the run's own folder, which the run replaces; "
+                "give another --set name=… or --out"
+            )
+        try:
+            if not self.folder.exists():
+                return "new"
+            if not path.exists():
+                self._refuse_what_is_no_run()
+            if overwrite or not path.exists():
+                return "new"
+        except OSError as error:
+            raise RunFolderError(
+                f"{self.folder}: cannot be read: {error.strerror or error}; give another --out"
+            ) from error
+        there, here = arguments_in(self.folder), self.opt.to_json()
+        differing = differing_arguments(there, here)
+        if there.get("name") != self.opt.name:
+            differing["name"] = (there.get("name"), self.opt.name)
+        steps = differing.pop("steps", None) if self._lengthen else None
+        if differing:
+            longer = "steps" in differing and len(differing) == 1
+            raise RunFolderError(
+                f"{self.folder}: holds a run with other arguments ({_shown(differing)}); "
+                + (f"--resume {self.folder} --set steps=… goes on with it; " if longer else "")
+                + "give another --set name=… or --out, or --overwrite to replace it"
+            )
+        finished = steps is None and (self.folder / FINISHED).exists()
+        return "finished" if finished else "unfinished"
+
+    def _refuse_what_is_no_run(self) -> None:
+        """Refuse a folder, without args.json, that holds what no run of this name has written.
+
+        Raises:
+            RunFolderError: it does.
+        """
+        names = [path.name for path in self.folder.iterdir()] if self.folder.is_dir() else [""]
+        others = [n for n in names if not is_lock(n) and not _is_stale(n, self.opt.name)]
+        if others and all(map(is_pipeline, others)):
+            raise RunFolderError(
+                f"{self.folder}: holds the results of a pipeline; give the run another name, "
+                f"such as --set name={self.opt.name}_train, or another --out"
+            )
+        if others:
+            raise RunFolderError(
+                f"{self.folder}: expected a run's folder or nothing, got something else; "
+                "give another --out or --set name=…"
+            )
+
+    def snapshots(self) -> list[Path]:
+        """Return the files of snapshots and parameters that stand there, by name."""
+        pattern = rf"{re.escape(self.opt.name)}(_\d+)?(\.params)?{re.escape(SUFFIX)}"
+        return sorted(p for p in self.folder.iterdir() if re.fullmatch(pattern, p.name))
+
+    def _make_folder(self) -> None:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunFolderError(
+                f"{self.folder}: cannot be written: {error.strerror or error}; give another --out"
+            ) from error
+
+    def begin(self) -> None:
+        """Make the folder, remove what an earlier run left there, and write args.json.
+
+        Raises:
+            RunFolderError: the folder cannot be written.
+        """
+        self._make_folder()
+        try:
+            # args.json is replaced, never away: with it the folder is known as a run's.
+            for path in [p for p in self.folder.iterdir() if _is_stale(p.name, self.opt.name)]:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        except OSError as error:
+            raise RunFolderError(
+                f"{self.folder}: cannot be written: {error.strerror or error}; give another --out"
+            ) from error
+        self._write_json(ARGS, self.opt.to_json())
+        self._write_history()
+
+    def _go_on(self) -> None:
+        """Take over the options by which the run goes on, which change none of its numbers so far.
+
+        Raises:
+            RunFolderError: the folder cannot be written.
+        """
+        for path in self.folder.iterdir():
+            if path.name.endswith(".part") and _is_stale(path.name, self.opt.name):
+                path.unlink(missing_ok=True)
+        if arguments_in(self.folder) != self.opt.to_json():
+            # In this order: whatever is killed in between, no file says that it is finished.
+            (self.folder / FINISHED).unlink(missing_ok=True)
+            self._write_json(ARGS, self.opt.to_json())
+        self._write_history()
+
+    def _write_history(self) -> None:
+        text = io.StringIO()
+        writer = csv.DictWriter(text, HISTORY_COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self._rows)
+        write_whole(self.folder / HISTORY, lambda file: file.write(text.getvalue().encode()))
+
+    def _write_json(self, name: str, table: dict[str, Any]) -> None:
+        text = json.dumps(table, indent=2, ensure_ascii=False) + "\n"
+        # A lone surrogate, of an old argument's stray byte, is written as JSON's escape.
+        content = text.encode("utf-8", "backslashreplace")
+        write_whole(self.folder / name, lambda file: file.write(content))
+
+
+def arguments_in(folder: Path) -> dict[str, Any]:
+    """Return what the args.json of a run's folder holds.
+
+    Raises:
+        RunFolderError: it cannot be read, or is no object.
+    """
+    path = folder / ARGS
+    try:
+        there = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(there, dict):
+            raise ValueError("expected an object of options, got something else")
+    except (OSError, ValueError, RecursionError) as error:
+        raise RunFolderError(
+            f"{path}: cannot be read: {error}; --overwrite replaces the run"
+        ) from error
+    return there
+
+
+def snapshot_in(folder: Path) -> Path:
+    """Return the newest snapshot of a run's folder.
+
+    Raises:
+        RunFolderError: there is none.
+    """
+    try:
+        stem = re.escape(_name_in(folder))
+        paths = [path for path in folder.iterdir()
+                 if re.fullmatch(rf"{stem}(_\d+)?{re.escape(SUFFIX)}", path.name)]  # fmt: skip
+        return max(paths, key=lambda path: path.stat().st_mtime_ns)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise RunFolderError(
+            f"{folder}: expected a run's folder with a snapshot, got none; name the snapshot's file"
+        ) from error
+
+
+def is_snapshot_of(folder: Path, name: str) -> bool:
+    """Tell whether ``name`` is that of a snapshot, or of parameters, of the run in ``folder``."""
+    try:
+        return name.endswith(SUFFIX) and _is_stale(name, _name_in(folder))
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return False
+
+
+def _name_in(folder: Path) -> str:
+    return str(json.loads((folder / ARGS).read_text(encoding="utf-8"))["name"])
+
+
+def _is_stale(name: str, stem: str) -> bool:
+    """Tell whether a run named ``stem`` has written the file ``name``, args.json left out."""
+    snapshot = rf"{re.escape(stem)}(_\d+)?(\.params)?{re.escape(SUFFIX)}"
+    names = "|".join([*map(re.escape, (HISTORY, FINISHED, TENSORBOARD, CHECKPOINT)), snapshot])
+    part = rf"\.({names}|{re.escape(ARGS)})\.\w+\.part"
+    return re.fullmatch(f"{names}|{part}", name) is not None
+
+
+def is_pipeline(name: str) -> bool:
+    """Tell whether ``name`` is that of a pipeline's run, which may lie in a run's folder."""
+    return re.fullmatch(r"[0-9a-f]{10}|latest|\.latest\.\w+", name) is not None
+
+
+def _shown(differing: Mapping[str, tuple[Any, Any]]) -> str:
+    """Name up to three options that differ."""
+    shown = [
+        f"{path}: {_short(there)} there, {_short(here)} here"
+        for path, (there, here) in list(differing.items())[:3]
+    ]
+    more = f" and {len(differing) - 3} more" if len(differing) > 3 else ""
+    return "; ".join(shown) + more
+
+
+def _short(value: Any) -> str:
+    text = "nothing" if value is None else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 40 else text[:37] + "…"

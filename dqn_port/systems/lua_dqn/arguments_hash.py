@@ -1,0 +1,115 @@
+"""What makes two runs the same run: their arguments, in one canonical form, and its hash."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from dqn_port.errors import RunFolderError
+from dqn_port.files import sha256_of
+from dqn_port.systems.lua_dqn.options import Options
+from dqn_port.systems.lua_dqn.setup import names_snapshot, network_name
+
+LEFT_OUT: Final = {
+    "name": "names the folder, and changes no number",
+    "game_path": "the ROM's md5 is checked, wherever it lies",
+    "prog_freq": "when norms are printed",
+    "save_freq": "when snapshots are written; it counts where save_versions keeps them all",
+    "verbose": "how much is printed",
+    "threads": "no sum hangs on the number of threads",
+    "gpu": "which GPU it is; whether it is one counts",
+    "ignored": "nothing reads them",
+}
+"""Options that change no result → why."""
+
+LENGTH: Final = 10
+"""Hexadecimal digits of the hash."""
+
+
+def canonical_arguments(opt: Options) -> str:
+    """Return resolved options as JSON that is equal exactly where the runs are.
+
+    Keys are sorted, 1.0 is 1, the options of LEFT_OUT are gone, and a network's file counts by its
+    content.
+
+    Raises:
+        RunFolderError: the network's file cannot be read.
+    """
+    table = _counting(opt.to_json())
+    table["agent_params"] = {k: v for k, v in opt.agent_params.items() if k != "network"}
+    table["network"] = _network(network_name(opt))
+    return json.dumps(_plain(table), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+
+def arguments_hash(opt: Options) -> str:
+    """Return the short hash of resolved options: LENGTH digits of the canonical form's sha256.
+
+    Raises:
+        RunFolderError: see canonical_arguments.
+    """
+    return hashlib.sha256(canonical_arguments(opt).encode()).hexdigest()[:LENGTH]
+
+
+def differing_arguments(
+    there: Mapping[str, Any], here: Mapping[str, Any]
+) -> dict[str, tuple[Any, Any]]:
+    """Return what makes two runs different ones: path of an option → (there, here).
+
+    Both are as Options.to_json gives them; None stands for an option that is not there.
+    """
+    old, new = _flat(_counting(there)), _flat(_counting(here))
+    paths = sorted(old.keys() | new.keys())
+    both = {path: (old.get(path), new.get(path)) for path in paths}
+    return {path: pair for path, pair in both.items() if not _same(*pair)}
+
+
+def _counting(table: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that change a number, in the form in which they count."""
+    counting = {key: value for key, value in table.items() if key not in LEFT_OUT}
+    if _is_above_0(table.get("save_versions")):
+        counting["save_freq"] = table.get("save_freq")
+    gpu = table.get("gpu")
+    counting["device"] = "cuda" if gpu == 0 or _is_above_0(gpu) else "cpu"
+    return counting
+
+
+def _is_above_0(value: Any) -> bool:
+    return isinstance(value, int | float) and value > 0
+
+
+def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in table.items():
+        path = f"{prefix}.{key}" if prefix else str(key)
+        flat |= _flat(value, path) if isinstance(value, dict) else {path: value}
+    return flat
+
+
+def _same(old: Any, new: Any) -> bool:
+    """Tell whether two values are equal; NaN, which old arguments may hold, is so to itself."""
+    return bool(old == new) or json.dumps(old) == json.dumps(new)
+
+
+def _network(name: str) -> Any:
+    if not names_snapshot(name):
+        return name
+    try:
+        return {"sha256": sha256_of(Path(name))}
+    except OSError as error:
+        raise RunFolderError(
+            f"{name}: cannot be read: {error.strerror or error}; name another network"
+        ) from error
+
+
+def _plain(value: Any) -> Any:
+    """Return a value with whole numbers as integers and every key a string."""
+    if isinstance(value, dict):
+        return {str(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, float) and value == int(value):
+        return int(value)
+    return value

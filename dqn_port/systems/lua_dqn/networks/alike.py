@@ -1,0 +1,103 @@
+"""Convolutions that sum once what looks alike, with the numbers of products.py.
+
+Windows that show the same have the same sums. Screens of Atari games are mostly background, and
+the samples of a minibatch show the same places; docs/bench.md tells how many windows differ.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any, Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from dqn_port.systems.lua_dqn.networks.products import Offsets, Products, as_int32
+
+_SLOTS_PER_WINDOW: Final = 2
+
+
+class _Windows(ctypes.Structure):
+    """windows_t of native/alike.c."""
+
+    _tables = (
+        *("window_a", "two", "kinds", "columns", "firsts", "begins", "columns_of_kinds"),
+        *("hashes", "table", "lanes", "order", "rows_of_sums", "two_of_panels", "sums"),
+    )
+    _sizes = (
+        *("batch", "height", "width", "kh", "kw", "out_height", "out_width", "dh", "dw"),
+        "size_of_table",
+    )
+    _fields_ = (
+        *((name, ctypes.c_void_p) for name in _tables),
+        *((name, ctypes.c_ssize_t) for name in _sizes),
+    )
+
+
+class AlikeProducts:
+    """The products of one convolution for one batch size."""
+
+    def __init__(
+        self,
+        kernels: ctypes.CDLL,
+        products: Products,
+        *,
+        windows: Offsets,
+        two_chains: NDArray[np.uint8],
+        rows: int,
+        picture: tuple[int, int, int],
+        kernel: tuple[int, int],
+        out_size: tuple[int, int],
+        stride: tuple[int, int],
+    ) -> None:
+        """Lay out the work.
+
+        ``products``: whose rows and terms are taken; ``windows``: where they begin in a;
+        ``two_chains``: see rows_with_two_chains, for each of them; ``picture``: [B, H, W].
+        """
+        self._sum, self._products = kernels.sum_alike, products
+        batch, height, width = picture
+        n, panel = len(windows), kernels.lanes_of_a_panel()
+        kinds_of_chains = 8
+        most = n + kinds_of_chains * panel
+        slots = 1 << (_SLOTS_PER_WINDOW * n - 1).bit_length()
+        self.kinds = torch.empty(batch, *out_size, dtype=torch.int32)
+        """Int32 [B, out_height, out_width]: the same where windows showed the same."""
+        tables: dict[str, NDArray[Any]] = {
+            "window_a": as_int32(windows),
+            "two": two_chains,
+            "kinds": self.kinds.numpy(),
+            **{name: np.empty(n, np.int32)
+               for name in ("columns", "firsts", "begins", "columns_of_kinds", "hashes")},
+            "table": np.empty(slots, np.int32),
+            "lanes": np.empty(most, np.int32),
+            "order": np.arange(most, dtype=np.int32),
+            "rows_of_sums": np.empty(rows, np.int32),
+            "two_of_panels": np.empty(most, np.uint8),
+            "sums": np.empty((rows, most), np.float32),
+        }  # fmt: skip
+        self._tables = tables
+        self._windows = _Windows(
+            *(tables[name].ctypes.data for name in _Windows._tables),
+            *(batch, height, width, *kernel, *out_size, *stride, slots),
+        )
+        self._at = ctypes.addressof(self._windows)
+
+    def into(
+        self,
+        out: torch.Tensor,
+        picture: torch.Tensor,
+        a: torch.Tensor,
+        b: torch.Tensor,
+        *,
+        first: torch.Tensor,
+        rectify: bool,
+    ) -> int:
+        """Set ``out`` and ``kinds`` as ``picture`` shows a; return how many windows differ."""
+        found: int = self._sum(
+            self._products.address, self._at,
+            picture.data_ptr(), a.data_ptr(), a.dtype is torch.uint8,
+            *(tensor.data_ptr() for tensor in (b, first, out)), rectify,
+        )  # fmt: skip
+        return found

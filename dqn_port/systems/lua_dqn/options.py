@@ -1,0 +1,117 @@
+"""The options of a training: where they come from, what they may be, what took effect.
+
+Order: defaults < argument file < Lua words < --set and the flags. Names are those of the Lua
+program, to the letter. Lua: train_agent.lua's options, initenv.lua's str_to_table.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from dqn_port.interfaces import Param
+from dqn_port.torch7.table_writer import format_table
+
+
+def _option(name: str, kind: str, default: Any, meaning: str, **more: Any) -> Param:
+    return Param(name=name, kind=kind, default=default, meaning=meaning, **more)
+
+
+OPTIONS: Final = (
+    _option("framework", "string", "", "module that provides the game (alewrap)"),
+    _option("env", "string", "", "game: the name of its ROM without .bin"),
+    _option("game_path", "string", "", "folder of the ROMs; empty: those of ale-py"),
+    _option("env_params", "table", {}, "parameters of the framework"),
+    _option("pool_frms", "table", {}, "how frames are pooled: type and size"),
+    _option("actrep", "integer", 1, "times an action is repeated", unit="frames", low=1),
+    _option("random_starts", "integer", 0, "up to so many null actions start an episode; 0: none",
+            unit="frames", low=0),
+    _option("name", "string", "", "name of the run's folder and files",
+            default_is="the argument file's, and env if given elsewhere"),
+    _option("network", "string", "", "saved network to start from; goes before agent_params"),
+    _option("agent", "string", "", "agent (NeuralQLearner)"),
+    _option("agent_params", "table", {}, "parameters of the agent, its preproc, network, replay"),
+    _option("seed", "integer", 1, "of all random numbers"),
+    _option("saveNetworkParams", "boolean", False, "also save the flat parameters"),
+    _option("prog_freq", "integer", 5000, "report every so many", unit="agent steps", low=1),
+    _option("save_freq", "integer", 50_000, "save every so many", unit="agent steps", low=1),
+    _option("eval_freq", "integer", 10_000, "evaluate every so many", unit="agent steps", low=1),
+    _option("save_versions", "integer", 0, "0: one file, overwritten; v: NAME_floor(step/v)",
+            unit="agent steps", low=0),
+    _option("steps", "integer", 100_000, "to train", unit="agent steps", low=1),
+    _option("eval_steps", "integer", 100_000, "of an evaluation", unit="agent steps", low=1),
+    _option("verbose", "integer", 2, "1 or less: no description of the run and no norms of layers",
+            low=0),
+    _option("threads", "integer", 1, "of the CPU's arithmetic", unit="threads", low=1, high=1024),
+    _option("gpu", "integer", -1, "-1: CPU; 0: the first CUDA device, or GPU_ID's; n: the n-th",
+            low=-1),
+)  # fmt: skip
+"""Every option in the order of train_agent's help."""
+
+TABLES: Final = ("env_params", "pool_frms", "agent_params")
+
+KNOWN_AND_IGNORED: Final = frozenset(
+    {"tensorType", "agent_params.gpu", "agent_params.verbose", "agent_params.transition_params"}
+)
+"""Keys found in old arguments that never did anything there, or that the program sets itself."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """The options as they take effect; every attribute is an option of OPTIONS."""
+
+    framework: str
+    env: str
+    game_path: str
+    env_params: dict[str, Any]
+    pool_frms: dict[str, Any]
+    actrep: int
+    random_starts: int
+    name: str
+    network: str
+    agent: str
+    agent_params: dict[str, Any]
+    seed: int
+    saveNetworkParams: bool  # noqa: N815
+    prog_freq: int
+    save_freq: int
+    eval_freq: int
+    save_versions: int
+    steps: int
+    eval_steps: int
+    verbose: int
+    threads: int
+    gpu: int
+    ignored: dict[str, Any] = field(default_factory=dict)
+    """Keys from old arguments that nothing reads, by path."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what args.json holds; as an argument file it gives the same options."""
+        table = dataclasses.asdict(self)
+        if not table["ignored"]:
+            del table["ignored"]
+        return table
+
+
+def lua_truth(value: Any) -> bool:
+    """Tell whether Lua takes ``value`` as true: all but nil and false, 0 too."""
+    return value is not None and value is not False
+
+
+def shown_value(value: Any) -> str:
+    """Return a value as Lua would write it: tables as constructors."""
+    if isinstance(value, dict | list):
+        return "{" + format_table(_lua_arrays(value)) + "}"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value)
+
+
+def _lua_arrays(value: Any) -> Any:
+    """Return a value with every list as Lua's table of 1..n."""
+    if isinstance(value, list):
+        return {i: _lua_arrays(entry) for i, entry in enumerate(value, start=1)}
+    if isinstance(value, dict):
+        return {key: _lua_arrays(entry) for key, entry in value.items()}
+    return value

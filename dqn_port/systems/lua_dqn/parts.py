@@ -1,0 +1,84 @@
+"""The parts of every slot by name, imported when they are first asked for.
+
+A new part is a new file in a slot and a line here; ``my_pkg.module:object`` is taken as it is.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+from typing import Any, Final
+
+from dqn_port.errors import RegistryError, near_match
+
+PARTS: Final[dict[str, dict[str, str]]] = {
+    "framework": {
+        "alewrap": "dqn_port.systems.lua_dqn.frameworks:AleFramework",
+        "toyfw": "dqn_port.systems.lua_dqn.frameworks:ToyFramework",
+    },
+    "preproc": {
+        "net_downsample_2x_full_y": (
+            "dqn_port.systems.lua_dqn.preprocs.net_downsample_2x_full_y:NetDownsample2xFullY"
+        ),
+        "preproc_toy": "dqn_port.systems.lua_dqn.preprocs.preproc_toy:PreprocToy",
+    },
+    "network": {
+        "convnet_atari3": "dqn_port.systems.lua_dqn.networks.convnet_atari3:convnet_atari3",
+        "net_small": "dqn_port.systems.lua_dqn.networks.toy:net_small",
+        "net_toy_conv": "dqn_port.systems.lua_dqn.networks.toy:net_toy_conv",
+        "net_toy_mlp": "dqn_port.systems.lua_dqn.networks.toy:net_toy_mlp",
+        "net_tie": "dqn_port.systems.lua_dqn.networks.toy:net_tie",
+    },
+    "replay": {
+        "TransitionTable": "dqn_port.systems.lua_dqn.transition_table:TransitionTable",
+    },
+    "agent": {
+        "NeuralQLearner": "dqn_port.systems.lua_dqn.neural_q_learner:NeuralQLearner",
+    },
+    "saved network": {
+        "nn.Sequential": "dqn_port.systems.lua_dqn.networks.sequential:from_lua",
+    },
+}
+"""Slot → name → module:object."""
+
+_NEEDED: Final[dict[str, tuple[str, ...]]] = {
+    "framework": ("check", "make", "ENV_PARAMS", "POOL_PARAMS"),
+    "preproc": ("state_dim", "forward"),
+    "network": (),
+    "replay": ("PARAMS", "from_params", "bytes_per_transition"),
+    "agent": ("PARAMS", "perceive"),
+    "saved network": (),
+}
+"""What a part of a slot has, at the least."""
+
+_MODULE_OBJECT: Final = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+
+
+def find(slot: str, name: str) -> Any:
+    """Return the part of ``slot`` that ``name`` stands for.
+
+    Raises:
+        RegistryError: no part has that name, or the module:object cannot be imported.
+    """
+    parts = PARTS[slot]
+    if name in parts:
+        module, _, attribute = parts[name].partition(":")
+        return getattr(importlib.import_module(module), attribute)
+    if _MODULE_OBJECT.fullmatch(name):
+        module, _, attribute = name.partition(":")
+        try:
+            part = getattr(importlib.import_module(module), attribute)
+        except Exception as error:
+            # Importing runs code of others, which may raise anything.
+            raise RegistryError(f"{slot}: cannot import '{name}': {error}") from error
+        missing = [what for what in _NEEDED[slot] if not hasattr(part, what)]
+        if missing or not (slot == "framework" or callable(part)):
+            raise RegistryError(
+                f"{slot}: expected a part with {', '.join(_NEEDED[slot]) or 'a call'}, "
+                f"got '{name}' without {', '.join(missing) or 'it'}; docs/parts.md says more"
+            )
+        return part
+    raise RegistryError(
+        f"{slot}: expected one of {', '.join(parts)} or module:object, "
+        f"got '{name}'{near_match(name, parts)}"
+    )

@@ -1,0 +1,270 @@
+"""What the slots promise each other: the Protocols, and the few records that cross their borders.
+
+Legend of shapes, here and in the slots: B transitions, H hist_len, D state_dim (84·84 = 7056 in
+the Atari setting), A actions. Indices are 0-based.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dqn_port.randoms.torch import Generator
+from dqn_port.torch7.values import TorchObject
+
+if TYPE_CHECKING:
+    # Only named here: what needs no network, such as listing the games, need not wait for it.
+    import torch
+
+
+class Screen(Protocol):
+    """A pooled screen as the environment shows it. Lua: the tensor of GameScreen:grab."""
+
+    def rgb(self) -> NDArray[np.float32]:
+        """Return float32 [3, height, width], 0..1."""
+
+    def luminance(self) -> NDArray[np.float32]:
+        """Return Y = 0.299 R + 0.587 G + 0.114 B of ``rgb``: float32 [height, width], 0..1."""
+
+
+State = tuple[Screen, float, bool]
+"""(screen, reward, terminal): what an environment's ``get_state`` and steps return."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnvironmentArgs:
+    """What an environment is built from: the options that concern it, and the generator."""
+
+    env: str
+    game_path: str
+    env_params: Mapping[str, Any]
+    pool_frms: Mapping[str, Any]
+    """type and size, every default filled in."""
+    actrep: int
+    random_starts: int
+    generator: Generator
+
+
+class GameEnvironment(Protocol):
+    """A game to play. Lua: alewrap.GameEnvironment."""
+
+    @property
+    def actions(self) -> Sequence[int]:
+        """The emulator's own numbers of the actions an agent may choose from."""
+
+    def get_state(self) -> State:
+        """Return the current (screen, reward, terminal)."""
+
+    def step(self, action: int, *, training: bool = False) -> State:
+        """Play ``action`` (an emulator's number) for up to actrep frames."""
+
+    def new_game(self) -> State:
+        """Play at random to the end of the game, then show the first frame of a new one."""
+
+    def next_random_game(self) -> State:
+        """Start a new game after a random number of null frames."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the exact state, all but the generator's.
+
+        It is made of dicts with str keys, None, bool, int below 2^53, float, str and NumPy
+        arrays, all of them copies.
+        """
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on exactly from what ``state_dict`` gave of an environment of the same arguments.
+
+        All of ``state`` is taken over or, with a CheckpointError, nothing. A stranger may have
+        written it.
+        """
+
+
+class Preproc(Protocol):
+    """From a screen to the state that is stored."""
+
+    @property
+    def state_dim(self) -> int:
+        """D, the size of a state."""
+
+    def forward(self, rawstate: Screen | NDArray[Any]) -> NDArray[np.float32]:
+        """Return float32 [D], 0..1."""
+
+    def to_lua(self) -> TorchObject:
+        """Return the object that Torch7 loads, for a snapshot."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerReport:
+    """Mean and maximum of the absolute weights and gradients of one layer, biases left out."""
+
+    layer: str
+    weight_norm: float
+    weight_max: float
+    grad_norm: float
+    grad_max: float
+
+
+class Network(Protocol):
+    """From states to action values, with all parameters in one flat vector."""
+
+    lua_class: str
+    """Of its snapshots: the registry knows by it what reads them."""
+    w: torch.Tensor
+    """float32 [n_params]: layer by layer, weight then bias."""
+    dw: torch.Tensor
+    """float32 [n_params]: the gradient that ``backward`` leaves."""
+
+    def forward(self, s: torch.Tensor) -> torch.Tensor:
+        """Return Q, float32 [B, A]; nothing is kept for a gradient.
+
+        s: uint8 [B, H·D], 0..255, as the replay memory holds them, or float32, 0..1.
+        """
+
+    def forward_for_update(self, s: torch.Tensor) -> torch.Tensor:
+        """Return Q as ``forward`` does and keep what ``backward`` needs.
+
+        s itself may be kept: it must not change before ``backward``.
+        """
+
+    def backward(self, targets: torch.Tensor) -> None:
+        """Set ``dw`` to the sum over the batch of targets · dQ/dw; targets: float32 [B, A]."""
+
+    def clone(self) -> Network:
+        """Return an independent copy."""
+
+    def to(self, device: torch.device) -> Network:
+        """Return a copy on ``device``."""
+
+    def copy_from(self, other: Network) -> None:
+        """Take over the parameters of ``other``."""
+
+    def is_finite(self) -> bool:
+        """Tell whether every parameter is a finite number."""
+
+    def report(self) -> list[LayerReport]:
+        """Return the norms of every layer that has weights."""
+
+    def to_lua(self) -> TorchObject:
+        """Return the object that Torch7 loads, for a snapshot; its tensors may be our memory."""
+
+    def description(self) -> str:
+        """Return the layers as Torch7 prints them."""
+
+    def flattened_size(self) -> int | None:
+        """Return how many features the convolutions give; None without convolutions."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkArgs:
+    """What a network is built from. Lua: the agent's fields that ``create_network`` reads."""
+
+    n_actions: int
+    hist_len: int
+    ncols: int
+    input_dims: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Minibatch:
+    """Transitions drawn from a replay, views of its buffer until it is filled again."""
+
+    s: torch.Tensor
+    """uint8 [B, H·D], 0..255."""
+    a: torch.Tensor
+    """int64 [B], 0-based."""
+    r: torch.Tensor
+    """float32 [B], after clipping."""
+    s2: torch.Tensor
+    """uint8 [B, H·D], 0..255."""
+    term: torch.Tensor
+    """uint8 [B]: 1 where s2 is terminal."""
+
+
+class Replay(Protocol):
+    """A memory of transitions and of the frames seen last."""
+
+    @property
+    def num_entries(self) -> int:
+        """How many transitions are held."""
+
+    def add_recent_state(self, s: NDArray[np.uint8], *, term: bool) -> None:
+        """Remember a frame, uint8 [D], as the newest."""
+
+    def get_recent(self) -> NDArray[np.uint8]:
+        """Return the current full state, uint8 [H, D]."""
+
+    def add(self, s: NDArray[np.uint8], a: int, r: float, *, term: bool) -> None:
+        """Store a transition; ``term`` is the terminal flag of ``s`` itself."""
+
+    def sample(self, batch_size: int) -> Minibatch:
+        """Draw transitions."""
+
+    def size(self) -> int:
+        """Return the number of transitions. Lua: TransitionTable:size."""
+
+    def to_lua(self, *, n_actions: int) -> TorchObject:
+        """Return the object that Torch7 loads, for a snapshot: without the transitions."""
+
+    added: int
+    """How many transitions were ever stored; the n-th lies at n modulo the ring's length."""
+
+    @property
+    def ring(self) -> Mapping[str, NDArray[Any]]:
+        """The transitions' own memory, arrays of one length, for saving and restoring."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all else that going on needs."""
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over what ``state_dict`` gave."""
+
+
+class Agent(Protocol):
+    """What plays and learns. Lua: NeuralQLearner's face to train_agent."""
+
+    num_steps: int
+    learn_start: int
+    learn_from: int
+    network: Network
+    transitions: Replay
+    generator: Generator
+    v_avg: float | None
+    tderr_avg: float | None
+    q_max: float
+    ep: float
+    lr: float
+
+    def perceive(
+        self,
+        reward: float,
+        rawstate: Screen | NDArray[Any],
+        terminal: bool,
+        testing: bool = False,
+        testing_ep: float | None = None,
+    ) -> int | None:
+        """Take in what happened, learn, and return the next action's index; None at a terminal."""
+
+    def compute_validation_statistics(self) -> None:
+        """Set v_avg and tderr_avg from the held-out transitions."""
+
+    def report(self) -> list[LayerReport]:
+        """Return the norms of the network's layers."""
+
+    def fields(self) -> dict[str, Any]:
+        """Return the fields that describe the agent, of plain types."""
+
+    def to_lua(self) -> TorchObject:
+        """Return the object that Torch7 loads, for a snapshot; field ``network`` is its network."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all that learning on needs, but the transitions and the generator."""
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over what ``state_dict`` gave."""
+
+    def slimmed(self) -> Any:
+        """Return a context in which the big scratch fields are taken out, for saving."""

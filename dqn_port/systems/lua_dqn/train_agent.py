@@ -1,0 +1,265 @@
+"""The loop of train_agent.lua, as a stream of events.
+
+All of its state stands in TrainState, also that of a running evaluation: ``Training.tick`` plays
+one agent step from it and returns, so that a run can stop and go on anywhere.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from dqn_port.errors import DivergedError
+from dqn_port.systems.lua_dqn.evaluation import Evaluation, EvaluationState
+from dqn_port.systems.lua_dqn.histories import Histories
+from dqn_port.systems.lua_dqn.options import Options
+from dqn_port.systems.lua_dqn.slots import Agent, GameEnvironment, LayerReport, Network, State
+
+EVALUATION_EPSILON: Final = 0.05
+"""ε of evaluations (train_agent.lua)."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened at an agent step of the training."""
+
+    step: int
+
+
+@dataclass(frozen=True)
+class Resumed(Event):
+    """A training goes on from a checkpoint at this step; what came after it never was."""
+
+
+@dataclass(frozen=True)
+class Ticked(Event):
+    """An agent step was played, in training or in an evaluation."""
+
+    evaluation_step: int | None
+    """Agent steps of the running evaluation; None in training."""
+    ep: float
+
+
+@dataclass(frozen=True)
+class EpisodeEnded(Event):
+    """A training episode ended: a game, or a life of one."""
+
+    reward: float
+    """Undiscounted sum of the game's own rewards."""
+
+
+@dataclass(frozen=True)
+class Reported(Event):
+    """prog_freq steps were played; the norms of the network's layers."""
+
+    layers: tuple[LayerReport, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluated(Event):
+    """An evaluation is done."""
+
+    frames: int
+    """Emulator frames of training: steps · actrep."""
+    reward: float
+    """Mean return of the finished episodes."""
+    n_episodes: int
+    n_rewards: int
+    epsilon: float
+    lr: float
+    v: float
+    td: float
+    qmax: float
+    training_seconds: float
+    """Of the interval since the last evaluation."""
+    training_rate: float
+    """Frames per second of that interval."""
+    testing_seconds: float
+    testing_rate: float
+    """Frames per second of the evaluation."""
+    is_best: bool
+
+
+@dataclass(frozen=True)
+class Saved(Event):
+    """A snapshot was written."""
+
+    path: Path
+
+
+@dataclass(kw_only=True)
+class TrainState:
+    """Where a training stands."""
+
+    step: int = 0
+    """Agent steps played."""
+    at: State
+    """(screen, reward, terminal) that the agent perceives next."""
+    histories: Histories = field(default_factory=Histories)
+    best_network: Network | None = None
+    evaluation: EvaluationState | None = None
+    """Of the evaluation that is running."""
+    save_due: bool = False
+    """Whether the step that was played ends with a save."""
+    interval_seconds: float = 0.0
+    """Training time since the last evaluation."""
+    episode_reward: float = 0.0
+
+    def in_evaluation(self) -> bool:
+        """Tell whether an evaluation is running."""
+        return self.evaluation is not None
+
+
+class Training:
+    """Train ``agent`` in ``env`` as the options say."""
+
+    def __init__(
+        self,
+        env: GameEnvironment,
+        agent: Agent,
+        opt: Options,
+        *,
+        save: Callable[[TrainState], Path],
+        state: TrainState | None = None,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        """``save`` writes a snapshot and returns where; ``state`` is what to go on from."""
+        self.env, self.agent, self.opt = env, agent, opt
+        self._save, self._clock = save, clock
+        self._evaluation = Evaluation(env, agent, epsilon=EVALUATION_EPSILON, clock=clock)
+        self.state = state or TrainState(at=env.get_state())
+
+    @property
+    def done(self) -> bool:
+        """Whether every step is played, evaluated and saved."""
+        state = self.state
+        return state.step >= self.opt.steps and not state.in_evaluation() and not state.save_due
+
+    def run(self) -> Iterator[Event]:
+        """Yield the events of the training to its end.
+
+        Between two ticks, which is where ``tick`` returns, it may be left and gone on with.
+        """
+        while not self.done:
+            yield from self.tick()
+
+    def tick(self) -> list[Event]:
+        """Play one agent step, or save, and return what happened.
+
+        Raises:
+            DivergedError: a number of the network is no longer finite.
+        """
+        state, opt = self.state, self.opt
+        if state.in_evaluation():
+            return self._evaluation_tick()
+        if state.save_due:
+            return [self._save_tick()]
+        events = self._training_tick()
+        state.save_due = state.step % opt.save_freq == 0 or state.step == opt.steps
+        return events
+
+    def _save_tick(self) -> Event:
+        """Save after the step, and after the evaluation that followed it has been told of."""
+        self._check_finite()
+        path = self._save(self.state)
+        self.state.save_due = False
+        return Saved(self.state.step, path)
+
+    def _training_tick(self) -> list[Event]:
+        state, opt, agent = self.state, self.opt, self.agent
+        started = self._clock()
+        state.step += 1
+        screen, reward, terminal = state.at
+        action = agent.perceive(reward, screen, terminal)
+        if action is not None:
+            state.at = self.env.step(self.env.actions[action], training=True)
+            state.episode_reward += state.at[1]
+        elif opt.random_starts > 0:
+            state.at = self.env.next_random_game()
+        else:
+            state.at = self.env.new_game()
+        state.interval_seconds += self._clock() - started
+
+        events: list[Event] = [Ticked(state.step, None, agent.ep)]
+        if state.at[2]:
+            events.append(EpisodeEnded(state.step, state.episode_reward))
+            state.episode_reward = 0.0
+        if state.step % opt.prog_freq == 0:
+            assert agent.num_steps == state.step, "the agent learns at its own step"
+            self._check_finite()
+            events.append(Reported(state.step, tuple(agent.report())))
+        if state.step % opt.eval_freq == 0 and state.step > agent.learn_start:
+            state.evaluation = EvaluationState()
+            state.at = self.env.new_game()
+            state.episode_reward = 0.0
+        return events
+
+    def _evaluation_tick(self) -> list[Event]:
+        state = self.state
+        assert state.evaluation is not None
+        state.at = self._evaluation.tick(state.at, state.evaluation)
+        events: list[Event] = [Ticked(state.step, state.evaluation.steps, self.agent.ep)]
+        if state.evaluation.steps >= self.opt.eval_steps:
+            events.append(self._end_evaluation(state.evaluation))
+            state.evaluation = None
+        return events
+
+    def _end_evaluation(self, evaluation: EvaluationState) -> Evaluated:
+        state, opt, agent, histories = self.state, self.opt, self.agent, self.state.histories
+        self._check_finite()
+        agent.compute_validation_statistics()
+        assert agent.v_avg is not None
+        assert agent.tderr_avg is not None
+        reward = evaluation.mean_reward
+        is_best = histories.is_best(reward)
+        if is_best:
+            state.best_network = agent.network.clone()
+        seconds = state.interval_seconds
+        steps = state.step - (histories.steps[-1] if histories.steps else 0)
+        state.interval_seconds = 0.0
+        histories.steps.append(state.step)
+        histories.v_history.append(agent.v_avg)
+        histories.td_history.append(agent.tderr_avg)
+        histories.qmax_history.append(agent.q_max)
+        histories.reward_history.append(reward)
+        histories.reward_counts.append(evaluation.n_rewards)
+        histories.episode_counts.append(len(evaluation.episodes))
+        histories.time_history.append(histories.time_history[-1] + seconds)
+        return Evaluated(
+            state.step,
+            frames=state.step * opt.actrep,
+            reward=reward,
+            n_episodes=len(evaluation.episodes),
+            n_rewards=evaluation.n_rewards,
+            epsilon=agent.ep,
+            lr=agent.lr,
+            v=agent.v_avg,
+            td=agent.tderr_avg,
+            qmax=agent.q_max,
+            training_seconds=seconds,
+            training_rate=opt.actrep * steps / max(seconds, 1e-9),
+            testing_seconds=evaluation.seconds,
+            testing_rate=opt.actrep * opt.eval_steps / max(evaluation.seconds, 1e-9),
+            is_best=is_best,
+        )
+
+    def _check_finite(self) -> None:
+        where = self.not_finite()
+        if where is not None:
+            raise DivergedError(
+                f"network: expected finite weights, got NaN or infinity at step {self.state.step} "
+                f"in {where}; lower lr"
+            )
+
+    def not_finite(self) -> str | None:
+        """Name the first layer that holds NaN or infinity; None where none does."""
+        if self.agent.network.is_finite():
+            return None
+        for number, row in enumerate(self.agent.report(), start=1):
+            if not math.isfinite(row.weight_norm):
+                return f"layer {number} ({row.layer})"
+        return "a bias"
