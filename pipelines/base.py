@@ -16,6 +16,7 @@ from luigi.task import flatten
 
 from dqn_port.errors import DqnPortError, RunFolderError
 from dqn_port.exports.nature_scores import MAX_FRAMES
+from dqn_port.runs.checkpoint import EVERY
 from dqn_port.runs.evaluations import EVALUATION, NETWORKS
 from dqn_port.runs.run import MODES
 from dqn_port.systems.lua_dqn.devices import device_assignment
@@ -182,6 +183,11 @@ class RunTask(PipelineTask):
         significant=False,
         description="What is kept to go on from: full, all of it; weights, without the replay "
         "memory; none.",
+    )
+    checkpoint_every: float = NumberParameter(  # type: ignore[assignment]
+        default=EVERY,
+        significant=False,
+        description="Seconds from a checkpoint to the next.",
     )
     keep_checkpoint: bool = SwitchParameter(  # type: ignore[assignment]
         default=False,

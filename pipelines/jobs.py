@@ -44,7 +44,7 @@ def train(teller: Teller) -> int:
     """Train in an attempt's folder, and rename it to the run's when it is finished.
 
     Words: args_file, assignments, explicit (CUDA was asked for by name), hash, folder, checkpoint,
-    keep_checkpoint.
+    checkpoint_every, keep_checkpoint.
 
     Raises:
         DqnPortError: see run.Run, attempts.claim; the arguments have changed.
@@ -92,9 +92,8 @@ def _train(teller: Teller, stop: _Stop, opt: Options, attempt: Path) -> bool:
     where = pick_device(opt, explicit=words["explicit"])
     if where.note:
         teller.tell("said", text=where.note)
-    run = Run(
-        opt, attempt, checkpoint=words["checkpoint"], keep_checkpoint=words["keep_checkpoint"]
-    )
+    names = ("checkpoint", "checkpoint_every", "keep_checkpoint")
+    run = Run(opt, attempt, **{name: words[name] for name in names})
     events: Any = run.train(where.device)
     progress = _Progress(teller, opt)
     finished = False

@@ -70,6 +70,7 @@ class TrainAgent(RunTask):
             "hash": resolved.hash,
             "folder": str(self.folder),
             "checkpoint": self.checkpoint,
+            "checkpoint_every": self.checkpoint_every,
             "keep_checkpoint": self.keep_checkpoint,
         }
         name = f"{resolved.opt.name}/{resolved.hash}"

@@ -11,6 +11,7 @@ import click
 from dqn_port.errors import UsageError
 from dqn_port.exports.nature_scores import MAX_FRAMES
 from dqn_port.exports.old_runs import read_old_run
+from dqn_port.runs.checkpoint import EVERY
 from dqn_port.runs.found_run import FoundRun, find_run, names_run
 from dqn_port.runs.record import RunRecord, read_run
 from dqn_port.runs.run_folder import ARGS
@@ -70,6 +71,17 @@ max_frames_option = click.option(
     show_default=True,
     help="End a game after so many emulator frames; 0: only the game ends it. "
     "The default is the paper's 5 minutes.",
+)
+
+
+checkpoint_every_option = click.option(
+    "--checkpoint-every",
+    type=click.FloatRange(min=0),
+    default=EVERY,
+    show_default=True,
+    metavar="SECONDS",
+    help="Write a checkpoint so often; less often where writing would take more than 2% of the "
+    "time. Ctrl-C and SIGTERM write one, too.",
 )
 
 

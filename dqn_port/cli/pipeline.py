@@ -15,6 +15,7 @@ import pipelines
 from dqn_port.cli.parameters import (
     SHORTHANDS,
     assigned,
+    checkpoint_every_option,
     epsilon_option,
     max_frames_option,
     set_option,
@@ -70,6 +71,7 @@ def _options(command: Callable[..., Any]) -> Callable[..., Any]:
                 help="What a training keeps to go on from: all; weights, without replay memory; "
                 "none.",
             ),
+            checkpoint_every_option,
             click.option(
                 "--keep-checkpoint",
                 is_flag=True,

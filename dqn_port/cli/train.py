@@ -16,6 +16,7 @@ from dqn_port.cli.main import program
 from dqn_port.cli.parameters import (
     args_option,
     assigned,
+    checkpoint_every_option,
     lua_words_argument,
     run_at,
     set_option,
@@ -110,9 +111,10 @@ class StopSignals:
     type=click.Choice(MODES),
     default="full",
     show_default=True,
-    help="What is kept beside every snapshot, and of a finished run, to go on from: all, for going "
-    "on exactly; weights, without the replay memory; or nothing.",
+    help="What a checkpoint, to go on from, holds: all, for going on exactly; weights, without the "
+    "replay memory; or there is none.",
 )
+@checkpoint_every_option
 @click.option("--tensorboard", is_flag=True, help="Also write TensorBoard files (an extra).")
 @click.option("--quiet", is_flag=True, help="Print nothing but warnings and faults.")
 @lua_words_argument
@@ -127,6 +129,7 @@ def train(
     overwrite: bool,
     resume: Path | None,
     checkpoint: str,
+    checkpoint_every: float,
     tensorboard: bool,
     quiet: bool,
     lua_words: tuple[str, ...],
@@ -176,7 +179,14 @@ def train(
     if resume is not None:
         _check_same_run(resume, found.folder, opt, given)
     where = pick_device(opt, explicit=device.startswith("cuda"))
-    run = Run(opt, out, checkpoint=checkpoint, keep_checkpoint=True, lengthen=resume is not None)
+    run = Run(
+        opt,
+        out,
+        checkpoint=checkpoint,
+        checkpoint_every=checkpoint_every,
+        keep_checkpoint=True,
+        lengthen=resume is not None,
+    )
     standing = run.standing(overwrite=overwrite)
     if standing == "finished":
         if not quiet:

@@ -27,6 +27,12 @@ from dqn_port.runs.state_file import load_state, save_state
 from dqn_port.systems.lua_dqn.slots import Replay
 
 FOLDER: Final = "checkpoint"
+EVERY: Final = 600.0
+"""Seconds from a checkpoint to the next."""
+
+MOST_OF_THE_TIME: Final = 0.02
+"""Share of the time that writing checkpoints may take; they then come less often."""
+
 _FORMAT: Final = "dqn-port checkpoint 1"
 _CHUNK: Final = 1 << 24
 """Bytes that are read and hashed at a time."""

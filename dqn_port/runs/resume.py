@@ -30,8 +30,8 @@ class Restored:
     """A training as a checkpoint left it."""
 
     state: TrainState
-    rows: list[dict[str, Any]]
-    """Of history.csv."""
+    history: int | list[dict[str, Any]]
+    """Bytes of history.csv that were written; of an older checkpoint its rows."""
     versions: dict[str, Any]
     """Of Python and the packages that wrote the checkpoint."""
 
@@ -40,7 +40,7 @@ def gather(
     ready: Setup,
     state: TrainState,
     *,
-    rows: list[dict[str, Any]],
+    history_bytes: int,
     versions: dict[str, str],
     full: bool,
 ) -> dict[str, Any]:
@@ -53,7 +53,7 @@ def gather(
     tree: dict[str, Any] = {
         "arguments": json.dumps(ready.opt.to_json()),
         "versions": json.dumps(versions),
-        "rows": json.dumps(rows),
+        "history_bytes": history_bytes,
         "agent": agent.state_dict(),
         "train": {
             "step": state.step,
@@ -95,11 +95,7 @@ def put_back(tree: Mapping[str, Any], ready: Setup, *, full: bool) -> Restored:
         )
     train = root.inner("train")
     histories = _histories(train.inner("histories"))
-    rows = _said(root, "rows", list)
-    if len(rows) != len(histories.steps) or not all(map(_is_row, rows)):
-        raise CheckpointError(
-            f"checkpoint.rows: expected a row for each of {len(histories.steps)} evaluations"
-        )
+    history = _history(root, len(histories.steps))
     evaluation = _evaluation(train.inner("evaluation")) if train.has("evaluation") else None
     step = train.integer("step", low=0, high=ready.opt.steps)
     save_due = train.boolean("save_due")
@@ -133,9 +129,19 @@ def put_back(tree: Mapping[str, Any], ready: Setup, *, full: bool) -> Restored:
             interval_seconds=interval_seconds,
             episode_reward=episode_reward,
         ),
-        rows,
+        history,
         versions,
     )
+
+
+def _history(root: Fields, n: int) -> int | list[dict[str, Any]]:
+    """Return what is kept of history.csv, which has ``n`` rows: see Restored."""
+    if root.has("history_bytes"):
+        return root.integer("history_bytes", low=0, high=_MOST)
+    rows: list[dict[str, Any]] = _said(root, "rows", list)
+    if len(rows) != n or not all(map(_is_row, rows)):
+        raise CheckpointError(f"checkpoint.rows: expected a row for each of {n} evaluations")
+    return rows
 
 
 def _said(root: Fields, name: str, kind: type[Any]) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import platform
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
@@ -14,7 +15,7 @@ import torch
 
 from dqn_port.errors import ArgsError, CheckpointError, DeviceError, DivergedError, PartError
 from dqn_port.files import sha256_of
-from dqn_port.runs.checkpoint import Checkpoint, Checkpoints
+from dqn_port.runs.checkpoint import EVERY, MOST_OF_THE_TIME, Checkpoint, Checkpoints
 from dqn_port.runs.lock import RunLock
 from dqn_port.runs.resume import Restored, gather, put_back
 from dqn_port.runs.run_folder import ARGS, FINISHED, RunFolder
@@ -27,7 +28,6 @@ from dqn_port.systems.lua_dqn.train_agent import (
     Evaluated,
     Event,
     Resumed,
-    Saved,
     Training,
     TrainState,
 )
@@ -77,17 +77,19 @@ class Run(RunFolder):
         out: Path,
         *,
         checkpoint: str = "full",
+        checkpoint_every: float = EVERY,
         keep_checkpoint: bool = False,
         lengthen: bool = False,
     ) -> None:
         """Look at the folder ``out``/NAME; nothing is written yet. ``opt`` is resolved.
 
-        ``checkpoint``: one of MODES. ``keep_checkpoint``: leave the last one when the run is
-        finished. ``lengthen``: see RunFolder.
+        ``checkpoint``: one of MODES, every so many seconds. ``keep_checkpoint``: leave the last one
+        when the run is finished. ``lengthen``: see RunFolder.
         """
         super().__init__(opt, out, lengthen=lengthen)
         self.checkpoints = Checkpoints(self.folder)
         self._mode, self._keep = checkpoint, keep_checkpoint
+        self._every, self._next_at = checkpoint_every, 0.0
         self.last_snapshot: Path | None = None
         """The last snapshot that this run has saved."""
         self._rom = game_record(opt)
@@ -129,8 +131,7 @@ class Run(RunFolder):
         if resumed is None:
             self.begin()
         else:
-            self._rows = resumed.rows
-            self._go_on()
+            self._go_on(resumed.history)
             if resumed.versions != versions():
                 notes.append("other versions wrote the checkpoint: numbers may differ from theirs")
         training = Training(
@@ -143,6 +144,7 @@ class Run(RunFolder):
         self._ready, self._training = ready, training
         self._saved_at = self._position() if resumed is not None else None
         step = training.state.step
+        self._next_at = time.monotonic() + self._every
         yield Started(step, ready, device, resumed=resumed is not None, notes=tuple(notes))
         if resumed is not None:
             yield Resumed(step)
@@ -159,8 +161,8 @@ class Run(RunFolder):
             for event in events:
                 if isinstance(event, Evaluated):
                     self._add_row(event)
-                elif isinstance(event, Saved):
-                    self.save_checkpoint()
+            if time.monotonic() >= self._next_at:
+                self.save_checkpoint()
             yield from events
         if self._keep:
             self.save_checkpoint()
@@ -248,9 +250,14 @@ class Run(RunFolder):
         if self._position() == self._saved_at:
             return None
         self._lock.check()
+        began = time.monotonic()
         full = self._mode == "full"
         tree = gather(
-            self._ready, self._training.state, rows=self._rows, versions=versions(), full=full
+            self._ready,
+            self._training.state,
+            history_bytes=self.history_bytes(),
+            versions=versions(),
+            full=full,
         )
         path = self.checkpoints.save(
             tree,
@@ -258,6 +265,8 @@ class Run(RunFolder):
             replay=self._ready.agent.transitions if full else None,
         )
         self._saved_at = self._position()
+        now = time.monotonic()
+        self._next_at = now + max(self._every, (now - began) / MOST_OF_THE_TIME)
         return path
 
     def save(self, ready: Setup, state: TrainState) -> Path:
@@ -279,7 +288,7 @@ class Run(RunFolder):
         return path
 
     def _add_row(self, event: Evaluated) -> None:
-        self._rows.append(
+        self.append_row(
             {
                 "step": event.step,
                 "frames": event.frames,
@@ -298,7 +307,6 @@ class Run(RunFolder):
                 "best": int(event.is_best),
             }
         )
-        self._write_history()
 
     def _finish(self, state: TrainState, device: torch.device) -> None:
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

@@ -10,13 +10,14 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from dqn_port.errors import RunFolderError
+from dqn_port.errors import CheckpointError, RunFolderError
 from dqn_port.files import write_whole
 from dqn_port.runs.checkpoint import FOLDER as CHECKPOINT
 from dqn_port.runs.lock import is_lock
@@ -65,7 +66,6 @@ class RunFolder:
         """
         self.opt, self.folder = opt, out / opt.name
         self._lengthen = lengthen
-        self._rows: list[dict[str, Any]] = []
 
     @property
     def snapshot_path(self) -> Path:
@@ -165,14 +165,28 @@ class RunFolder:
                 f"{self.folder}: cannot be written: {error.strerror or error}; give another --out"
             ) from error
         self._write_json(ARGS, self.opt.to_json())
-        self._write_history()
+        self._write_history(csv_of([], header=True))
 
-    def _go_on(self) -> None:
+    def _go_on(self, history: int | list[dict[str, Any]]) -> None:
         """Take over the options by which the run goes on, which change none of its numbers so far.
 
+        ``history``: the bytes of history.csv that are kept, or its rows.
+
         Raises:
+            CheckpointError: history.csv is shorter.
             RunFolderError: the folder cannot be written.
         """
+        path = self.folder / HISTORY
+        if isinstance(history, int):
+            content = path.read_bytes() if path.is_file() else b""
+            if len(content) < history:
+                raise CheckpointError(
+                    f"{path}: expected the {history} bytes that stood there at the checkpoint, got "
+                    f"{len(content)}"
+                )
+            content = content[:history]
+        else:
+            content = csv_of(history, header=True)
         for path in self.folder.iterdir():
             if path.name.endswith(".part") and _is_stale(path.name, self.opt.name):
                 path.unlink(missing_ok=True)
@@ -180,20 +194,45 @@ class RunFolder:
             # In this order: whatever is killed in between, no file says that it is finished.
             (self.folder / FINISHED).unlink(missing_ok=True)
             self._write_json(ARGS, self.opt.to_json())
-        self._write_history()
+        self._write_history(content)
 
-    def _write_history(self) -> None:
-        text = io.StringIO()
-        writer = csv.DictWriter(text, HISTORY_COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self._rows)
-        write_whole(self.folder / HISTORY, lambda file: file.write(text.getvalue().encode()))
+    def _write_history(self, content: bytes) -> None:
+        write_whole(self.folder / HISTORY, lambda file: file.write(content))
+
+    def history_bytes(self) -> int:
+        """Return how long history.csv is."""
+        return (self.folder / HISTORY).stat().st_size
+
+    def append_row(self, row: Mapping[str, Any]) -> None:
+        """Append a row to history.csv; it is on the disk then.
+
+        Raises:
+            RunFolderError: it cannot be written.
+        """
+        path = self.folder / HISTORY
+        try:
+            with path.open("ab") as file:
+                file.write(csv_of([row]))
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise RunFolderError(f"{path}: cannot be written: {error.strerror or error}") from error
 
     def _write_json(self, name: str, table: dict[str, Any]) -> None:
         text = json.dumps(table, indent=2, ensure_ascii=False) + "\n"
         # A lone surrogate, of an old argument's stray byte, is written as JSON's escape.
         content = text.encode("utf-8", "backslashreplace")
         write_whole(self.folder / name, lambda file: file.write(content))
+
+
+def csv_of(rows: Iterable[Mapping[str, Any]], *, header: bool = False) -> bytes:
+    """Return rows as history.csv holds them."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, HISTORY_COLUMNS, lineterminator="\n")
+    if header:
+        writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue().encode()
 
 
 def arguments_in(folder: Path) -> dict[str, Any]:

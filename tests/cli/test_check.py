@@ -10,6 +10,7 @@ from dqn_port.runs.run import Run
 from dqn_port.systems.lua_dqn.train_agent import Ticked
 from dqn_port.torch7.t7 import load, save
 from tests.cli.running import run, toy
+from tests.runs.test_resume import saving
 from tests.systems.lua_dqn.test_setup import CPU, options_of
 
 
@@ -47,8 +48,7 @@ def test_a_finished_run_is_good(capsys, folder):
 
 
 def test_a_run_that_goes_on_tells_its_checkpoints(capsys, tmp_path):
-    going = Run(options_of(toy(name="t", save_freq=50)), tmp_path)
-    events = going.train(CPU)
+    events = saving(Run(options_of(toy(name="t", save_freq=50)), tmp_path))
     next(event for event in events if isinstance(event, Ticked) and event.step == 160)
     events.close()
     result = run(capsys, "check", tmp_path / "t")

@@ -173,7 +173,7 @@ def test_a_training_that_runs_and_one_that_stopped(capsys, tmp_path):
     words = ("--args", args, "--out", tmp_path / "out")
     with processes(tmp_path / "work") as started:
         program = (sys.executable, "-m", "dqn_port", "pipeline", "run")
-        worker = started.start(*program, *words)
+        worker = started.start(*program, *words, "--checkpoint-every", "0.1")
         wait_for(lambda: [a for a in attempts(tmp_path / "out") if list(a.glob("*/checkpoint/*"))])
         result = run(capsys, "pipeline", "status", *words)
         assert "  TrainAgent     running   process " in result.out

@@ -35,7 +35,9 @@ def begun(folder, opt, saves):
     run = Run(opt, attempt)
     events = run.train(torch.device("cpu"))
     while saves:
-        saves -= isinstance(next(events), Saved)
+        if isinstance(next(events), Saved):
+            run.save_checkpoint()
+            saves -= 1
     return attempt, run, events
 
 

@@ -93,7 +93,7 @@ def test_one_of_two_workers_is_killed_and_the_other_finishes_everything(tmp_path
     words = [
         *(sys.executable, "-m", "dqn_port", "pipeline", "run", "--args", args, "--out", out),
         *("--games", ",".join(GAMES), "--seeds", ",".join(map(str, SEEDS))),
-        *("--episodes", "1", "--no-clip"),
+        *("--episodes", "1", "--no-clip", "--checkpoint-every", "0.1"),
         *("--scheduler-host", "127.0.0.1", "--scheduler-port", str(port)),
     ]
     with processes(tmp_path / "work") as started:

@@ -18,6 +18,7 @@ from pipelines import TrainAgent
 from tests.cli.running import write_toy
 from tests.pipelines.running import attempts, build, history, processes, wait_for
 
+OFTEN = ("--checkpoint-every", "0.1")
 LONG = {"steps": 10**6, "eval_freq": 10**4, "save_freq": 500, "prog_freq": 10**6}
 
 
@@ -37,7 +38,7 @@ def start(started, folder, *words, **changes):
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_nothing_outlives_a_killed_worker(tmp_path, workers):
     with processes(tmp_path / "work") as started:
-        worker = start(started, tmp_path, "--workers", workers)
+        worker = start(started, tmp_path, "--workers", workers, *OFTEN)
         wait_for(lambda: checkpoints(tmp_path / "out"))
         # With two, Luigi has forked a process for the task, and that has started the job.
         assert len(started.alive()) == 1 + int(workers)
@@ -80,7 +81,7 @@ def test_a_killed_training_goes_on_from_its_checkpoint_to_the_same_numbers(tmp_p
     changes = {"steps": 3000, "eval_freq": 1000, "save_freq": 200, "prog_freq": 3000}
     out = tmp_path / "out"
     with processes(tmp_path / "work") as started:
-        worker = start(started, tmp_path, **changes)
+        worker = start(started, tmp_path, *OFTEN, **changes)
         wait_for(lambda: checkpoints(out))
         worker.kill()
         worker.wait()

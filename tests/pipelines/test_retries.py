@@ -38,6 +38,7 @@ def test_a_terminated_pipeline_on_pong_goes_on_by_the_same_words(tmp_path):
     program = (sys.executable, "-m", "dqn_port", "pipeline", "run")
     words = (*program, "--args", args, "--out", out, "--episodes", "1", "--max-frames", "400")
     words = (*words, "--no-clip", "--networks", "last", "--keep-checkpoint")
+    words = (*words, "--checkpoint-every", "0.1")
     with processes(tmp_path / "work") as started:
         first = started.start(*words)
         wait_for(lambda: list(out.glob("t/*/.attempt-*/t/checkpoint/*.json")))
@@ -46,7 +47,7 @@ def test_a_terminated_pipeline_on_pong_goes_on_by_the_same_words(tmp_path):
         stopped = re.search(r"stopped at step (\d+), a checkpoint is written", started.log())
         assert stopped, started.log()
         assert first.returncode != 0
-        assert 100 <= int(stopped[1]) < 260
+        assert 0 < int(stopped[1]) < 260
         assert started.start(*words, log="second").wait(120) == 0, started.log("second")
         assert f": goes on from step {stopped[1]}, 260 steps on cpu" in started.log("second")
     (folder,) = (path for path in (out / "t").iterdir() if path.name != "latest")
@@ -89,7 +90,8 @@ def test_what_may_pass_is_tried_once_more(tmp_path, caplog):
     (tmp_path / "file").touch()
     words = {
         "args_file": task.args_file, "assignments": (), "explicit": False, "hash": resolved.hash,
-        "folder": str(tmp_path / "file"), "checkpoint": "full", "keep_checkpoint": False,
+        "folder": str(tmp_path / "file"), "checkpoint": "full",
+        "checkpoint_every": 600.0, "keep_checkpoint": False,
     }  # fmt: skip
     told = []
     with pytest.raises(JobError) as caught:
@@ -104,6 +106,7 @@ def test_only_damaged_checkpoints_are_put_aside_and_only_once(tmp_path, caplog):
     task = TrainAgent(args_file=str(args), out=str(tmp_path / "out"))
     with processes(tmp_path / "work") as started:
         words = ("TrainAgent", "--args-file", args, "--out", task.out, "--local-scheduler")
+        words = (*words, "--checkpoint-every", "0.1")
         worker = started.luigi(*words)
         wait_for(lambda: list(task.folder.glob(".attempt-*/toy/checkpoint/00000002.json")))
         worker.send_signal(signal.SIGTERM)

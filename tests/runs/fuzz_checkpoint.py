@@ -135,6 +135,8 @@ def fuzz(inputs: int, seed: int) -> tuple[collections.Counter[str], float, float
         opt = options_of(toy(name="t", save_freq=50))
         run = Run(opt, Path(name))
         events: Any = run.train(CPU)
+        next(event for event in events if isinstance(event, Ticked) and event.step == 100)
+        run.save_checkpoint()
         next(event for event in events if isinstance(event, Ticked) and event.step == 120)
         events.close()
         ready = setup(opt, device=CPU)

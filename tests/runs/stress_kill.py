@@ -30,6 +30,7 @@ from tests.comparing import assert_same_runs
 
 LONGEST_LIFE = 5.0
 """Seconds that a process trains before it is killed."""
+OFTEN = ("--checkpoint-every", "0.3")
 WAYS = ("train", "train --resume", "pipeline", "pipeline, train --resume")
 
 
@@ -44,12 +45,12 @@ def start(way: str, args: Path, out: Path, *, resume: bool) -> subprocess.Popen[
     """Start a process that begins the run, or goes on with it."""
     run = run_of(out) if resume else None
     if run is not None:
-        words = ["train", "--resume", str(run), "--quiet"]
+        words = ["train", "--resume", str(run), "--quiet", *OFTEN]
     elif way.startswith("train"):
-        words = ["train", "--args", str(args), "--out", str(out), "--quiet"]
+        words = ["train", "--args", str(args), "--out", str(out), "--quiet", *OFTEN]
     else:
         words = ["pipeline", "run", "--args", str(args), "--out", str(out), "--episodes", "1"]
-        words += ["--max-frames", "400", "--networks", "last", "--no-clip"]
+        words += ["--max-frames", "400", "--networks", "last", "--no-clip", *OFTEN]
     return subprocess.Popen(
         [sys.executable, "-m", "dqn_port", *words], stderr=subprocess.PIPE, text=True
     )

@@ -157,6 +157,16 @@ def put(*path_and_value):
     return change
 
 
+def older_rows(rows):
+    """Change a tree to that of an older version, which held the rows of history.csv."""
+
+    def change(tree):
+        del tree["history_bytes"]
+        tree["rows"] = rows
+
+    return change
+
+
 @pytest.mark.parametrize(
     ("change", "fault"),
     [
@@ -181,7 +191,9 @@ def put(*path_and_value):
          "reward_history: expected an entry for each of 0 evaluations, got 1"),
         (put("train", "histories", "steps", ["x"]), "checkpoint.train.histories.steps: expected a "
          "list of whole numbers, got a list"),
-        (put("rows", "[{}]"), "checkpoint.rows: expected a row for each of 0 evaluations"),
+        (put("history_bytes", -1), "checkpoint.history_bytes: expected a whole number of 0 to "
+         "9007199254740992, got -1"),
+        (older_rows("[{}]"), "checkpoint.rows: expected a row for each of 0 evaluations"),
         (put("best_network", {"w": 5}), "checkpoint.best_network.w: expected float32 [7324], got "
          "5"),
     ],

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import csv
+import json
 import signal
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from dqn_port.errors import LockedError, PartError
+from dqn_port.errors import CheckpointError, LockedError, PartError
+from dqn_port.runs import run as run_module
 from dqn_port.runs.checkpoint import FOLDER, Checkpoints
+from dqn_port.runs.resume import put_back
 from dqn_port.runs.run import Finished, Run, Started
 from dqn_port.runs.run_folder import ARGS, FINISHED
 from dqn_port.systems.lua_dqn.game_environment import GameEnvironment
+from dqn_port.systems.lua_dqn.setup import setup
 from dqn_port.systems.lua_dqn.train_agent import Evaluated, Saved, Ticked
 from tests.cli.running import PONG, run, start, toy, write_toy
 from tests.comparing import assert_same_runs, contents
@@ -36,11 +42,19 @@ def whole(tmp_path_factory):
     return out / "t"
 
 
+def saving(run):
+    """Train, with a checkpoint beside every snapshot."""
+    for event in run.train(CPU):
+        if isinstance(event, Saved):
+            run.save_checkpoint()
+        yield event
+
+
 def play(options, out, ticks, **more):
     """Go on for so many ticks, write a checkpoint as a signal does, and leave; tell the events."""
     run = Run(options, out, **more)
     events, seen = [], 0
-    training = run.train(CPU)
+    training = saving(run)
     for event in training:
         events.append(event)
         seen += isinstance(event, Ticked)
@@ -52,7 +66,7 @@ def play(options, out, ticks, **more):
 
 
 def finish(options, out, **more):
-    return list(Run(options, out, **more).train(CPU))
+    return list(saving(Run(options, out, **more)))
 
 
 # 200 steps of training, with 80 of evaluation after the 100th and the 200th.
@@ -94,7 +108,7 @@ def test_a_run_stopped_every_few_ticks(whole, tmp_path):
 
 
 def test_what_was_played_after_the_last_checkpoint_is_played_again_and_stands_once(whole, tmp_path):
-    training = Run(opt(), tmp_path).train(CPU)
+    training = saving(Run(opt(), tmp_path))
     for event in training:
         if isinstance(event, Ticked) and event.step == 199:
             break
@@ -149,7 +163,7 @@ def test_two_checkpoints_take_no_more_than_twice_the_replay_memory(tmp_path, sav
     options = opt(replay_memory=100, save_freq=save_freq, steps=400)
     sizes, written = [], set()
     folder = tmp_path / "t" / FOLDER
-    for event in Run(options, tmp_path).train(CPU):
+    for event in saving(Run(options, tmp_path)):
         if isinstance(event, Saved):
             files = list(folder.glob("replay-*.bin"))
             sizes.append(sum(path.stat().st_size for path in files))
@@ -158,6 +172,63 @@ def test_two_checkpoints_take_no_more_than_twice_the_replay_memory(tmp_path, sav
     assert memory <= max(sizes) <= 2 * memory
     # Most transitions are written once, none more than a few times.
     assert sum(size for _, size in written) <= 3 * 400 * 106
+
+
+def test_checkpoints_come_by_the_clock_but_take_no_more_than_their_share(tmp_path, monkeypatch):
+    now, written = 0.0, []
+    save = Checkpoints.save
+
+    def slow(self, *words, **more):
+        nonlocal now
+        written.append(round(now, 1))
+        now += 0.1
+        return save(self, *words, **more)
+
+    monkeypatch.setattr(Checkpoints, "save", slow)
+    monkeypatch.setattr(run_module, "time", SimpleNamespace(monotonic=lambda: now))
+    for event in Run(opt(), tmp_path, checkpoint_every=3.0).train(CPU):
+        now += 0.1 * isinstance(event, Ticked)
+    # 36 seconds: 3 after the start, then 50 times what writing took.
+    assert written[0] == 3.0
+    assert np.diff(written) == pytest.approx(5.1, abs=0.11)
+    assert len(written) == 7
+
+
+def test_going_on_cuts_the_history_to_what_the_checkpoint_holds(whole, tmp_path):
+    play(opt(), tmp_path, 190)
+    path = tmp_path / "t" / "history.csv"
+    with path.open("ab") as file:
+        file.write(b"150,600,half a row")
+    finish(opt(), tmp_path)
+    assert_same_runs(whole, tmp_path / "t")
+
+
+def test_a_history_that_was_cut_is_refused_in_one_line(tmp_path):
+    play(opt(), tmp_path, 190)
+    path = tmp_path / "t" / "history.csv"
+    length = len(path.read_bytes())
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(CheckpointError) as caught:
+        finish(opt(), tmp_path)
+    assert str(caught.value) == (
+        f"{path}: expected the {length} bytes that stood there at the checkpoint, got {length - 1}"
+    )
+
+
+def test_a_checkpoint_of_an_older_version_holds_the_rows_itself(whole, tmp_path):
+    play(opt(), tmp_path, 190)
+    checkpoints = Checkpoints(tmp_path / "t")
+    ready = setup(opt(), device=CPU)
+    found, tree = checkpoints.load(checkpoints.serials()[0], ready.agent.transitions)
+    put_back(tree, ready, full=True)
+    path = tmp_path / "t" / "history.csv"
+    (row,) = csv.DictReader(path.read_text().splitlines())
+    del tree["history_bytes"]
+    tree["rows"] = json.dumps([{key: json.loads(cell) for key, cell in row.items()}])
+    checkpoints.save(tree, step=found.step, replay=ready.agent.transitions)
+    path.unlink()
+    assert finish(opt(), tmp_path)[0].resumed
+    assert_same_runs(whole, tmp_path / "t")
 
 
 def test_without_checkpoints_a_run_begins_anew(whole, tmp_path):
@@ -268,7 +339,8 @@ def test_a_killed_process_loses_no_more_than_the_steps_since_its_checkpoint(caps
     assert run(capsys, "train", "--args", args, "--out", whole, "--quiet").code == 0
     rng = np.random.default_rng(1)
     for _ in range(4):
-        process = start("train", "--args", args, "--out", parts, "--quiet")
+        often = ("--checkpoint-every", "0.1")
+        process = start("train", "--args", args, "--out", parts, "--quiet", *often)
         deadline = time.monotonic() + 60
         while not (parts / "toy" / FOLDER).exists() and time.monotonic() < deadline:
             time.sleep(0.01)
