@@ -25,3 +25,5 @@ class Param:
     """The smallest value that makes sense; None: any."""
     high: float | None = None
     choices: tuple[str, ...] = ()
+    changes: str = "numbers"
+    """What another value changes of a run: numbers | length (how long it goes on) | nothing."""

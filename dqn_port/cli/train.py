@@ -30,7 +30,7 @@ from dqn_port.exports.tensorboard import TensorboardWriter, require_tensorboard
 from dqn_port.runs.found_run import names_run
 from dqn_port.runs.run import MODES, Finished, Run, Started
 from dqn_port.runs.run_folder import ARGS, FINISHED, HISTORY, TENSORBOARD, arguments_in, is_pipeline
-from dqn_port.systems.lua_dqn.arguments_hash import differing_arguments
+from dqn_port.systems.lua_dqn.arguments_hash import differences
 from dqn_port.systems.lua_dqn.devices import device_assignment, pick_device
 from dqn_port.systems.lua_dqn.drafts import Draft
 from dqn_port.systems.lua_dqn.options import Options
@@ -229,20 +229,18 @@ def _check_same_run(resume: Path, folder: Path, opt: Options, given: tuple[str, 
         raise UsageError(
             f"--resume {resume}: expected a folder named '{opt.name}', as its run is; name it so"
         )
-    there = arguments_in(folder)
-    differing = differing_arguments(there, opt.to_json())
-    longer = differing.pop("steps", None) is not None
+    others, longer = differences(arguments_in(folder), opt.to_json())
     if longer and is_pipeline(folder.resolve().parent.name):
         where = shlex.quote(str(folder))
         raise UsageError(
             f"--resume {resume}: a pipeline's run stays as it is, its folder's name stands for its "
             f"steps; copy it first, cp -r {where} longer/, and go on with longer/{opt.name}"
         )
-    if differing:
+    if others:
         words = shlex.join(word for text in given for word in ("--set", text))
         raise UsageError(
             f"--resume {resume}: expected steps and what changes no number, got "
-            f"{', '.join(differing)}; another run from its network: {program()} train --network "
+            f"{', '.join(others)}; another run from its network: {program()} train --network "
             f"{shlex.quote(str(folder))} --set name={shlex.quote(opt.name)}_2 {words}"
         )
 

@@ -14,7 +14,7 @@ import torch
 from dqn_port.errors import CheckpointError
 from dqn_port.fields import Fields
 from dqn_port.runs.run_folder import HISTORY_COLUMNS
-from dqn_port.systems.lua_dqn.arguments_hash import differing_arguments
+from dqn_port.systems.lua_dqn.arguments_hash import differences
 from dqn_port.systems.lua_dqn.evaluation import Episode, EvaluationState
 from dqn_port.systems.lua_dqn.histories import Histories
 from dqn_port.systems.lua_dqn.setup import Setup
@@ -86,12 +86,10 @@ def put_back(tree: Mapping[str, Any], ready: Setup, *, full: bool) -> Restored:
         CheckpointError: the state is not that of such a training.
     """
     root, agent = Fields(tree, "checkpoint"), ready.agent
-    differing = differing_arguments(_said(root, "arguments", dict), ready.opt.to_json())
-    # A run may be lengthened.
-    differing.pop("steps", None)
-    if differing:
+    others, _ = differences(_said(root, "arguments", dict), ready.opt.to_json())
+    if others:
         raise CheckpointError(
-            f"checkpoint.arguments: expected those of this run, got others: {', '.join(differing)}"
+            f"checkpoint.arguments: expected those of this run, got others: {', '.join(others)}"
         )
     train = root.inner("train")
     histories = _histories(train.inner("histories"))

@@ -21,7 +21,7 @@ from dqn_port.errors import CheckpointError, RunFolderError
 from dqn_port.files import write_whole
 from dqn_port.runs.checkpoint import FOLDER as CHECKPOINT
 from dqn_port.runs.lock import is_lock
-from dqn_port.systems.lua_dqn.arguments_hash import differing_arguments
+from dqn_port.systems.lua_dqn.arguments_hash import differences
 from dqn_port.systems.lua_dqn.options import Options
 from dqn_port.systems.lua_dqn.setup import network_name
 from dqn_port.systems.lua_dqn.snapshot import SUFFIX
@@ -103,18 +103,17 @@ class RunFolder:
                 f"{self.folder}: cannot be read: {error.strerror or error}; give another --out"
             ) from error
         there, here = arguments_in(self.folder), self.opt.to_json()
-        differing = differing_arguments(there, here)
+        numbers, length = differences(there, here)
         if there.get("name") != self.opt.name:
-            differing["name"] = (there.get("name"), self.opt.name)
-        steps = differing.pop("steps", None) if self._lengthen else None
-        if differing:
-            longer = "steps" in differing and len(differing) == 1
+            numbers["name"] = (there.get("name"), self.opt.name)
+        if numbers or (length and not self._lengthen):
+            longer = f"--resume {self.folder} --set {next(iter(length), '')}=… goes on with it; "
             raise RunFolderError(
-                f"{self.folder}: holds a run with other arguments ({_shown(differing)}); "
-                + (f"--resume {self.folder} --set steps=… goes on with it; " if longer else "")
+                f"{self.folder}: holds a run with other arguments ({_shown(numbers | length)}); "
+                + (longer if not numbers else "")
                 + "give another --set name=… or --out, or --overwrite to replace it"
             )
-        finished = steps is None and (self.folder / FINISHED).exists()
+        finished = not length and (self.folder / FINISHED).exists()
         return "finished" if finished else "unfinished"
 
     def _refuse_what_is_no_run(self) -> None:

@@ -6,24 +6,12 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from dqn_port.errors import RunFolderError
 from dqn_port.files import sha256_of
-from dqn_port.systems.lua_dqn.options import Options
+from dqn_port.systems.lua_dqn.options import OPTIONS, Options
 from dqn_port.systems.lua_dqn.setup import names_snapshot, network_name
-
-LEFT_OUT: Final = {
-    "name": "names the folder, and changes no number",
-    "game_path": "the ROM's md5 is checked, wherever it lies",
-    "prog_freq": "when norms are printed",
-    "save_freq": "when snapshots are written; it counts where save_versions keeps them all",
-    "verbose": "how much is printed",
-    "threads": "no sum hangs on the number of threads",
-    "gpu": "which GPU it is; whether it is one counts",
-    "ignored": "nothing reads them",
-}
-"""Options that change no result → why."""
 
 LENGTH: Final = 10
 """Hexadecimal digits of the hash."""
@@ -32,8 +20,8 @@ LENGTH: Final = 10
 def canonical_arguments(opt: Options) -> str:
     """Return resolved options as JSON that is equal exactly where the runs are.
 
-    Keys are sorted, 1.0 is 1, the options of LEFT_OUT are gone, and a network's file counts by its
-    content.
+    Keys are sorted, 1.0 is 1, options that change nothing are gone, and a network's file counts by
+    its content.
 
     Raises:
         RunFolderError: the network's file cannot be read.
@@ -53,22 +41,35 @@ def arguments_hash(opt: Options) -> str:
     return hashlib.sha256(canonical_arguments(opt).encode()).hexdigest()[:LENGTH]
 
 
-def differing_arguments(
-    there: Mapping[str, Any], here: Mapping[str, Any]
-) -> dict[str, tuple[Any, Any]]:
-    """Return what makes two runs different ones: path of an option → (there, here).
+class Differences(NamedTuple):
+    """The options in which two runs differ: path → (there, here), None for one that is absent."""
 
-    Both are as Options.to_json gives them; None stands for an option that is not there.
-    """
+    numbers: dict[str, tuple[Any, Any]]
+    """Those that make two runs of them."""
+    length: dict[str, tuple[Any, Any]]
+    """Those by which one is only longer."""
+
+
+def differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> Differences:
+    """Compare the options of two runs, both as Options.to_json gives them."""
     old, new = _flat(_counting(there)), _flat(_counting(here))
-    paths = sorted(old.keys() | new.keys())
-    both = {path: (old.get(path), new.get(path)) for path in paths}
-    return {path: pair for path, pair in both.items() if not _same(*pair)}
+    both = {path: (old.get(path), new.get(path)) for path in sorted(old.keys() | new.keys())}
+    differing = {path: pair for path, pair in both.items() if not _same(*pair)}
+    return Differences(
+        {path: pair for path, pair in differing.items() if _CHANGES.get(path) != "length"},
+        {path: pair for path, pair in differing.items() if _CHANGES.get(path) == "length"},
+    )
+
+
+_CHANGES: Final = {option.name: option.changes for option in OPTIONS} | {"ignored": "nothing"}
 
 
 def _counting(table: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options that change a number, in the form in which they count."""
-    counting = {key: value for key, value in table.items() if key not in LEFT_OUT}
+    """Return the options that change something, in the form in which they count.
+
+    save_freq does where save_versions keeps every snapshot; of gpu, whether it is one.
+    """
+    counting = {key: value for key, value in table.items() if _CHANGES.get(key) != "nothing"}
     if _is_above_0(table.get("save_versions")):
         counting["save_freq"] = table.get("save_freq")
     gpu = table.get("gpu")
