@@ -6,12 +6,13 @@ Four ways to go on are taken in turn: ``train`` by the same words or by --resume
 the same words or by ``train --resume`` of what it has left and then the same words. Every run is
 killed until it is finished, then compared with one that was never stopped: weights, histories,
 files. A loss is a run that cannot go on, a file that is half-written, a finished run that differs.
-Prints the figures; ends with 1 if there was a loss.
+Prints the figures, also when Ctrl-C stops it; ends with 1 if there was a loss.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import random
 import subprocess
 import sys
@@ -85,7 +86,7 @@ def main() -> None:
     random_ = random.Random(arguments.seed)
     kills, resumes, finished, losses = (dict.fromkeys(WAYS, 0) for _ in range(4))
     began, number = time.monotonic(), 0
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory() as name, contextlib.suppress(KeyboardInterrupt):
         folder = Path(name)
         agent = PONG["agent_params"] | {"replay_memory": 2000}
         args = write_pong(folder, steps=6000, save_freq=40, eval_freq=1500, eval_steps=200,
