@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import json
 import math
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dqn_port.errors import RunFolderError
+from dqn_port.files import sha256_of
 from dqn_port.runs.run_folder import ARGS, FINISHED, HISTORY, HISTORY_COLUMNS
 from dqn_port.systems.lua_dqn.snapshot import SUFFIX, load_snapshot
 
@@ -209,8 +209,7 @@ def _snapshot(folder: Path, name: str, about: dict[str, Any]) -> Path | None:
     if not path.is_file():
         return None
     try:
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        digest = sha256_of(path)
     except OSError as error:
         raise RunFolderError(f"{path}: cannot be read: {error.strerror or error}") from error
     if digest != about["sha256"].get(path.name):
