@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +16,8 @@ from numpy.typing import NDArray
 
 from dqn_port.errors import RunFolderError
 from dqn_port.files import sha256_of
-from dqn_port.runs.run_folder import ARGS, FINISHED, HISTORY, HISTORY_COLUMNS
-from dqn_port.systems.lua_dqn.snapshot import SUFFIX, load_snapshot
+from dqn_port.runs.run_folder import ARGS, FINISHED, HISTORY, HISTORY_COLUMNS, newest_snapshot
+from dqn_port.systems.lua_dqn.snapshot import load_snapshot
 
 WHOLE_COLUMNS: Final = frozenset({"step", "frames", "episodes", "rewards", "best"})
 """Columns of whole numbers, int64; the others are float64."""
@@ -202,7 +201,7 @@ def _history(path: Path) -> dict[str, NDArray[Any]]:
 def _snapshot(folder: Path, name: str, about: dict[str, Any]) -> Path | None:
     """Return the newest snapshot, checked by what run.json tells of it."""
     if not about:
-        return _newest_snapshot(folder, name)
+        return newest_snapshot(folder, name)
     path = folder / about["snapshot"]
     if Path(about["snapshot"]).name != about["snapshot"]:
         _fail(folder / FINISHED, "snapshot: the name of a file", _shown(about["snapshot"]))
@@ -215,20 +214,6 @@ def _snapshot(folder: Path, name: str, about: dict[str, Any]) -> Path | None:
     if digest != about["sha256"].get(path.name):
         _fail(path, f"the sha256 that {FINISHED} tells", digest)
     return path
-
-
-def _newest_snapshot(folder: Path, name: str) -> Path | None:
-    """Return the snapshot that was written last."""
-    pattern = rf"{re.escape(name)}(_\d+)?{re.escape(SUFFIX)}"
-    try:
-        found = [
-            (path.stat().st_mtime_ns, path.name)
-            for path in folder.iterdir()
-            if re.fullmatch(pattern, path.name)
-        ]
-    except OSError as error:
-        raise RunFolderError(f"{folder}: cannot be read: {error.strerror or error}") from error
-    return folder / max(found)[1] if found else None
 
 
 def _time(seconds: NDArray[np.float64], snapshot: Path | None) -> NDArray[np.float64]:
