@@ -90,7 +90,10 @@ def read_run(folder: Path) -> RunRecord:
     about = _json(folder / FINISHED) if (folder / FINISHED).exists() else {}
     if about:
         _check_about(about, folder / FINISHED)
-    history = _history(folder / HISTORY)
+    try:
+        history = read_history(_content(folder / HISTORY))
+    except HistoryCsvError as error:
+        _fail(folder / HISTORY, error.expected, error.got)
     snapshot = _snapshot(folder, name, about)
     return RunRecord(
         folder=folder,
@@ -165,14 +168,27 @@ def _check_about(about: dict[str, Any], path: Path) -> None:
             _fail(path, f"{key}: an object of texts", _shown(found))
 
 
-def _history(path: Path) -> dict[str, NDArray[Any]]:
-    """Return the columns of history.csv."""
+class HistoryCsvError(ValueError):
+    """What is wrong with history.csv, in a few words; and what was expected, and what is there."""
+
+    def __init__(self, text: str, expected: str, got: str) -> None:
+        super().__init__(text)
+        self.expected, self.got = expected, got
+
+
+def read_history(content: bytes) -> dict[str, NDArray[Any]]:
+    """Return the columns of a history.csv.
+
+    Raises:
+        HistoryCsvError: it is none, or a row holds something else than finite numbers.
+    """
     try:
-        lines = list(csv.reader(io.StringIO(_content(path).decode("utf-8"), newline="")))
+        lines = list(csv.reader(io.StringIO(content.decode("utf-8"), newline="")))
     except (ValueError, csv.Error) as error:
-        _fail(path, "CSV", str(error))
+        raise HistoryCsvError(str(error), "CSV", str(error)) from error
     if not lines or tuple(lines[0]) != HISTORY_COLUMNS:
-        _fail(path, "the columns of a history", "others")
+        expected = "the columns of a history"
+        raise HistoryCsvError(f"expected {expected}, got others", expected, "others")
     rows, last = [], 0
     for number, line in enumerate(lines[1:], start=2):
         try:
@@ -187,7 +203,10 @@ def _history(path: Path) -> dict[str, NDArray[Any]]:
         except (ValueError, OverflowError):
             whole = False
         if not whole or row[0] <= last:
-            _fail(path, f"line {number}: finite numbers and rising steps", _shown(",".join(line)))
+            where, expected = f"line {number}", "finite numbers and rising steps"
+            raise HistoryCsvError(
+                f"{where}: expected {expected}", f"{where}: {expected}", _shown(",".join(line))
+            )
         rows.append(row)
         last = int(row[0])
     return {
