@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from dqn_port.errors import DqnPortError, LockedError, RunFolderError
 from dqn_port.runs.lock import LOCK, RunLock
+from dqn_port.runs.record import HistoryCsvError, read_history
 from dqn_port.runs.run_folder import FINISHED, HISTORY
 from pipelines.attempts import attempts_in, set_aside_in
 from pipelines.base import EvaluationTask, PipelineTask
@@ -92,9 +92,8 @@ def _standing(task: PipelineTask) -> tuple[str, str]:
 
 def _last_step(run: Path) -> int:
     try:
-        with (run / HISTORY).open(newline="", encoding="utf-8") as file:
-            return max((int(row["step"]) for row in csv.DictReader(file)), default=0)
-    except (OSError, ValueError, KeyError, TypeError):
+        return max(read_history((run / HISTORY).read_bytes())["step"].tolist(), default=0)
+    except (OSError, HistoryCsvError):
         return 0
 
 

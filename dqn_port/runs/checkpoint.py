@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dqn_port.errors import CheckpointError
-from dqn_port.files import write_whole
+from dqn_port.files import sha256_of, write_whole
 from dqn_port.runs.state_file import load_state, save_state
 from dqn_port.systems.lua_dqn.slots import Replay
 
@@ -179,7 +179,7 @@ class Checkpoints:
             "format": _FORMAT,
             "step": step,
             "mode": "weights" if replay is None else "full",
-            "state": asdict(_File(path.name, path.stat().st_size, _sha256(path))),
+            "state": asdict(_File(path.name, path.stat().st_size, sha256_of(path))),
             "segments": [asdict(segment) for segment in segments],
         }
         text = json.dumps(table | {"sha256": _digest(table)}, indent=1) + "\n"
@@ -256,7 +256,7 @@ class Checkpoints:
         path = self.folder / file.name
         try:
             size = path.stat().st_size
-            digest = _sha256(path) if size == file.size else ""
+            digest = sha256_of(path) if size == file.size else ""
         except OSError as error:
             raise CheckpointError(f"{path}: cannot be read: {error.strerror or error}") from error
         if size != file.size:
@@ -324,11 +324,6 @@ def _pieces(ring: Ring, first: int, end: int) -> Iterator[Any]:
             n = min(end - at, length - slot, rows_at_once)
             yield array[slot : slot + n].data
             at += n
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _digest(table: Mapping[str, Any]) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from dqn_port.errors import EvaluationError, RunFolderError
+from dqn_port.files import sha256_of
 from dqn_port.runs.evaluation_fields import MOST, Fields
 from dqn_port.runs.record import RunRecord
 
@@ -236,8 +237,7 @@ def snapshots_of(run: RunRecord) -> frozenset[str]:
     if run.finished or run.snapshot is None:
         return run.snapshot_sha256s
     try:
-        with run.snapshot.open("rb") as file:
-            return frozenset([hashlib.file_digest(file, "sha256").hexdigest()])
+        return frozenset([sha256_of(run.snapshot)])
     except OSError as error:
         raise RunFolderError(
             f"{run.snapshot}: cannot be read: {error.strerror or error}"

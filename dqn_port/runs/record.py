@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import json
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dqn_port.errors import RunFolderError
-from dqn_port.runs.run_folder import ARGS, FINISHED, HISTORY, HISTORY_COLUMNS
-from dqn_port.systems.lua_dqn.snapshot import SUFFIX, load_snapshot
+from dqn_port.files import sha256_of
+from dqn_port.runs.run_folder import ARGS, FINISHED, HISTORY, HISTORY_COLUMNS, newest_snapshot
+from dqn_port.systems.lua_dqn.snapshot import load_snapshot
 
 WHOLE_COLUMNS: Final = frozenset({"step", "frames", "episodes", "rewards", "best"})
 """Columns of whole numbers, int64; the others are float64."""
@@ -91,7 +90,10 @@ def read_run(folder: Path) -> RunRecord:
     about = _json(folder / FINISHED) if (folder / FINISHED).exists() else {}
     if about:
         _check_about(about, folder / FINISHED)
-    history = _history(folder / HISTORY)
+    try:
+        history = read_history(_content(folder / HISTORY))
+    except HistoryCsvError as error:
+        _fail(folder / HISTORY, error.expected, error.got)
     snapshot = _snapshot(folder, name, about)
     return RunRecord(
         folder=folder,
@@ -166,14 +168,27 @@ def _check_about(about: dict[str, Any], path: Path) -> None:
             _fail(path, f"{key}: an object of texts", _shown(found))
 
 
-def _history(path: Path) -> dict[str, NDArray[Any]]:
-    """Return the columns of history.csv."""
+class HistoryCsvError(ValueError):
+    """What is wrong with history.csv, in a few words; and what was expected, and what is there."""
+
+    def __init__(self, text: str, expected: str, got: str) -> None:
+        super().__init__(text)
+        self.expected, self.got = expected, got
+
+
+def read_history(content: bytes) -> dict[str, NDArray[Any]]:
+    """Return the columns of a history.csv.
+
+    Raises:
+        HistoryCsvError: it is none, or a row holds something else than finite numbers.
+    """
     try:
-        lines = list(csv.reader(io.StringIO(_content(path).decode("utf-8"), newline="")))
+        lines = list(csv.reader(io.StringIO(content.decode("utf-8"), newline="")))
     except (ValueError, csv.Error) as error:
-        _fail(path, "CSV", str(error))
+        raise HistoryCsvError(str(error), "CSV", str(error)) from error
     if not lines or tuple(lines[0]) != HISTORY_COLUMNS:
-        _fail(path, "the columns of a history", "others")
+        expected = "the columns of a history"
+        raise HistoryCsvError(f"expected {expected}, got others", expected, "others")
     rows, last = [], 0
     for number, line in enumerate(lines[1:], start=2):
         try:
@@ -188,7 +203,10 @@ def _history(path: Path) -> dict[str, NDArray[Any]]:
         except (ValueError, OverflowError):
             whole = False
         if not whole or row[0] <= last:
-            _fail(path, f"line {number}: finite numbers and rising steps", _shown(",".join(line)))
+            where, expected = f"line {number}", "finite numbers and rising steps"
+            raise HistoryCsvError(
+                f"{where}: expected {expected}", f"{where}: {expected}", _shown(",".join(line))
+            )
         rows.append(row)
         last = int(row[0])
     return {
@@ -202,34 +220,19 @@ def _history(path: Path) -> dict[str, NDArray[Any]]:
 def _snapshot(folder: Path, name: str, about: dict[str, Any]) -> Path | None:
     """Return the newest snapshot, checked by what run.json tells of it."""
     if not about:
-        return _newest_snapshot(folder, name)
+        return newest_snapshot(folder, name)
     path = folder / about["snapshot"]
     if Path(about["snapshot"]).name != about["snapshot"]:
         _fail(folder / FINISHED, "snapshot: the name of a file", _shown(about["snapshot"]))
     if not path.is_file():
         return None
     try:
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        digest = sha256_of(path)
     except OSError as error:
         raise RunFolderError(f"{path}: cannot be read: {error.strerror or error}") from error
     if digest != about["sha256"].get(path.name):
         _fail(path, f"the sha256 that {FINISHED} tells", digest)
     return path
-
-
-def _newest_snapshot(folder: Path, name: str) -> Path | None:
-    """Return the snapshot that was written last."""
-    pattern = rf"{re.escape(name)}(_\d+)?{re.escape(SUFFIX)}"
-    try:
-        found = [
-            (path.stat().st_mtime_ns, path.name)
-            for path in folder.iterdir()
-            if re.fullmatch(pattern, path.name)
-        ]
-    except OSError as error:
-        raise RunFolderError(f"{folder}: cannot be read: {error.strerror or error}") from error
-    return folder / max(found)[1] if found else None
 
 
 def _time(seconds: NDArray[np.float64], snapshot: Path | None) -> NDArray[np.float64]:

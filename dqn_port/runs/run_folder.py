@@ -7,6 +7,7 @@ the run is finished.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -137,7 +138,7 @@ class RunFolder:
 
     def snapshots(self) -> list[Path]:
         """Return the files of snapshots and parameters that stand there, by name."""
-        pattern = rf"{re.escape(self.opt.name)}(_\d+)?(\.params)?{re.escape(SUFFIX)}"
+        pattern = _snapshots_of(self.opt.name, parameters=True)
         return sorted(p for p in self.folder.iterdir() if re.fullmatch(pattern, p.name))
 
     def _make_folder(self) -> None:
@@ -258,32 +259,46 @@ def snapshot_in(folder: Path) -> Path:
     Raises:
         RunFolderError: there is none.
     """
+    with contextlib.suppress(RunFolderError, KeyError):
+        if newest := newest_snapshot(folder, str(arguments_in(folder)["name"])):
+            return newest
+    raise RunFolderError(
+        f"{folder}: expected a run's folder with a snapshot, got none; name the snapshot's file"
+    )
+
+
+def newest_snapshot(folder: Path, name: str) -> Path | None:
+    """Return the snapshot of the run ``name`` that was written last, if there is one.
+
+    Raises:
+        RunFolderError: the folder cannot be read.
+    """
+    pattern = _snapshots_of(name)
     try:
-        stem = re.escape(_name_in(folder))
-        paths = [path for path in folder.iterdir()
-                 if re.fullmatch(rf"{stem}(_\d+)?{re.escape(SUFFIX)}", path.name)]  # fmt: skip
-        return max(paths, key=lambda path: path.stat().st_mtime_ns)
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise RunFolderError(
-            f"{folder}: expected a run's folder with a snapshot, got none; name the snapshot's file"
-        ) from error
+        paths = [path for path in folder.iterdir() if re.fullmatch(pattern, path.name)]
+        return max(paths, key=lambda path: (path.stat().st_mtime_ns, path.name), default=None)
+    except OSError as error:
+        raise RunFolderError(f"{folder}: cannot be read: {error.strerror or error}") from error
 
 
 def is_snapshot_of(folder: Path, name: str) -> bool:
     """Tell whether ``name`` is that of a snapshot, or of parameters, of the run in ``folder``."""
     try:
-        return name.endswith(SUFFIX) and _is_stale(name, _name_in(folder))
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        stem = str(arguments_in(folder)["name"])
+    except (RunFolderError, KeyError):
         return False
+    return re.fullmatch(_snapshots_of(stem, parameters=True), name) is not None
 
 
-def _name_in(folder: Path) -> str:
-    return str(json.loads((folder / ARGS).read_text(encoding="utf-8"))["name"])
+def _snapshots_of(name: str, *, parameters: bool = False) -> str:
+    """Return a pattern of the names of a run's snapshots, or of those and of ``parameters``."""
+    params = r"(\.params)?" if parameters else ""
+    return rf"{re.escape(name)}(_\d+)?{params}{re.escape(SUFFIX)}"
 
 
 def _is_stale(name: str, stem: str) -> bool:
     """Tell whether a run named ``stem`` has written the file ``name``, args.json left out."""
-    snapshot = rf"{re.escape(stem)}(_\d+)?(\.params)?{re.escape(SUFFIX)}"
+    snapshot = _snapshots_of(stem, parameters=True)
     names = "|".join([*map(re.escape, (HISTORY, FINISHED, TENSORBOARD, CHECKPOINT)), snapshot])
     part = rf"\.({names}|{re.escape(ARGS)})\.\w+\.part"
     return re.fullmatch(f"{names}|{part}", name) is not None

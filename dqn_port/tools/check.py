@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import csv
 import json
-import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dqn_port.errors import DqnPortError, RunFolderError
 from dqn_port.files import sha256_of
 from dqn_port.runs.checkpoint import Checkpoints
-from dqn_port.runs.run_folder import ARGS, FINISHED, HISTORY, HISTORY_COLUMNS, RunFolder
+from dqn_port.runs.record import read_history
+from dqn_port.runs.run_folder import ARGS, FINISHED, HISTORY, RunFolder
 from dqn_port.systems.lua_dqn.histories import COLUMNS
 from dqn_port.systems.lua_dqn.options import Options
 from dqn_port.systems.lua_dqn.setup import load_options
@@ -50,16 +50,16 @@ def check_run(folder: Path) -> Iterator[Finding]:
     yield Finding(ARGS, True, f"{opt.env}, {opt.steps:,} steps, seed {opt.seed}")
     run = RunFolder(opt, folder.absolute().parent)
     run.folder = folder
-    rows: list[dict[str, str]] = []
+    history: dict[str, NDArray[Any]] = {}
     try:
-        rows = _history(folder / HISTORY)
-        yield Finding(HISTORY, True, f"{len(rows)} evaluations")
+        history = read_history((folder / HISTORY).read_bytes())
+        yield Finding(HISTORY, True, f"{len(history['step'])} evaluations")
     except (OSError, ValueError) as error:
         yield Finding(HISTORY, False, str(error))
     digests = _digests(folder / FINISHED)
     for path in run.snapshots():
         try:
-            yield Finding(path.name, True, _snapshot(path, opt, rows, digests))
+            yield Finding(path.name, True, _snapshot(path, opt, history, digests))
         except (DqnPortError, ValueError) as error:
             yield Finding(path.name, False, str(error).removeprefix(f"{path}: "))
     checkpoints = Checkpoints(folder)
@@ -79,31 +79,6 @@ def check_run(folder: Path) -> Iterator[Finding]:
         yield Finding(str(path.relative_to(folder)), True, "left by a write that was cut; ignored")
 
 
-def _history(path: Path) -> list[dict[str, str]]:
-    """Return the rows of history.csv.
-
-    Raises:
-        OSError, ValueError: it cannot be read, or a row is none.
-    """
-    with path.open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        rows = list(reader)
-        columns = tuple(reader.fieldnames or ())
-    if columns != HISTORY_COLUMNS:
-        raise ValueError("expected the columns of a history, got others")
-    last = 0
-    for number, row in enumerate(rows, start=2):
-        try:
-            step = int(row["step"])
-            whole = all(math.isfinite(float(row[name])) for name in HISTORY_COLUMNS)
-        except (TypeError, ValueError):
-            step, whole = 0, False
-        if not whole or step <= last:
-            raise ValueError(f"line {number}: expected finite numbers and rising steps")
-        last = step
-    return rows
-
-
 def _digests(path: Path) -> dict[str, Any]:
     """Return the sha256 of every file that run.json names; nothing where it cannot be read."""
     try:
@@ -113,7 +88,9 @@ def _digests(path: Path) -> dict[str, Any]:
     return table if isinstance(table, dict) else {}
 
 
-def _snapshot(path: Path, opt: Options, rows: list[dict[str, str]], digests: dict[str, Any]) -> str:
+def _snapshot(
+    path: Path, opt: Options, rows: Mapping[str, NDArray[Any]], digests: dict[str, Any]
+) -> str:
     """Return what a snapshot, or a file of parameters, holds.
 
     Raises:
@@ -138,8 +115,8 @@ def _snapshot(path: Path, opt: Options, rows: list[dict[str, str]], digests: dic
     n = len(snapshot.history("reward_history"))
     for column, name in COLUMNS.items():
         history = snapshot.history(name)
-        told = [float(row[column]) for row in rows[:n]]
-        if len(history) != n or (len(rows) >= n and history != told):
+        told = rows[column].tolist() if rows else []
+        if len(history) != n or (len(told) >= n and history != told[:n]):
             raise ValueError(f"{name}: expected the numbers of {HISTORY}, got others")
     steps = "" if snapshot.num_steps is None else f"step {snapshot.num_steps:,}, "
     return f"{steps}{n} evaluations, networks finite"

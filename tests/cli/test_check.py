@@ -103,6 +103,7 @@ def test_networks_that_are_not_finite_and_histories_that_differ(capsys, folder):
         ("", "expected the columns of a history, got others"),
         ("step,frames\n1,2\n", "expected the columns of a history, got others"),
         ("{head}\nx\n", "line 2: expected finite numbers and rising steps"),
+        ("{head}\n" + "1" * 131_073, "field larger than field limit (131072)"),
         ("{all}{last}", "line 4: expected finite numbers and rising steps"),
     ],
 )

@@ -25,7 +25,8 @@ import numpy as np
 import torch
 
 from dqn_port.errors import CheckpointError
-from dqn_port.runs.checkpoint import Checkpoints, _digest, _sha256
+from dqn_port.files import sha256_of
+from dqn_port.runs.checkpoint import Checkpoints, _digest
 from dqn_port.runs.resume import put_back
 from dqn_port.runs.run import Run, check_transitions
 from dqn_port.runs.state_file import load_state, save_state
@@ -93,7 +94,7 @@ def attempt(opt: Options, ready: Setup, folder: Path, random_: random.Random) ->
                 data[random_.randrange(len(data))] = random_.randrange(256)
             state.write_bytes(data)
         if state.read_bytes() != good:
-            table["state"] |= {"size": state.stat().st_size, "sha256": _sha256(state)}
+            table["state"] |= {"size": state.stat().st_size, "sha256": sha256_of(state)}
         else:
             values = [value for value in HOSTILE if not isinstance(value, np.ndarray | bytes)]
             holder, key = random_.choice(places(table))
