@@ -9,7 +9,8 @@ from typing import Any
 
 from dqn_port.runs.checkpoint import FOLDER as CHECKPOINT
 from dqn_port.runs.lock import is_lock
-from dqn_port.runs.run_folder import FINISHED, HISTORY, MEASURED_COLUMNS
+from dqn_port.runs.run_folder import FINISHED, HISTORY
+from dqn_port.systems.lua_dqn.histories import MEASURED_COLUMNS
 from dqn_port.torch7.t7 import load
 from dqn_port.torch7.tensors import Storage, Tensor
 from dqn_port.torch7.values import LuaTable, TorchObject

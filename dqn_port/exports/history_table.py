@@ -16,7 +16,7 @@ from dqn_port.exports.hdf5 import run_ids
 from dqn_port.exports.hdf5_reading import ExportedRun
 from dqn_port.files import write_whole
 from dqn_port.runs.record import RunRecord
-from dqn_port.runs.run_folder import HISTORY_COLUMNS
+from dqn_port.systems.lua_dqn.histories import HISTORY_COLUMNS
 
 WIDTH: Final = 80
 """Columns of a terminal that everything fits into."""

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dqn_port.errors import SnapshotError, TableSyntaxError
-from dqn_port.runs.record import MOST, WHOLE_COLUMNS, RunRecord
-from dqn_port.systems.lua_dqn.histories import COLUMNS, TIME
+from dqn_port.runs.record import MOST, RunRecord
+from dqn_port.systems.lua_dqn.histories import COLUMNS, TIME, WHOLE_COLUMNS
 from dqn_port.torch7.option_values import OptionValues
 from dqn_port.torch7.t7 import load
 from dqn_port.torch7.table_literal import parse_table

@@ -74,6 +74,16 @@ class Checkpoint:
     state: _File
     segments: tuple[_Segment, ...]
 
+    @property
+    def first(self) -> int:
+        """The first transition that is held, counted from the run's first one."""
+        return self.segments[0].first if self.segments else 0
+
+    @property
+    def end(self) -> int:
+        """The one behind the last transition."""
+        return self.segments[-1].end if self.segments else 0
+
 
 class Checkpoints:
     """The checkpoints of one run's folder."""

@@ -16,11 +16,9 @@ from numpy.typing import NDArray
 
 from dqn_port.errors import RunFolderError
 from dqn_port.files import sha256_of
-from dqn_port.runs.run_folder import ARGS, FINISHED, HISTORY, HISTORY_COLUMNS, newest_snapshot
+from dqn_port.runs.run_folder import ARGS, FINISHED, HISTORY, newest_snapshot
+from dqn_port.systems.lua_dqn.histories import HISTORY_COLUMNS, WHOLE_COLUMNS
 from dqn_port.systems.lua_dqn.snapshot import load_snapshot
-
-WHOLE_COLUMNS: Final = frozenset({"step", "frames", "episodes", "rewards", "best"})
-"""Columns of whole numbers, int64; the others are float64."""
 
 _MOST_BYTES: Final = 64 * 2**20
 """Of a file that is read: far above that of the longest run."""

@@ -15,9 +15,8 @@ import torch
 
 from dqn_port.errors import ArgsError, CheckpointError, DeviceError, DivergedError, PartError
 from dqn_port.files import sha256_of
-from dqn_port.runs.checkpoint import EVERY, MOST_OF_THE_TIME, Checkpoint, Checkpoints
+from dqn_port.runs.checkpoint import EVERY, MOST_OF_THE_TIME, Checkpoints
 from dqn_port.runs.lock import RunLock
-from dqn_port.runs.resume import Restored, gather, put_back
 from dqn_port.runs.run_folder import ARGS, FINISHED, RunFolder
 from dqn_port.systems.lua_dqn.arguments_hash import arguments_hash
 from dqn_port.systems.lua_dqn.old_arguments import to_options_table
@@ -30,6 +29,12 @@ from dqn_port.systems.lua_dqn.train_agent import (
     Resumed,
     Training,
     TrainState,
+)
+from dqn_port.systems.lua_dqn.training_state import (
+    Restored,
+    check_transitions,
+    gather,
+    put_back,
 )
 
 MODES: Final = ("full", "weights", "none")
@@ -160,7 +165,7 @@ class Run(RunFolder):
                 raise DivergedError(f"{error}{layer}; {good}") from error
             for event in events:
                 if isinstance(event, Evaluated):
-                    self._add_row(event)
+                    self.append_row(event.row())
             if time.monotonic() >= self._next_at:
                 self.save_checkpoint()
             yield from events
@@ -201,7 +206,8 @@ class Run(RunFolder):
                     )
                 full = found.mode == "full"
                 resumed = put_back(tree, ready, full=full)
-                check_transitions(ready, found)
+                if full:
+                    check_transitions(ready, found.first, found.end)
             except CheckpointError as error:
                 notes.append(f"checkpoint {serial} cannot be used: {error}")
                 continue
@@ -287,27 +293,6 @@ class Run(RunFolder):
             save_parameters(path.with_name(f"{path.stem}.params{SUFFIX}"), agent.network)
         return path
 
-    def _add_row(self, event: Evaluated) -> None:
-        self.append_row(
-            {
-                "step": event.step,
-                "frames": event.frames,
-                "reward": event.reward,
-                "episodes": event.n_episodes,
-                "rewards": event.n_rewards,
-                "v": event.v,
-                "td": event.td,
-                "qmax": event.qmax,
-                "epsilon": event.epsilon,
-                "lr": event.lr,
-                "training_seconds": round(event.training_seconds, 3),
-                "training_rate": round(event.training_rate, 1),
-                "testing_seconds": round(event.testing_seconds, 3),
-                "testing_rate": round(event.testing_rate, 1),
-                "best": int(event.is_best),
-            }
-        )
-
     def _finish(self, state: TrainState, device: torch.device) -> None:
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         self._write_json(
@@ -330,27 +315,4 @@ class Run(RunFolder):
                 "created": now,
                 **self._rom,
             },
-        )
-
-
-def check_transitions(ready: Setup, found: Checkpoint) -> None:
-    """Check that the transitions are those that the replay memory counts, by the game's actions.
-
-    Raises:
-        CheckpointError: they are not.
-    """
-    if found.mode != "full":
-        return
-    replay, n_actions = ready.agent.transitions, len(ready.env.actions)
-    first = found.segments[0].first if found.segments else 0
-    end = found.segments[-1].end if found.segments else 0
-    if replay.added != end or replay.added - replay.num_entries < first:
-        raise CheckpointError(
-            f"replay: expected transitions {replay.added - replay.num_entries} to {replay.added}, "
-            f"got {first} to {end}"
-        )
-    actions = replay.ring.get("a")
-    if actions is not None and int(actions.max()) >= n_actions:
-        raise CheckpointError(
-            f"replay.a: expected actions of 0 to {n_actions - 1}, got {int(actions.max())}"
         )

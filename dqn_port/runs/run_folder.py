@@ -23,6 +23,7 @@ from dqn_port.files import write_whole
 from dqn_port.runs.checkpoint import FOLDER as CHECKPOINT
 from dqn_port.runs.lock import is_lock
 from dqn_port.systems.lua_dqn.arguments_hash import differences
+from dqn_port.systems.lua_dqn.histories import HISTORY_COLUMNS
 from dqn_port.systems.lua_dqn.options import Options
 from dqn_port.systems.lua_dqn.setup import network_name
 from dqn_port.systems.lua_dqn.snapshot import SUFFIX
@@ -31,30 +32,6 @@ ARGS: Final = "args.json"
 HISTORY: Final = "history.csv"
 FINISHED: Final = "run.json"
 TENSORBOARD: Final = "tensorboard"
-
-HISTORY_COLUMNS: Final = (
-    "step",
-    "frames",
-    "reward",
-    "episodes",
-    "rewards",
-    "v",
-    "td",
-    "qmax",
-    "epsilon",
-    "lr",
-    "training_seconds",
-    "training_rate",
-    "testing_seconds",
-    "testing_rate",
-    "best",
-)
-"""Of history.csv. Rates are in frames per second; times are those of the interval."""
-
-MEASURED_COLUMNS: Final = frozenset(
-    {"training_seconds", "training_rate", "testing_seconds", "testing_rate"}
-)
-"""What differs between two equal runs."""
 
 
 class RunFolder:

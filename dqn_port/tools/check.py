@@ -66,7 +66,7 @@ def check_run(folder: Path) -> Iterator[Finding]:
     for serial in checkpoints.serials():
         try:
             found = checkpoints.check(serial)
-            n = found.segments[-1].end - found.segments[0].first if found.segments else 0
+            n = found.end - found.first
             text = f"step {found.step:,}, {found.mode}, {n:,} transitions"
             yield Finding(f"checkpoint {serial}", True, text)
         except DqnPortError as error:

@@ -9,7 +9,7 @@ from typing import Any
 
 from dqn_port.runs.evaluations import EvaluationRecord, PlayedEpisode
 from dqn_port.runs.record import RunRecord
-from dqn_port.runs.run_folder import HISTORY_COLUMNS
+from dqn_port.systems.lua_dqn.histories import HISTORY_COLUMNS
 
 SHA256 = "ab" * 32
 

@@ -18,7 +18,7 @@ from dqn_port.exports.history_table import exported_lines, run_lines, write_csv
 from dqn_port.exports.old_runs import read_old_run
 from dqn_port.runs.record import read_run
 from dqn_port.runs.run import Run
-from dqn_port.runs.run_folder import HISTORY_COLUMNS
+from dqn_port.systems.lua_dqn.histories import HISTORY_COLUMNS
 from dqn_port.torch7 import save
 from dqn_port.torch7.values import LuaTable, TorchObject
 from tests.exports.building import write_run

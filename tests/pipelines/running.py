@@ -20,7 +20,8 @@ import luigi
 from luigi.execution_summary import LuigiRunResult
 from luigi.setup_logging import InterfaceLogging
 
-from dqn_port.runs.run_folder import HISTORY, MEASURED_COLUMNS
+from dqn_port.runs.run_folder import HISTORY
+from dqn_port.systems.lua_dqn.histories import MEASURED_COLUMNS
 from pipelines import TrainEvalReport
 from pipelines.configuration import SHIPPED
 from pipelines.logs import LUIGI

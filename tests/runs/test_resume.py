@@ -14,12 +14,12 @@ import pytest
 from dqn_port.errors import CheckpointError, LockedError, PartError
 from dqn_port.runs import run as run_module
 from dqn_port.runs.checkpoint import FOLDER, Checkpoints
-from dqn_port.runs.resume import put_back
 from dqn_port.runs.run import Finished, Run, Started
 from dqn_port.runs.run_folder import ARGS, FINISHED
 from dqn_port.systems.lua_dqn.game_environment import GameEnvironment
 from dqn_port.systems.lua_dqn.setup import setup
 from dqn_port.systems.lua_dqn.train_agent import Evaluated, Saved, Ticked
+from dqn_port.systems.lua_dqn.training_state import put_back
 from tests.cli.running import PONG, run, start, toy, write_toy
 from tests.comparing import assert_same_runs, contents
 from tests.systems.lua_dqn.test_setup import CPU, options_of

@@ -17,7 +17,8 @@ import torch
 from dqn_port.errors import DivergedError, RunFolderError, T7Error
 from dqn_port.runs import run as run_module
 from dqn_port.runs.run import Finished, Run, Started
-from dqn_port.runs.run_folder import ARGS, FINISHED, HISTORY, HISTORY_COLUMNS, snapshot_in
+from dqn_port.runs.run_folder import ARGS, FINISHED, HISTORY, snapshot_in
+from dqn_port.systems.lua_dqn.histories import HISTORY_COLUMNS
 from dqn_port.systems.lua_dqn.networks.sequential import from_lua
 from dqn_port.systems.lua_dqn.setup import load_options, options_of_snapshot
 from dqn_port.systems.lua_dqn.snapshot import load_snapshot

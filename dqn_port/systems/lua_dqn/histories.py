@@ -7,6 +7,33 @@ from typing import Any, Final
 
 import numpy as np
 
+HISTORY_COLUMNS: Final = (
+    "step",
+    "frames",
+    "reward",
+    "episodes",
+    "rewards",
+    "v",
+    "td",
+    "qmax",
+    "epsilon",
+    "lr",
+    "training_seconds",
+    "training_rate",
+    "testing_seconds",
+    "testing_rate",
+    "best",
+)
+"""Of history.csv. Rates are in frames per second; times are those of the interval."""
+
+MEASURED_COLUMNS: Final = frozenset(
+    {"training_seconds", "training_rate", "testing_seconds", "testing_rate"}
+)
+"""What differs between two equal runs."""
+
+WHOLE_COLUMNS: Final = frozenset({"step", "frames", "episodes", "rewards", "best"})
+"""Columns of whole numbers, int64; the others are float64."""
+
 COLUMNS: Final = {
     "reward": "reward_history",
     "episodes": "episode_counts",

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from dqn_port.errors import DivergedError
 from dqn_port.systems.lua_dqn.evaluation import Evaluation, EvaluationState
@@ -82,6 +82,26 @@ class Evaluated(Event):
     testing_rate: float
     """Frames per second of the evaluation."""
     is_best: bool
+
+    def row(self) -> dict[str, Any]:
+        """Return the row of history.csv."""
+        return {
+            "step": self.step,
+            "frames": self.frames,
+            "reward": self.reward,
+            "episodes": self.n_episodes,
+            "rewards": self.n_rewards,
+            "v": self.v,
+            "td": self.td,
+            "qmax": self.qmax,
+            "epsilon": self.epsilon,
+            "lr": self.lr,
+            "training_seconds": round(self.training_seconds, 3),
+            "training_rate": round(self.training_rate, 1),
+            "testing_seconds": round(self.testing_seconds, 3),
+            "testing_rate": round(self.testing_rate, 1),
+            "best": int(self.is_best),
+        }
 
 
 @dataclass(frozen=True)

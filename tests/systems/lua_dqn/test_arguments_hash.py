@@ -9,12 +9,12 @@ import torch
 
 from dqn_port.errors import RunFolderError
 from dqn_port.runs.run import Run
-from dqn_port.runs.run_folder import MEASURED_COLUMNS
 from dqn_port.systems.lua_dqn.arguments_hash import (
     LENGTH,
     arguments_hash,
     canonical_arguments,
 )
+from dqn_port.systems.lua_dqn.histories import MEASURED_COLUMNS
 from dqn_port.systems.lua_dqn.options import OPTIONS
 from tests.systems.lua_dqn.trace_options import options_of_trace
 

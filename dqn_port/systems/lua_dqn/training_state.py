@@ -13,10 +13,9 @@ import torch
 
 from dqn_port.errors import CheckpointError
 from dqn_port.fields import Fields
-from dqn_port.runs.run_folder import HISTORY_COLUMNS
 from dqn_port.systems.lua_dqn.arguments_hash import differences
 from dqn_port.systems.lua_dqn.evaluation import Episode, EvaluationState
-from dqn_port.systems.lua_dqn.histories import Histories
+from dqn_port.systems.lua_dqn.histories import HISTORY_COLUMNS, Histories
 from dqn_port.systems.lua_dqn.setup import Setup
 from dqn_port.systems.lua_dqn.slots import Network
 from dqn_port.systems.lua_dqn.train_agent import TrainState
@@ -221,3 +220,22 @@ def _set_generator(generator: Any, saved: Fields) -> None:
             "n_draws": saved.integer("n_draws", low=0, high=_MOST),
         }
     )
+
+
+def check_transitions(ready: Setup, first: int, end: int) -> None:
+    """Check that transitions ``first`` to ``end`` are what the memory counts, with known actions.
+
+    Raises:
+        CheckpointError: they are not.
+    """
+    replay, n_actions = ready.agent.transitions, len(ready.env.actions)
+    if replay.added != end or replay.added - replay.num_entries < first:
+        raise CheckpointError(
+            f"replay: expected transitions {replay.added - replay.num_entries} to {replay.added}, "
+            f"got {first} to {end}"
+        )
+    actions = replay.ring.get("a")
+    if actions is not None and int(actions.max()) >= n_actions:
+        raise CheckpointError(
+            f"replay.a: expected actions of 0 to {n_actions - 1}, got {int(actions.max())}"
+        )
