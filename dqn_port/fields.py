@@ -1,108 +1,127 @@
-"""Leaf: take the fields of a saved state, each checked before it is used."""
+"""Leaf: take the fields of a table that a file held, each checked before it is used."""
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dqn_port.errors import CheckpointError
+from dqn_port.errors import CheckpointError, DqnPortError
+
+MOST: Final = 2**53
+"""Up to here a double holds every whole number."""
+NOTHING: Final = object()
+"""The value of a field that is not there."""
 
 
 class Fields:
-    """A state's fields by name; ``where`` is named in errors, which are CheckpointErrors."""
+    """A table's fields by name: those of a state, whose errors are CheckpointErrors.
 
-    def __init__(self, state: Any, where: str) -> None:
-        if not isinstance(state, Mapping):
-            raise CheckpointError(f"{where}: expected fields by name, got {_kind(state)}")
-        self._state, self._where = state, where
+    Tables of another kind override ``TABLE`` and ``error``.
+    """
 
-    def _get(self, name: str, expected: str) -> Any:
-        if name not in self._state:
-            raise CheckpointError(f"{self._where}.{name}: expected {expected}, got nothing")
-        return self._state[name]
+    TABLE = "fields by name"
+    """What is expected where such a table stands."""
 
-    def _fault(self, name: str, expected: str, value: Any) -> CheckpointError:
-        return CheckpointError(f"{self._where}.{name}: expected {expected}, got {_kind(value)}")
+    def __init__(self, table: Any, where: str, before: str | None = None) -> None:
+        """``where``: the table, in errors; ``before``: what they put before a field's name."""
+        if not isinstance(table, Mapping):
+            raise self.error(where, self.TABLE, table)
+        self._table, self._before = table, f"{where}." if before is None else before
 
-    def integer(self, name: str, *, low: int, high: int) -> int:
+    @staticmethod
+    def error(where: str, expected: str, value: Any) -> DqnPortError:
+        """Return the error that something else stands at ``where`` than was ``expected``."""
+        return CheckpointError(f"{where}: expected {expected}, got {_kind(value)}")
+
+    def fault(self, name: str, expected: str, value: Any) -> DqnPortError:
+        """Return the error that a field is not what was ``expected``."""
+        return self.error(self._before + name, expected, value)
+
+    def take(self, name: str, expected: str, good: Callable[[Any], object]) -> Any:
+        """Return a field that is ``good``."""
+        value = self._table.get(name, NOTHING)
+        if value is NOTHING or not good(value):
+            raise self.fault(name, expected, value)
+        return value
+
+    def integer(self, name: str, low: int, high: int = MOST) -> int:
         """Return a whole number of ``low`` to ``high``."""
         expected = f"a whole number of {low} to {high}"
-        value = self._get(name, expected)
-        if type(value) is not int or not low <= value <= high:
-            raise self._fault(name, expected, value)
-        return value
+        return self.take(name, expected, lambda value: is_whole(value) and low <= value <= high)
 
     def number(self, name: str) -> float:
         """Return a finite number."""
-        value = self._get(name, "a finite number")
-        if type(value) not in (int, float) or not math.isfinite(value):
-            raise self._fault(name, "a finite number", value)
-        return float(value)
+        return float(self.take(name, "a finite number", is_finite))
 
     def boolean(self, name: str) -> bool:
         """Return a boolean."""
-        value = self._get(name, "true or false")
-        if type(value) is not bool:
-            raise self._fault(name, "true or false", value)
-        return value
+        return self.take(name, "true or false", lambda value: type(value) is bool)
 
     def text(self, name: str) -> str:
         """Return a string."""
-        value = self._get(name, "a string")
-        if not isinstance(value, str):
-            raise self._fault(name, "a string", value)
-        return value
+        return self.take(name, "a string", lambda value: isinstance(value, str))
 
     def numbers(self, name: str, kind: type[int] | type[float]) -> list[Any]:
         """Return a list of finite numbers, whole ones if ``kind`` is int."""
         expected = f"a list of {'whole' if kind is int else 'finite'} numbers"
-        value = self._get(name, expected)
-        kinds = (int,) if kind is int else (int, float)
-        if not isinstance(value, list) or not all(
-            type(entry) in kinds and math.isfinite(entry) for entry in value
-        ):
-            raise self._fault(name, expected, value)
-        return [kind(entry) for entry in value]
+        good = is_whole if kind is int else is_finite
+        values = self.take(name, expected, lambda v: isinstance(v, list) and all(map(good, v)))
+        return [kind(value) for value in values]
 
     def entries(self, name: str) -> list[Any]:
         """Return a list of anything."""
-        value = self._get(name, "a list")
-        if not isinstance(value, list):
-            raise self._fault(name, "a list", value)
-        return value
+        return self.take(name, "a list", lambda value: isinstance(value, list))
 
     def array(self, name: str, like: NDArray[Any]) -> NDArray[Any]:
         """Return an array of the dtype and shape of ``like``."""
-        expected = f"{like.dtype.name} {list(like.shape)}"
-        value = self._get(name, expected)
-        if (
-            not isinstance(value, np.ndarray)
-            or value.dtype != like.dtype
-            or value.shape != like.shape
-        ):
-            raise self._fault(name, expected, value)
-        return value
+
+        def good(value: Any) -> bool:
+            found = isinstance(value, np.ndarray) and (value.dtype, value.shape)
+            return found == (like.dtype, like.shape)
+
+        return self.take(name, _kind(like), good)
 
     def has(self, name: str) -> bool:
         """Tell whether the field is there and not None."""
-        return self._state.get(name) is not None
+        return self._table.get(name) is not None
 
-    def inner(self, name: str) -> Fields:
+    def inner(self, name: str) -> Self:
         """Return the fields of a field."""
-        return Fields(self._get(name, "fields by name"), f"{self._where}.{name}")
+        return type(self)(self._table.get(name, NOTHING), self._before + name)
 
     def raw(self, name: str) -> Any:
         """Return a field as it is, for those who check it themselves."""
-        return self._get(name, "a value")
+        return self.take(name, "a value", lambda _: True)
+
+
+def is_whole(value: Any) -> bool:
+    """Tell whether a value is a whole number, which true and false are not."""
+    return type(value) is int
+
+
+def is_finite(value: Any) -> bool:
+    """Tell whether a value is a finite number that a double holds."""
+    if type(value) is int:
+        return abs(value) <= MOST
+    return type(value) is float and math.isfinite(value)
 
 
 def _kind(value: Any) -> str:
+    if value is NOTHING:
+        return "nothing"
     if isinstance(value, np.ndarray):
         return f"{value.dtype.name} {list(value.shape)}"
     if value is None or isinstance(value, bool | int | float):
         return repr(value)
     return f"a {type(value).__name__}"
+
+
+def as_json(value: Any) -> str:
+    """Return a value as JSON holds it, cut short."""
+    text = json.dumps(value, ensure_ascii=True)
+    return text if len(text) <= 60 else text[:59] + "…"

@@ -12,6 +12,7 @@ import luigi
 from dqn_port.errors import DqnPortError
 from dqn_port.runs.run_folder import FINISHED
 from dqn_port.systems.lua_dqn.options import Options
+from dqn_port.systems.lua_dqn.setup import replay_size
 from pipelines.base import RunTask
 from pipelines.processes import run_job
 from pipelines.reporter import Reporter
@@ -20,14 +21,11 @@ from pipelines.validation import check_run_folder
 
 MEMORY: Final = "memory_gb"
 """A resource: gigabytes that replay memories take."""
-_BESIDE_SCREEN: Final = 16
-"""Bytes of a transition beside its screen, about."""
 
 
 def memory_gb(opt: Options) -> int:
     """Return how many gigabytes a run's replay memory takes, at least 1."""
-    entries = min(opt.agent_params["replay_memory"], opt.steps)
-    needed = entries * (opt.agent_params["state_dim"] + _BESIDE_SCREEN)
+    _, needed = replay_size(opt)
     return max(1, math.ceil(needed / 1e9))
 
 

@@ -13,15 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dqn_port.errors import CheckpointError
-from dqn_port.fields import Fields
+from dqn_port.fields import MOST, Fields
 
 _RIGHT: Final = 3
 _LEFT: Final = 4
 _FIRE: Final = 1
 _GAME_TICKS: Final = 400
 """A game ends after so many frames at the latest."""
-_MOST: Final = 2**53
-"""Up to here a double holds every whole number."""
 
 GAMES: Final = {
     "toyA": {"grid_width": 16, "grid_height": 14, "cell_height": 15, "cell_width": 10},
@@ -140,8 +138,8 @@ class ToyEmulator:
     def _ranges(self) -> dict[str, tuple[int, int]]:
         """Return the numbers that change in a game, with the smallest and largest of each."""
         return {
-            "frame": (0, _MOST),
-            "ngames": (1, _MOST),
+            "frame": (0, MOST),
+            "ngames": (1, MOST),
             "lives_left": (0, 3),
             "hits": (0, _GAME_TICKS),
             "ticks": (0, _GAME_TICKS),

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from dqn_port.errors import EvaluationError, RunFolderError
+from dqn_port.fields import MOST
 from dqn_port.files import sha256_of
-from dqn_port.runs.evaluation_fields import MOST, Fields
+from dqn_port.runs.evaluation_fields import EvaluationFields
 from dqn_port.runs.record import RunRecord
 
 EVALUATION: Final = "evaluation.json"
@@ -146,17 +147,17 @@ def read_evaluation(folder: Path) -> EvaluationRecord:
     path = folder / EVALUATION
     content = _read(path, _MAX_JSON_BYTES)
     try:
-        table = Fields(json.loads(content), str(path), "")
+        table = EvaluationFields(json.loads(content), f"{path}: the file", f"{path}: ")
     except (ValueError, RecursionError) as error:
         raise EvaluationError(f"{path}: expected JSON, got {error}; record it again") from error
     if (found := table.integer("format", 0)) != FORMAT:
         raise table.fault("format", f"{FORMAT}", found)
-    rom = table.held("rom_md5")
+    rom = table.raw("rom_md5")
     record = EvaluationRecord(
         folder=folder,
         game=table.text("game"),
         rom_md5=None if rom is None else table.digest("rom_md5", 32),
-        epsilon=table.number("epsilon", 0, 1),
+        epsilon=table.within("epsilon", 0, 1),
         seeds=tuple(table.integers("seeds")),
         max_frames=table.integer("max_frames", 0),
         actrep=table.integer("actrep", 1),
@@ -175,12 +176,12 @@ def read_evaluation(folder: Path) -> EvaluationRecord:
             expected = f"steps · actrep = {episode.steps * record.actrep}"
             raise table.fault(f"episodes[{i}].frames", expected, episode.frames)
     last = len(record.episodes) - 1
-    clip, seen = table.table_or_none("clip"), table.table_or_none("seen")
+    clip, seen = table.inner_or_none("clip"), table.inner_or_none("seen")
     # What is read first names a fault first, so the files come when all else is well.
     return replace(
         record,
-        clip=None if clip is None else _clip(clip, last),
-        seen=None if seen is None else _seen(seen, last),
+        clip=None if clip is None else _clip(folder, clip, last),
+        seen=None if seen is None else _seen(folder, seen, last),
     )
 
 
@@ -244,31 +245,31 @@ def snapshots_of(run: RunRecord) -> frozenset[str]:
         ) from error
 
 
-def _episode(table: Fields) -> PlayedEpisode:
+def _episode(table: EvaluationFields) -> PlayedEpisode:
     return PlayedEpisode(
         network=table.choice("network", NETWORKS),
         seed=table.integer("seed", -MOST),
-        reward=table.number("reward", -MOST, MOST),
+        reward=table.within("reward", -MOST, MOST),
         steps=table.integer("steps", 1),
         frames=table.integer("frames", 1),
         cut=table.boolean("cut"),
     )
 
 
-def _clip(table: Fields, last: int) -> Clip:
+def _clip(folder: Path, table: EvaluationFields, last: int) -> Clip:
     return Clip(
-        video=_image(table, "video", ".webp", MAX_CLIP_BYTES),
+        video=_image(folder, table.inner("video"), ".webp", MAX_CLIP_BYTES),
         pictures=table.integer("pictures", 1),
-        seconds=table.number("seconds", 0, 3600),
+        seconds=table.within("seconds", 0, 3600),
         episode=table.integer("episode", 0, last),
         whole=table.boolean("whole"),
     )
 
 
-def _seen(table: Fields, last: int) -> Seen:
+def _seen(folder: Path, table: EvaluationFields, last: int) -> Seen:
     seen = Seen(
-        screen=_image(table, "screen", ".png", _MAX_PICTURE_BYTES),
-        strip=_image(table, "strip", ".png", _MAX_PICTURE_BYTES),
+        screen=_image(folder, table.inner("screen"), ".png", _MAX_PICTURE_BYTES),
+        strip=_image(folder, table.inner("strip"), ".png", _MAX_PICTURE_BYTES),
         frames=table.integer("frames", 1, 64),
         episode=table.integer("episode", 0, last),
         step=table.integer("step", 0),
@@ -300,14 +301,13 @@ def _read(path: Path, most: int) -> bytes:
     return content
 
 
-def _image(holder: Fields, key: str, ending: str, most: int) -> Image:
+def _image(folder: Path, table: EvaluationFields, ending: str, most: int) -> Image:
     """Return a picture's file as the record tells it, once it was read and is just that."""
-    table = holder.table(key)
     name = table.name("file")
     if not name.endswith(ending) or not name.isascii():
         raise table.fault("file", f"a name ending in {ending}", name)
     digest = table.digest("sha256", 64)
-    path = Path(table.path).parent / name
+    path = folder / name
     content = _read(path, most)
     if hashlib.sha256(content).hexdigest() != digest:
         raise EvaluationError(

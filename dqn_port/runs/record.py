@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dqn_port.errors import RunFolderError
+from dqn_port.fields import as_json
 from dqn_port.files import sha256_of
 from dqn_port.runs.run_folder import ARGS, FINISHED, HISTORY, newest_snapshot
 from dqn_port.systems.lua_dqn.histories import HISTORY_COLUMNS, WHOLE_COLUMNS
@@ -136,14 +137,14 @@ def _json(path: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         _fail(path, "JSON", str(error) or type(error).__name__)
     if not isinstance(table, dict) or not table:
-        _fail(path, "an object", _shown(table))
+        _fail(path, "an object", as_json(table))
     return table
 
 
 def _text(table: dict[str, Any], key: str, path: Path) -> str:
     value = table.get(key)
     if not isinstance(value, str) or not value or "\0" in value:
-        _fail(path, f"{key}: a text", _shown(value))
+        _fail(path, f"{key}: a text", as_json(value))
     return value
 
 
@@ -151,7 +152,7 @@ def _seed(table: dict[str, Any], path: Path) -> int:
     value = table.get("seed")
     number = value if isinstance(value, int | float) and value is not True else math.nan
     if not abs(number) <= 2**53 or number != int(number) or value is False:
-        _fail(path, "seed: a whole number", _shown(value))
+        _fail(path, "seed: a whole number", as_json(value))
     return int(number)
 
 
@@ -159,11 +160,11 @@ def _check_about(about: dict[str, Any], path: Path) -> None:
     """Check the types of what is used of run.json."""
     for key in ("created", "snapshot", "arguments_hash", "rom_md5"):
         if (key in ("created", "snapshot") or key in about) and not isinstance(about.get(key), str):
-            _fail(path, f"{key}: a text", _shown(about.get(key)))
+            _fail(path, f"{key}: a text", as_json(about.get(key)))
     for key in ("sha256", "versions"):
         found = about.get(key)
         if not isinstance(found, dict) or not all(isinstance(v, str) for v in found.values()):
-            _fail(path, f"{key}: an object of texts", _shown(found))
+            _fail(path, f"{key}: an object of texts", as_json(found))
 
 
 class HistoryCsvError(ValueError):
@@ -203,7 +204,7 @@ def read_history(content: bytes) -> dict[str, NDArray[Any]]:
         if not whole or row[0] <= last:
             where, expected = f"line {number}", "finite numbers and rising steps"
             raise HistoryCsvError(
-                f"{where}: expected {expected}", f"{where}: {expected}", _shown(",".join(line))
+                f"{where}: expected {expected}", f"{where}: {expected}", as_json(",".join(line))
             )
         rows.append(row)
         last = int(row[0])
@@ -221,7 +222,7 @@ def _snapshot(folder: Path, name: str, about: dict[str, Any]) -> Path | None:
         return newest_snapshot(folder, name)
     path = folder / about["snapshot"]
     if Path(about["snapshot"]).name != about["snapshot"]:
-        _fail(folder / FINISHED, "snapshot: the name of a file", _shown(about["snapshot"]))
+        _fail(folder / FINISHED, "snapshot: the name of a file", as_json(about["snapshot"]))
     if not path.is_file():
         return None
     try:
@@ -243,9 +244,3 @@ def _time(seconds: NDArray[np.float64], snapshot: Path | None) -> NDArray[np.flo
         return summed
     off = np.abs(told - summed) <= _ROUNDING * np.arange(1, len(summed) + 1)
     return told if off.all() and told[0] == 0 else summed
-
-
-def _shown(value: Any) -> str:
-    """Return a value as JSON holds it, cut short."""
-    text = json.dumps(value, ensure_ascii=True)
-    return text if len(text) <= 60 else text[:59] + "…"

@@ -183,6 +183,7 @@ def older_rows(rows):
         (put("agent", "last_action", 9), "agent.last_action: expected a whole number of 0 to 3, "
          "got 9"),
         (put("agent", "ep", float("nan")), "agent.ep: expected a finite number, got nan"),
+        (put("agent", "ep", 10**400), "agent.ep: expected a finite number, got 1000000"),
         (put("agent", "vectors", "w", np.zeros(3, dtype=np.float32)),
          "agent.vectors.w: expected float32 [7324], got float32 [3]"),
         (put("train", "step", 10**9), "checkpoint.train.step: expected a whole number of 0 to 200, "

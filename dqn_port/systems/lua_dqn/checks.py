@@ -70,14 +70,12 @@ def check_history(opt: Options, recent_mem_size: int) -> None:
         )
 
 
-def check_memory(opt: Options, bytes_per_transition: int) -> None:
-    """Refuse a replay that the machine cannot hold once it is filled.
+def check_memory(entries: int, need: int) -> None:
+    """Refuse a replay of ``entries`` transitions, ``need`` bytes, that the machine cannot hold.
 
     Raises:
         MemoryNeedError: it takes more than there is.
     """
-    entries = min(opt.agent_params["replay_memory"], opt.steps)
-    need = entries * bytes_per_transition
     have = machine_memory()
     if need > have:
         raise MemoryNeedError(

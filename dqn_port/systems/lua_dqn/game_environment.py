@@ -19,9 +19,6 @@ from dqn_port.systems.lua_dqn.slots import EnvironmentArgs
 
 _log = logging.getLogger(__name__)
 
-_MOST: Final = 2**53
-"""Up to here a double holds every whole number."""
-
 _NOT_UNDONE: Final = frozenset({"qbert"})
 """Games whose state, as xitari saves and loads it, lacks something: see GameEnvironment."""
 
@@ -177,11 +174,11 @@ class GameEnvironment:
             CheckpointError: a field is missing, damaged or does not fit.
         """
         fields = Fields(state, "environment")
-        frames = fields.integer("frames", low=0, high=_MOST)
-        resets = fields.integer("resets", low=0, high=_MOST)
+        frames = fields.integer("frames", low=0)
+        resets = fields.integer("resets", low=0)
         last_random_start = None
         if fields.has("last_random_start"):
-            last_random_start = fields.integer("last_random_start", low=1, high=_MOST)
+            last_random_start = fields.integer("last_random_start", low=1)
         fields.number("reward")
         # As it was, a whole number too: what is printed of it stays the same.
         reward, terminal = fields.raw("reward"), fields.boolean("terminal")

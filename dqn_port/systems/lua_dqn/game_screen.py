@@ -176,5 +176,5 @@ class GameScreen:
         """
         fields = Fields(state, "environment.game_screen")
         frames = fields.array("frames", self.frames)
-        self.painted = fields.integer("painted", low=0, high=2**53)
+        self.painted = fields.integer("painted", low=0)
         self.frames[:] = frames

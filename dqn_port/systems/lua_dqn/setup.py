@@ -199,8 +199,14 @@ def resolve(opt: Options) -> Options:
     opt = dataclasses.replace(opt, agent_params=resolved)
     check_numbers(opt)
     check_learning_start(opt)
-    check_memory(opt, _replay_of(opt).bytes_per_transition(resolved))
+    check_memory(*replay_size(opt))
     return opt
+
+
+def replay_size(opt: Options) -> tuple[int, int]:
+    """Return the transitions that the replay of resolved options comes to hold, and its bytes."""
+    entries = min(opt.agent_params["replay_memory"], opt.steps)
+    return entries, entries * _replay_of(opt).bytes_per_transition(opt.agent_params)
 
 
 def _required(value: str, key: str, example: str) -> str:

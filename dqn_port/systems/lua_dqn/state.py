@@ -18,7 +18,6 @@ _WHOLE: Final = ("num_steps", "learn_from")
 _FLAGS: Final = ("last_terminal", "greedy")
 _NUMBERS: Final = ("ep", "lr", "r_max", "q_max")
 _ABSENT_AT_FIRST: Final = ("bestq", "v_avg", "tderr_avg")
-_MOST: Final = 2**53
 
 
 def _vectors(agent: NeuralQLearner) -> dict[str, torch.Tensor]:
@@ -45,7 +44,7 @@ def take_state(agent: NeuralQLearner, fields: Fields) -> None:
     Raises:
         CheckpointError: a field is missing or does not fit the agent.
     """
-    found: dict[str, Any] = {n: fields.integer(n, low=0, high=_MOST) for n in _WHOLE}
+    found: dict[str, Any] = {n: fields.integer(n, low=0) for n in _WHOLE}
     found |= {name: fields.boolean(name) for name in _FLAGS}
     found |= {name: fields.number(name) for name in _NUMBERS}
     for name in _ABSENT_AT_FIRST:

@@ -21,7 +21,6 @@ from dqn_port.systems.lua_dqn.slots import Network
 from dqn_port.systems.lua_dqn.train_agent import TrainState
 
 _WHOLE_NUMBERS: Final = frozenset({"reward_counts", "episode_counts", "steps"})
-_MOST: Final = 2**53
 
 
 @dataclass(frozen=True)
@@ -183,15 +182,15 @@ def _evaluation(saved: Fields) -> EvaluationState:
         episodes.append(
             Episode(
                 reward=episode.number("reward"),
-                steps=episode.integer("steps", low=0, high=_MOST),
+                steps=episode.integer("steps", low=0),
                 cut=episode.boolean("cut"),
             )
         )
     return EvaluationState(
-        steps=saved.integer("steps", low=0, high=_MOST),
-        n_rewards=saved.integer("n_rewards", low=0, high=_MOST),
+        steps=saved.integer("steps", low=0),
+        n_rewards=saved.integer("n_rewards", low=0),
         episode_reward=saved.number("episode_reward"),
-        episode_steps=saved.integer("episode_steps", low=0, high=_MOST),
+        episode_steps=saved.integer("episode_steps", low=0),
         episodes=episodes,
         seconds=saved.number("seconds"),
     )
@@ -217,7 +216,7 @@ def _set_generator(generator: Any, saved: Fields) -> None:
             "pos": saved.integer("pos", low=0, high=624),
             "skip": saved.integer("skip", low=0, high=2**26),
             "second_normal": saved.number("second_normal") if saved.has("second_normal") else None,
-            "n_draws": saved.integer("n_draws", low=0, high=_MOST),
+            "n_draws": saved.integer("n_draws", low=0),
         }
     )
 

@@ -248,11 +248,11 @@ class TransitionTable:
             CheckpointError: a field is missing or does not fit this memory.
         """
         fields = Fields(state, "replay")
-        added = fields.integer("added", low=0, high=2**53)
+        added = fields.integer("added", low=0)
         num_entries = fields.integer("num_entries", low=0, high=min(added, self.max_size))
         recent_s = fields.array("recent_s", self._recent_s)
         recent_t = fields.array("recent_t", self._recent_t)
-        fills = fields.integer("fills", low=0, high=2**53)
+        fills = fields.integer("fills", low=0)
         if fields.has("buf_ind"):
             buf_ind = fields.integer("buf_ind", low=0, high=self.buffer_size)
             last = fields.array("last_indices", np.empty(self.buffer_size, dtype=np.int64))
