@@ -133,7 +133,7 @@ def put_back(tree: Mapping[str, Any], ready: Setup, *, full: bool) -> Restored:
 def _history(root: Fields, n: int) -> int | list[dict[str, Any]]:
     """Return what is kept of history.csv, which has ``n`` rows: see Restored."""
     if root.has("history_bytes"):
-        return root.integer("history_bytes", low=0, high=_MOST)
+        return root.integer("history_bytes", low=0)
     rows: list[dict[str, Any]] = _said(root, "rows", list)
     if len(rows) != n or not all(map(_is_row, rows)):
         raise CheckpointError(f"checkpoint.rows: expected a row for each of {n} evaluations")
