@@ -1,16 +1,49 @@
-"""Files written whole, a reader finding the old one or the new one; and their checksums."""
+"""Files written whole or not at all, and hashed; a fault of the disk told in one line."""
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
-from dqn_port.errors import RunFolderError
+from dqn_port.errors import DqnPortError, RunFolderError
+
+UNHARMED: Final = "what stood there is unharmed"
+
+
+@contextlib.contextmanager
+def reading(
+    path: Path | str, error: type[DqnPortError], hint: str = "", *, what: str = "read"
+) -> Iterator[None]:
+    """Turn a fault of the disk into an ``error``: one line with ``path``, and what to do."""
+    try:
+        yield
+    except OSError as fault:
+        hint = hint and f"; {hint}"
+        raise error(f"{path}: cannot be {what}: {fault.strerror or fault}{hint}") from fault
+
+
+def writing(path: Path, hint: str) -> contextlib.AbstractContextManager[None]:
+    """Turn a fault of the disk into a RunFolderError, as ``reading`` does."""
+    return reading(path, RunFolderError, hint, what="written")
+
+
+def read_start(path: Path, most: int, error: type[DqnPortError], hint: str) -> bytes:
+    """Return a file's first bytes, ``most`` at most.
+
+    Raises:
+        ``error``: it is none, or cannot be read.
+    """
+    with reading(path, error, hint):
+        if path.exists() and not path.is_file():
+            raise error(f"{path}: expected a file, got a folder or a device")
+        with path.open("rb") as file:
+            return file.read(most)
 
 
 def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
@@ -23,27 +56,24 @@ def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
     if not path.absolute().parent.is_dir():
         raise RunFolderError(f"{path}: cannot be written: its folder does not exist; make it first")
     try:
-        # What a link points to is written; a device or a folder is never replaced.
-        target = Path(os.path.realpath(path))
-        if target.is_symlink():
-            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
-        if target.exists() and not target.is_file():
-            raise OSError(errno.EINVAL, "it is no file")
-        handle, name = tempfile.mkstemp(
-            dir=target.parent, prefix=f".{target.name}.", suffix=".part"
-        )
-        beside = Path(name)
-        with os.fdopen(handle, "wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.chmod(0o644)
-        beside.replace(target)
-        sync_folder(target.parent)
-    except OSError as error:
-        raise RunFolderError(
-            f"{path}: cannot be written: {error.strerror or error}; what stood there is unharmed"
-        ) from error
+        with writing(path, UNHARMED):
+            # What a link points to is written; a device or a folder is never replaced.
+            target = Path(os.path.realpath(path))
+            if target.is_symlink():
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+            if target.exists() and not target.is_file():
+                raise OSError(errno.EINVAL, "it is no file")
+            handle, name = tempfile.mkstemp(
+                dir=target.parent, prefix=f".{target.name}.", suffix=".part"
+            )
+            beside = Path(name)
+            with os.fdopen(handle, "wb") as file:
+                write(file)
+                file.flush()
+                os.fsync(file.fileno())
+            beside.chmod(0o644)
+            beside.replace(target)
+            sync_folder(target.parent)
     finally:
         if beside is not None:
             beside.unlink(missing_ok=True)

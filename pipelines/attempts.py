@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from dqn_port.errors import RunFolderError
-from dqn_port.files import sync_folder
+from dqn_port.files import sync_folder, writing
 from dqn_port.runs.checkpoint import Checkpoints
 from dqn_port.runs.lock import RunLock, is_lock
 from dqn_port.runs.run_folder import FINISHED
@@ -63,7 +63,7 @@ def claim(folder: Path, name: str) -> Path:
     """
     mine = folder / f"{ATTEMPT}{secrets.token_hex(8)}"
     left = sorted(attempts_in(folder), key=lambda attempt: position(attempt, name))
-    try:
+    with writing(folder, "give another out"):
         if left:
             left[-1].rename(mine)
             _forget_lock(mine / name)
@@ -71,10 +71,6 @@ def claim(folder: Path, name: str) -> Path:
                 shutil.rmtree(other, ignore_errors=True)
         else:
             mine.mkdir()
-    except OSError as error:
-        raise RunFolderError(
-            f"{folder}: cannot be written: {error.strerror or error}; give another out"
-        ) from error
     return mine
 
 
@@ -94,13 +90,9 @@ def finish(attempt: Path, target: Path, lock: RunLock) -> None:
     """
     lock.check()
     put_aside(target)
-    try:
+    with writing(target, f"the run is in {attempt}"):
         (attempt / target.name).rename(target)
         sync_folder(target.parent)
-    except OSError as error:
-        raise RunFolderError(
-            f"{target}: cannot be written: {error.strerror or error}; the run is in {attempt}"
-        ) from error
     shutil.rmtree(attempt, ignore_errors=True)
 
 

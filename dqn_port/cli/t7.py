@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from dqn_port.errors import T7Error
-from dqn_port.files import write_whole
+from dqn_port.files import reading, write_whole
 from dqn_port.torch7 import difference, paths, tree
 from dqn_port.torch7.node_reader import from_json
 from dqn_port.torch7.nodes import json_pieces
@@ -44,10 +44,8 @@ def _read(path: Path, long_size: str | None, byte_order: Any) -> list[Any]:
         T7Error: it can be read as neither.
     """
     if _is_json(path):
-        try:
+        with reading(path, T7Error):
             text = path.read_bytes()
-        except OSError as error:
-            raise T7Error(f"{path}: cannot be read: {error.strerror or error}") from error
         values: list[Any] = from_json(text, all_objects=True, name=str(path))
         return values
     found: list[Any] = load(

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 import dqn_port
 from dqn_port.errors import HistoryError
 from dqn_port.exports.hdf5_layout import GROUPS, HDF5_SUFFIXES, told_history
+from dqn_port.files import reading
 from dqn_port.torch7.other_formats import HEAD, other_format
 
 _SIGNATURE: Final = b"\x89HDF\r\n\x1a\n"
@@ -61,13 +62,11 @@ def read_hdf5(path: Path, *, layout: bool = False) -> HistoryFile:
     Raises:
         HistoryError: it is missing, damaged, or no file of histories.
     """
-    try:
+    with reading(path, HistoryError):
         if path.exists() and not path.is_file():
             raise HistoryError(f"{path}: expected an HDF5 file, got a folder or a device")
         with path.open("rb") as file:
             begin = file.read(HEAD)
-    except OSError as error:
-        raise HistoryError(f"{path}: cannot be read: {error.strerror or error}") from error
     if not begin.startswith(_SIGNATURE):
         other = other_format(begin)
         got = "something else" if other is None else other.name

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dqn_port.errors import CheckpointError
-from dqn_port.files import sha256_of, write_whole
+from dqn_port.files import reading, sha256_of, write_whole
 from dqn_port.runs.state_file import load_state, save_state
 from dqn_port.systems.lua_dqn.slots import Replay
 
@@ -264,13 +264,9 @@ class Checkpoints:
 
     def _check_file(self, file: _File) -> None:
         path = self.folder / file.name
-        try:
-            size = path.stat().st_size
-            digest = sha256_of(path) if size == file.size else ""
-        except OSError as error:
-            raise CheckpointError(f"{path}: cannot be read: {error.strerror or error}") from error
-        if size != file.size:
-            raise CheckpointError(f"{path}: expected {file.size} bytes, got {size}")
+        self._check_size(path, file.size)
+        with reading(path, CheckpointError):
+            digest = sha256_of(path)
         if digest != file.sha256:
             raise CheckpointError(f"{path}: {_DAMAGED}")
 
@@ -298,10 +294,8 @@ class Checkpoints:
 
     @staticmethod
     def _check_size(path: Path, expected: int) -> None:
-        try:
+        with reading(path, CheckpointError):
             size = path.stat().st_size
-        except OSError as error:
-            raise CheckpointError(f"{path}: cannot be read: {error.strerror or error}") from error
         if size != expected:
             raise CheckpointError(f"{path}: expected {expected} bytes, got {size}")
 

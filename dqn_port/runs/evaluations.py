@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from dqn_port.errors import EvaluationError, RunFolderError
 from dqn_port.fields import MOST
-from dqn_port.files import sha256_of
+from dqn_port.files import read_start, reading, sha256_of
 from dqn_port.runs.evaluation_fields import EvaluationFields
 from dqn_port.runs.record import RunRecord
 
@@ -237,12 +237,8 @@ def snapshots_of(run: RunRecord) -> frozenset[str]:
     """
     if run.finished or run.snapshot is None:
         return run.snapshot_sha256s
-    try:
+    with reading(run.snapshot, RunFolderError):
         return frozenset([sha256_of(run.snapshot)])
-    except OSError as error:
-        raise RunFolderError(
-            f"{run.snapshot}: cannot be read: {error.strerror or error}"
-        ) from error
 
 
 def _episode(table: EvaluationFields) -> PlayedEpisode:
@@ -286,16 +282,8 @@ def _read(path: Path, most: int) -> bytes:
     Raises:
         EvaluationError: it cannot be read, or is longer.
     """
-    try:
-        if path.exists() and not path.is_file():
-            raise EvaluationError(f"{path}: expected a file, got a folder or a device")
-        with path.open("rb") as file:
-            content = file.read(most + 1)
-    except OSError as error:
-        raise EvaluationError(
-            f"{path}: cannot be read: {error.strerror or error}; name an evaluation's folder, "
-            "or record it again"
-        ) from error
+    hint = "name an evaluation's folder, or record it again"
+    content = read_start(path, most + 1, EvaluationError, hint)
     if len(content) > most:
         raise EvaluationError(f"{path}: expected at most {most:,} bytes, got more")
     return content

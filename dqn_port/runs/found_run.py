@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from dqn_port.errors import RunFolderError
+from dqn_port.files import reading
 from dqn_port.runs.run_folder import ARGS, is_pipeline, is_snapshot_of, snapshot_in
 
 _LATEST: Final = "latest"
@@ -42,7 +43,7 @@ def find_run(path: Path) -> FoundRun:
     Raises:
         RunFolderError: it names none.
     """
-    try:
+    with reading(path, RunFolderError):
         if path.is_dir():
             return _found_in(path)
         if not path.exists():
@@ -51,8 +52,6 @@ def find_run(path: Path) -> FoundRun:
             raise RunFolderError(
                 f"{path}: expected a run's folder, its {ARGS} or its snapshot, got another file"
             )
-    except OSError as error:
-        raise RunFolderError(f"{path}: cannot be read: {error.strerror or error}") from error
     return FoundRun(folder=folder, snapshot=None if path.name == ARGS else path)
 
 

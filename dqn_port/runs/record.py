@@ -16,13 +16,14 @@ from numpy.typing import NDArray
 
 from dqn_port.errors import RunFolderError
 from dqn_port.fields import as_json
-from dqn_port.files import sha256_of
+from dqn_port.files import read_start, reading, sha256_of
 from dqn_port.runs.run_folder import ARGS, FINISHED, HISTORY, newest_snapshot
 from dqn_port.systems.lua_dqn.histories import HISTORY_COLUMNS, WHOLE_COLUMNS
 from dqn_port.systems.lua_dqn.snapshot import load_snapshot
 
 _MOST_BYTES: Final = 64 * 2**20
 """Of a file that is read: far above that of the longest run."""
+_HINT: Final = "look at the run with `dqn-port check`"
 MOST: Final = 1e300
 """Of a number of a history, so that sums of them are finite, too."""
 _ROUNDING: Final = 0.0006
@@ -110,22 +111,11 @@ def read_run(folder: Path) -> RunRecord:
 
 
 def _fail(path: Path, expected: str, got: str) -> NoReturn:
-    raise RunFolderError(
-        f"{path}: expected {expected}, got {got}; look at the run with `dqn-port check`"
-    )
+    raise RunFolderError(f"{path}: expected {expected}, got {got}; {_HINT}")
 
 
 def _content(path: Path) -> bytes:
-    try:
-        if path.exists() and not path.is_file():
-            raise RunFolderError(f"{path}: expected a file, got a folder or a device")
-        with path.open("rb") as file:
-            content = file.read(_MOST_BYTES + 1)
-    except OSError as error:
-        raise RunFolderError(
-            f"{path}: cannot be read: {error.strerror or error}; "
-            "look at the run with `dqn-port check`"
-        ) from error
+    content = read_start(path, _MOST_BYTES + 1, RunFolderError, _HINT)
     if len(content) > _MOST_BYTES:
         _fail(path, f"at most {_MOST_BYTES:,} bytes", "more")
     return content
@@ -225,10 +215,8 @@ def _snapshot(folder: Path, name: str, about: dict[str, Any]) -> Path | None:
         _fail(folder / FINISHED, "snapshot: the name of a file", as_json(about["snapshot"]))
     if not path.is_file():
         return None
-    try:
+    with reading(path, RunFolderError):
         digest = sha256_of(path)
-    except OSError as error:
-        raise RunFolderError(f"{path}: cannot be read: {error.strerror or error}") from error
     if digest != about["sha256"].get(path.name):
         _fail(path, f"the sha256 that {FINISHED} tells", digest)
     return path

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from dqn_port.errors import CheckpointError, RunFolderError
-from dqn_port.files import write_whole
+from dqn_port.files import reading, write_whole, writing
 from dqn_port.runs.checkpoint import FOLDER as CHECKPOINT
 from dqn_port.runs.lock import is_lock
 from dqn_port.systems.lua_dqn.arguments_hash import differences
@@ -32,6 +32,7 @@ ARGS: Final = "args.json"
 HISTORY: Final = "history.csv"
 FINISHED: Final = "run.json"
 TENSORBOARD: Final = "tensorboard"
+_ELSEWHERE: Final = "give another --out"
 
 
 class RunFolder:
@@ -69,17 +70,13 @@ class RunFolder:
                 f"network: {start} lies in the run's own folder, which the run replaces; "
                 "give another --set name=… or --out"
             )
-        try:
+        with reading(self.folder, RunFolderError, _ELSEWHERE):
             if not self.folder.exists():
                 return "new"
             if not path.exists():
                 self._refuse_what_is_no_run()
             if overwrite or not path.exists():
                 return "new"
-        except OSError as error:
-            raise RunFolderError(
-                f"{self.folder}: cannot be read: {error.strerror or error}; give another --out"
-            ) from error
         there, here = arguments_in(self.folder), self.opt.to_json()
         numbers, length = differences(there, here)
         if there.get("name") != self.opt.name:
@@ -119,12 +116,8 @@ class RunFolder:
         return sorted(p for p in self.folder.iterdir() if re.fullmatch(pattern, p.name))
 
     def _make_folder(self) -> None:
-        try:
+        with writing(self.folder, _ELSEWHERE):
             self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise RunFolderError(
-                f"{self.folder}: cannot be written: {error.strerror or error}; give another --out"
-            ) from error
 
     def begin(self) -> None:
         """Make the folder, remove what an earlier run left there, and write args.json.
@@ -133,14 +126,10 @@ class RunFolder:
             RunFolderError: the folder cannot be written.
         """
         self._make_folder()
-        try:
+        with writing(self.folder, _ELSEWHERE):
             # args.json is replaced, never away: with it the folder is known as a run's.
             for path in [p for p in self.folder.iterdir() if _is_stale(p.name, self.opt.name)]:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
-        except OSError as error:
-            raise RunFolderError(
-                f"{self.folder}: cannot be written: {error.strerror or error}; give another --out"
-            ) from error
         self._write_json(ARGS, self.opt.to_json())
         self._write_history(csv_of([], header=True))
 
@@ -187,13 +176,10 @@ class RunFolder:
             RunFolderError: it cannot be written.
         """
         path = self.folder / HISTORY
-        try:
-            with path.open("ab") as file:
-                file.write(csv_of([row]))
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as error:
-            raise RunFolderError(f"{path}: cannot be written: {error.strerror or error}") from error
+        with writing(path, _ELSEWHERE), path.open("ab") as file:
+            file.write(csv_of([row]))
+            file.flush()
+            os.fsync(file.fileno())
 
     def _write_json(self, name: str, table: dict[str, Any]) -> None:
         text = json.dumps(table, indent=2, ensure_ascii=False) + "\n"
@@ -251,11 +237,9 @@ def newest_snapshot(folder: Path, name: str) -> Path | None:
         RunFolderError: the folder cannot be read.
     """
     pattern = _snapshots_of(name)
-    try:
+    with reading(folder, RunFolderError):
         paths = [path for path in folder.iterdir() if re.fullmatch(pattern, path.name)]
         return max(paths, key=lambda path: (path.stat().st_mtime_ns, path.name), default=None)
-    except OSError as error:
-        raise RunFolderError(f"{folder}: cannot be read: {error.strerror or error}") from error
 
 
 def is_snapshot_of(folder: Path, name: str) -> bool:

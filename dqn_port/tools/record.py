@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from dqn_port.errors import RunFolderError, SnapshotError
 from dqn_port.exports.nature_scores import MAX_FRAMES
-from dqn_port.files import sha256_of, sync_folder
+from dqn_port.files import UNHARMED, reading, sha256_of, sync_folder, writing
 from dqn_port.runs.evaluations import (
     EVALUATION,
     MAX_CLIP_BYTES,
@@ -108,7 +108,8 @@ def record_evaluation(
     if clip:
         pillow()
     chosen = _networks(snapshot, networks)
-    digest = _sha256(snapshot)
+    with reading(snapshot, SnapshotError):
+        digest = sha256_of(snapshot)
     many = len(chosen) * len(seeds) * episodes
     filmed = chosen[-1] if clip else None
     played: list[PlayedEpisode] = []
@@ -132,7 +133,7 @@ def record_evaluation(
                 if show is not None:
                     show(len(played), many)
         opt = ready.opt
-        with _told(folder):
+        with writing(folder, UNHARMED):
             record = EvaluationRecord(
                 folder=folder,
                 game=opt.env,
@@ -166,13 +167,6 @@ def _networks(snapshot: Path, networks: Sequence[str]) -> list[str]:
             "record the last one"
         )
     return chosen
-
-
-def _sha256(path: Path) -> str:
-    try:
-        return sha256_of(path)
-    except OSError as error:
-        raise SnapshotError(f"{path}: cannot be read: {error.strerror or error}") from error
 
 
 def _played(episode: Episode, network: str, seed: int, actrep: int) -> PlayedEpisode:
@@ -276,11 +270,11 @@ def _beside(folder: Path) -> Iterator[Path]:
         RunFolderError: it cannot be written; what stood there is unharmed.
     """
     target = folder.resolve()
-    with _told(folder):
+    with writing(folder, UNHARMED):
         made = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part"))
     try:
         yield made
-        with _told(folder):
+        with writing(folder, UNHARMED):
             made.chmod(0o755)
             sync_folder(made)
             if target.exists():
@@ -294,14 +288,3 @@ def _beside(folder: Path) -> Iterator[Path]:
             sync_folder(target.parent)
     finally:
         shutil.rmtree(made, ignore_errors=True)
-
-
-@contextmanager
-def _told(folder: Path) -> Iterator[None]:
-    """Turn a fault of the disk into one line about ``folder``."""
-    try:
-        yield
-    except OSError as error:
-        raise RunFolderError(
-            f"{folder}: cannot be written: {error.strerror or error}; what stood there is unharmed"
-        ) from error

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dqn_port.errors import TraceError, near_match
+from dqn_port.files import reading
 
 SHIPPED: Final = Path(__file__).parent / "golden"
 """The traces that come with the program: tests/golden of its repository."""
@@ -80,16 +81,12 @@ def find_groups(folder: Path, only: tuple[str, ...] = ()) -> list[Group]:
     Raises:
         TraceError: the folder cannot be read, holds no trace, or none of a name in ``only``.
     """
-    try:
+    with reading(folder, TraceError, "expected a folder of traces"):
         files = {
             path.name: path
             for path in sorted(folder.iterdir())
             if path.suffix in (".npz", ".json") and path.is_file() and path.name[0] != "."
         }
-    except OSError as error:
-        raise TraceError(
-            f"{folder}: cannot be read: {error.strerror or error}; expected a folder of traces"
-        ) from error
     groups = {
         name: Group(name, files.get(f"{name}.npz"), files.get(f"{name}.json"))
         for name in sorted({path.stem for path in files.values()})

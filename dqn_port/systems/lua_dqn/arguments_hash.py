@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from dqn_port.errors import RunFolderError
-from dqn_port.files import sha256_of
+from dqn_port.files import reading, sha256_of
 from dqn_port.systems.lua_dqn.options import OPTIONS, Options
 from dqn_port.systems.lua_dqn.setup import names_snapshot, network_name
 
@@ -97,12 +97,8 @@ def _same(old: Any, new: Any) -> bool:
 def _network(name: str) -> Any:
     if not names_snapshot(name):
         return name
-    try:
+    with reading(name, RunFolderError, "name another network"):
         return {"sha256": sha256_of(Path(name))}
-    except OSError as error:
-        raise RunFolderError(
-            f"{name}: cannot be read: {error.strerror or error}; name another network"
-        ) from error
 
 
 def _plain(value: Any) -> Any:

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from dqn_port.arguments.values import checked, kind_of
 from dqn_port.errors import ArgsError, DqnPortError, LuaExit, near_match
+from dqn_port.files import reading
 from dqn_port.interfaces import Param
 from dqn_port.systems.lua_dqn.options import KNOWN_AND_IGNORED, OPTIONS, TABLES, Options
 from dqn_port.torch7.cmdline import CmdLine
@@ -143,13 +144,10 @@ def read_args_file(draft: Draft, path: Path) -> None:
         ArgsError: it cannot be read, is no JSON or no object, or a table option is neither an
             object nor a Lua string.
     """
-    try:
+    with reading(path, ArgsError, "legacy_args/ holds examples"):
         content = path.read_bytes()
+    try:
         text = content.decode("utf-8")
-    except OSError as error:
-        raise ArgsError(
-            f"{path}: cannot be read: {error.strerror or error}; legacy_args/ holds examples"
-        ) from error
     except UnicodeDecodeError as error:
         _refuse_script(path, content)
         raise ArgsError(

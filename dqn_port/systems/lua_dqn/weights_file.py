@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from dqn_port.errors import SnapshotError
+from dqn_port.files import reading
 from dqn_port.torch7.other_formats import HEAD, PYTORCH, other_format
 
 Weights = dict[str, NDArray[np.float32]]
@@ -45,10 +46,8 @@ def read_weights(path: Path) -> Weights:
     Raises:
         SnapshotError: it cannot be read, is damaged, or holds something else.
     """
-    try:
+    with reading(path, SnapshotError):
         content = path.read_bytes()
-    except OSError as error:
-        raise SnapshotError(f"{path}: cannot be read: {error.strerror or error}") from error
     try:
         plain = _copied(content, path)
         state = torch.load(plain, map_location="cpu", weights_only=True)
