@@ -27,6 +27,7 @@ from dqn_port.cli.parameters import (
 from dqn_port.cli.progress import ProgressBar
 from dqn_port.errors import CheckpointError, UsageError
 from dqn_port.exports.tensorboard import TensorboardWriter, require_tensorboard
+from dqn_port.runs.checkpoint import FOLDER as CHECKPOINT
 from dqn_port.runs.found_run import names_run
 from dqn_port.runs.run import MODES, Finished, Run, Started
 from dqn_port.runs.run_folder import ARGS, FINISHED, HISTORY, TENSORBOARD, arguments_in, is_pipeline
@@ -231,10 +232,16 @@ def _check_same_run(resume: Path, folder: Path, opt: Options, given: tuple[str, 
         )
     others, longer = differences(arguments_in(folder), opt.to_json())
     if longer and is_pipeline(folder.resolve().parent.name):
-        where = shlex.quote(str(folder))
+        kept = (folder / CHECKPOINT).is_dir()
+        copy = f"mkdir -p longer && cp -r {shlex.quote(str(folder))} longer/"
         raise UsageError(
             f"--resume {resume}: a pipeline's run stays as it is, its folder's name stands for its "
-            f"steps; copy it first, cp -r {where} longer/, and go on with longer/{opt.name}"
+            "steps; "
+            + (
+                f"go on with a copy, longer/{opt.name}, after: {copy}"
+                if kept
+                else "and its checkpoint is gone, which `pipeline run --keep-checkpoint` keeps"
+            )
         )
     if others:
         words = shlex.join(word for text in given for word in ("--set", text))

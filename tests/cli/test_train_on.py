@@ -115,16 +115,25 @@ def test_what_changes_a_number_is_refused_with_words_that_begin_another_run(caps
     assert (found["steps"], found["agent_params"]["lr"], found["env"]) == (270, 0.01, "pong")
 
 
-def test_a_pipelines_run_is_lengthened_as_a_copy(capsys, there):
+def test_a_pipelines_run_is_lengthened_as_a_copy(capsys, monkeypatch, there):
     folder = there.parent / "0123456789" / "t"
     shutil.copytree(there, folder)
     result = resume(capsys, folder, "--set", "steps=300")
-    assert (result.code, result.error) == (
+    said, _, copy = result.error.partition(", after: ")
+    assert (result.code, said) == (
         2,
         f"--resume {folder}: a pipeline's run stays as it is, its folder's name stands for its "
-        f"steps; copy it first, cp -r {folder} longer/, and go on with longer/t",
+        "steps; go on with a copy, longer/t",
     )
+    monkeypatch.chdir(there.parent)
+    subprocess.run(copy, shell=True, check=True)
+    assert resume(capsys, "longer/t", "--set", "steps=300").code == 0
     assert resume(capsys, folder).code == 0
+    shutil.rmtree(folder / "checkpoint")
+    result = resume(capsys, folder, "--set", "steps=300")
+    assert result.error.endswith(
+        "its steps; and its checkpoint is gone, which `pipeline run --keep-checkpoint` keeps"
+    )
 
 
 @pytest.mark.parametrize(
