@@ -5,17 +5,16 @@ Started by processes.run_job, which hands them their words and hears what they t
 
 from __future__ import annotations
 
-import signal
 import sys
 import time
 from pathlib import Path
-from types import FrameType
 from typing import Any, Final
 
 from dqn_port.errors import CheckpointError, DqnPortError, RunFolderError
 from dqn_port.runs.evaluations import NETWORKS, mean_and_std
 from dqn_port.runs.lock import RunLock
 from dqn_port.runs.run import Finished, Run, Started
+from dqn_port.runs.stopping import StopSignals
 from dqn_port.systems.lua_dqn.devices import pick_device
 from dqn_port.systems.lua_dqn.options import Options
 from dqn_port.systems.lua_dqn.train_agent import EpisodeEnded, Evaluated, Event, Saved, Ticked
@@ -29,17 +28,6 @@ _TOLD_EVERY: Final = 1.0
 """Seconds."""
 
 
-class _Stop:
-    """Note SIGTERM, so that the step at hand is finished and a checkpoint written."""
-
-    def __init__(self) -> None:
-        self.came = False
-        signal.signal(signal.SIGTERM, self._note)
-
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        self.came = True
-
-
 def train(teller: Teller) -> int:
     """Train in an attempt's folder, and rename it to the run's when it is finished.
 
@@ -49,7 +37,7 @@ def train(teller: Teller) -> int:
     Raises:
         DqnPortError: see run.Run, attempts.claim; the arguments have changed.
     """
-    words, stop = teller.words, _Stop()
+    words = teller.words
     folder = Path(words["folder"])
     run = resolved(words["args_file"], tuple(words["assignments"]))
     if run.hash != words["hash"]:
@@ -58,7 +46,7 @@ def train(teller: Teller) -> int:
             "start the pipeline again"
         )
     target = folder / run.opt.name
-    with RunLock(folder) as lock:
+    with StopSignals() as stop, RunLock(folder) as lock:
         if target.exists():
             try:
                 check_run_folder(target, run.hash)
@@ -77,12 +65,12 @@ def train(teller: Teller) -> int:
             attempt = claim(folder, run.opt.name)
             finished = _train(teller, stop, run.opt, attempt)
         if not finished:
-            return 128 + signal.SIGTERM
+            return stop.exit_code
         finish(attempt, target, lock)
     return 0
 
 
-def _train(teller: Teller, stop: _Stop, opt: Options, attempt: Path) -> bool:
+def _train(teller: Teller, stop: StopSignals, opt: Options, attempt: Path) -> bool:
     """Train to the end, or until the process is to stop; tell which.
 
     Raises:
@@ -101,7 +89,7 @@ def _train(teller: Teller, stop: _Stop, opt: Options, attempt: Path) -> bool:
         for event in events:
             progress.consume(event)
             finished = finished or isinstance(event, Finished)
-            if stop.came and not finished:
+            if stop.number is not None and not finished:
                 kept = run.save_checkpoint() is not None
                 how = "a checkpoint is written" if kept else "without a checkpoint"
                 teller.tell("said", text=f"stopped at step {event.step:,}, {how}")

@@ -9,7 +9,7 @@ from pathlib import Path
 from dqn_port.systems.lua_dqn.arguments_hash import arguments_hash
 from dqn_port.systems.lua_dqn.drafts import Draft
 from dqn_port.systems.lua_dqn.options import Options
-from dqn_port.systems.lua_dqn.setup import game_record, load_options
+from dqn_port.systems.lua_dqn.setup import load_options
 
 
 @dataclass(frozen=True)
@@ -18,8 +18,6 @@ class Resolved:
 
     opt: Options
     hash: str
-    game: dict[str, str]
-    """What a run records of its game: the md5 of an Atari game's ROM."""
     warnings: tuple[str, ...]
     """What may not be meant in the arguments."""
 
@@ -28,7 +26,7 @@ def resolved(args_file: str, assignments: tuple[str, ...]) -> Resolved:
     """Return the resolved arguments of a file with assignments on top; read once while it stands.
 
     Raises:
-        DqnPortError: see assemble.load_options, game_record.
+        DqnPortError: see assemble.load_options.
     """
     path = Path(args_file)
     try:
@@ -42,4 +40,4 @@ def resolved(args_file: str, assignments: tuple[str, ...]) -> Resolved:
 def _resolved(args_file: str, assignments: tuple[str, ...], mtime: int, size: int) -> Resolved:
     draft = Draft()
     opt = load_options(args_file=Path(args_file), assignments=assignments, draft=draft)
-    return Resolved(opt, arguments_hash(opt), game_record(opt), tuple(draft.warnings))
+    return Resolved(opt, arguments_hash(opt), tuple(draft.warnings))

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from dqn_port.games.ale.games import look
 from dqn_port.games.ale.roms import rom_path
+from dqn_port.systems.lua_dqn.setup import game_record
 from pipelines.base import ROM, RunTask
 from pipelines.logs import logger
 from pipelines.validation import TargetError, read_json, write_json
@@ -25,7 +26,7 @@ class ValidateRom(RunTask):
     def check(self) -> None:
         """Check that the manifest is that of the game and the ROM."""
         path, opt = self.folder / ROM, self.options
-        table, game = read_json(path), self.resolved.game
+        table, game = read_json(path), game_record(opt)
         expected = {"framework": opt.framework, "game": opt.env, "md5": game.get("rom_md5")}
         for key, value in expected.items():
             if table.get(key) != value:
@@ -40,7 +41,7 @@ class ValidateRom(RunTask):
             "framework": opt.framework,
             "game": opt.env,
             "supported": True,
-            "md5": self.resolved.game.get("rom_md5"),
+            "md5": game_record(opt).get("rom_md5"),
             "bytes": None,
             "actions": None,
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,9 @@ from dqn_port.cli.parameters import (
 from dqn_port.errors import RunFolderError, UsageError
 from dqn_port.exports.nature_scores import MAX_FRAMES, nature_scores
 from dqn_port.files import write_whole
+from dqn_port.runs.evaluations import mean_and_std
 from dqn_port.systems.lua_dqn.drafts import Draft
-from dqn_port.systems.lua_dqn.evaluation import Episode, Evaluation, Summary
+from dqn_port.systems.lua_dqn.player import Player
 from dqn_port.systems.lua_dqn.setup import setup_to_play
 
 _DEFAULT_EPISODES = 10
@@ -92,34 +94,32 @@ def evaluate(
     )
     warn(draft)
     actrep, game = ready.opt.actrep, ready.opt.env
-    evaluation = Evaluation(
-        ready.env,
-        ready.agent,
-        epsilon=epsilon,
-        max_episode_steps=max(1, max_frames // actrep) if max_frames else None,
-    )
+    # By steps it begins with a new game, as an evaluation in training does.
+    player = Player(ready, epsilon=epsilon, max_frames=max_frames, random_start=steps is None)
     click.echo(f"{game}: the {saved.which} network of {path}, ε {epsilon:g}, seed {seed}")
     if best and saved.which == "last":
         click.echo("No evaluation was made in training, so there is no best network.")
     click.echo("")
     click.echo("episode      score    steps    frames")
-    played: list[Episode] = []
+    played = []
     many = (episodes or _DEFAULT_EPISODES) if steps is None else None
-    for episode in evaluation.play(episodes=many, steps=steps):
+    for episode in itertools.islice(player.episodes(steps=steps), many):
         played.append(episode)
         note = f"  cut at {max_frames:,} frames" if episode.cut else ""
         click.echo(
             f"{len(played):7d} {episode.reward:10g} {episode.steps:8,d} "
             f"{episode.steps * actrep:9,d}{note}"
         )
-    summary = Summary.of(played)
-    results: dict[str, Any] = dict(vars(summary))
+    results: dict[str, Any] = {"mean": None, "std": None, "max": None}
     scores = nature_scores().get(game)
     click.echo("")
-    if summary.mean is not None:
-        spread = f" ± {summary.std:.2f} (standard deviation)" if len(played) > 1 else ""
+    if played:
+        rewards = [episode.reward for episode in played]
+        mean, std = mean_and_std(rewards)
+        results = {"mean": mean, "std": std, "max": max(rewards)}
+        spread = f" ± {std:.2f} (standard deviation)" if len(played) > 1 else ""
         click.echo(
-            f"mean {summary.mean:.2f}{spread}, max {summary.max:g}, "
+            f"mean {mean:.2f}{spread}, max {max(rewards):g}, "
             f"{len(played)} episode{'s' if len(played) > 1 else ''}"
         )
     else:
@@ -131,8 +131,8 @@ def evaluate(
         )
         if any(episode.cut for episode in played) and max_frames < MAX_FRAMES:
             click.echo("Episodes were cut before the paper's limit: the mean is not comparable.")
-        elif summary.mean is not None:
-            share = scores.human_normalised(summary.mean)
+        elif played:
+            share = scores.human_normalised(mean)
             results["human_normalised"] = share
             click.echo(f"human-normalised: {share:.1%} (0% random, 100% human)")
     if json_file is not None:

@@ -19,9 +19,10 @@ from dqn_port.cli.parameters import (
     warn,
 )
 from dqn_port.systems.lua_dqn.drafts import Draft
+from dqn_port.systems.lua_dqn.player import Player
 from dqn_port.systems.lua_dqn.setup import setup_to_play
 from dqn_port.tools.pictures import check_ending
-from dqn_port.tools.play import play_game, record_game
+from dqn_port.tools.play import record_game
 
 
 @click.command()
@@ -71,11 +72,12 @@ def play(
     click.echo(f"{ready.opt.env}: the {saved.which} network of {path}, ε {epsilon:g}, seed {seed}")
     if best and saved.which == "last":
         click.echo("No evaluation was made in training, so there is no best network.")
-    if gif is None:
-        played = play_game(ready, epsilon=epsilon, max_frames=max_frames)
-    else:
-        played = record_game(ready, gif, epsilon=epsilon, max_frames=max_frames)
+    # As in test_agent.lua, the game begins with newGame: what the environment shows is first played
+    # at random to its end.
+    player = Player(ready, epsilon=epsilon, max_frames=max_frames, random_start=False)
+    played = next(player.episodes()) if gif is None else record_game(player, gif)
+    frames = played.steps * player.actrep
     note = f", cut at {max_frames:,} frames" if played.cut else ""
-    click.echo(f"score {played.score:g}, {played.steps:,} steps, {played.frames:,} frames{note}")
+    click.echo(f"score {played.reward:g}, {played.steps:,} steps, {frames:,} frames{note}")
     if gif is not None:
         click.echo(f"{played.steps + 1:,} pictures: {gif}")

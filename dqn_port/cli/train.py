@@ -6,7 +6,6 @@ import shlex
 import signal
 import sys
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import click
@@ -31,43 +30,12 @@ from dqn_port.runs.checkpoint import FOLDER as CHECKPOINT
 from dqn_port.runs.found_run import names_run
 from dqn_port.runs.run import MODES, Finished, Run, Started
 from dqn_port.runs.run_folder import ARGS, FINISHED, HISTORY, TENSORBOARD, arguments_in, is_pipeline
+from dqn_port.runs.stopping import StopSignals
 from dqn_port.systems.lua_dqn.arguments_hash import differences
 from dqn_port.systems.lua_dqn.devices import device_assignment, pick_device
 from dqn_port.systems.lua_dqn.drafts import Draft
 from dqn_port.systems.lua_dqn.options import Options
 from dqn_port.systems.lua_dqn.setup import load_options, names_snapshot, network_name
-
-
-class StopSignals:
-    """Note SIGINT and SIGTERM, so that the step at hand is finished first.
-
-    A second SIGINT raises KeyboardInterrupt at once.
-    """
-
-    def __init__(self) -> None:
-        self.number: int | None = None
-        """Of the first signal that came."""
-        self._previous: dict[int, Any] = {}
-
-    def __enter__(self) -> StopSignals:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._previous[number] = signal.signal(number, self._note)
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)
-
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.number is None:
-            self.number = number
-        elif number == signal.SIGINT:
-            raise KeyboardInterrupt
-
-    @property
-    def exit_code(self) -> int:
-        """130 or 143, as shells report the signals."""
-        return 128 + (self.number or signal.SIGINT)
 
 
 @click.command(context_settings={"ignore_unknown_options": False})

@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 
 from dqn_port.errors import MissingLibraryError
-from dqn_port.tools.pictures import Picture
+from dqn_port.systems.lua_dqn.player import Picture
 from dqn_port.tools.play import FRAMES_PER_SECOND
 
 MAX_SECONDS: Final = 90

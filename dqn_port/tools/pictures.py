@@ -11,14 +11,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dqn_port.errors import ArgsError, MissingLibraryError
 from dqn_port.files import write_whole
-from dqn_port.systems.lua_dqn.slots import Screen
-
-Picture = NDArray[np.uint8]
-"""uint8 [height, width, 3], RGB 0..255; of gray ones uint8 [height, width]."""
+from dqn_port.systems.lua_dqn.player import Picture
 
 _BEST_QUALITY: Final = 8
 _NO_DITHER: Final = 3
@@ -56,11 +52,6 @@ def check_ending(path: Path, ending: str, where: str) -> None:
     """
     if path.suffix.lower() != ending:
         raise ArgsError(f"{where}: expected the name of a file ending in {ending}, got '{path}'")
-
-
-def picture_of(screen: Screen) -> Picture:
-    """Return a screen's pixels as bytes, rounded: uint8 [height, width, 3]."""
-    return np.rint(screen.rgb().transpose(1, 2, 0) * 255).astype(np.uint8)
 
 
 def resize(picture: Picture, height: int, width: int) -> Picture:

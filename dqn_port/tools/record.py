@@ -13,10 +13,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dqn_port.errors import RunFolderError, SnapshotError
 from dqn_port.exports.nature_scores import MAX_FRAMES
@@ -34,12 +33,11 @@ from dqn_port.runs.evaluations import (
     to_json,
 )
 from dqn_port.runs.run import versions
-from dqn_port.systems.lua_dqn.evaluation import Episode, Evaluation, EvaluationState
-from dqn_port.systems.lua_dqn.setup import Setup, game_record, setup_to_play
+from dqn_port.systems.lua_dqn.evaluation import Episode
+from dqn_port.systems.lua_dqn.player import Picture, Player, Step
+from dqn_port.systems.lua_dqn.setup import game_record, setup_to_play
 from dqn_port.systems.lua_dqn.snapshot import load_snapshot
 from dqn_port.tools.clips import Film, pillow, png_of
-from dqn_port.tools.pictures import Picture, picture_of
-from dqn_port.tools.screens import as_image
 
 EPISODES: Final = 10
 EPSILON: Final = 0.05
@@ -51,25 +49,23 @@ _STEPS_BEFORE: Final = 4
 _CLIP, _SCREEN, _SEEN = "clip.webp", "screen.png", "seen.png"
 
 
-class _Moment(NamedTuple):
-    """What was on the screen at a step of an episode, and what the agent made of it."""
-
-    step: int
-    screen: Picture
-    state: NDArray[np.uint8]
-    """uint8 [H, D]"""
-
-
 @dataclass
 class _Watched:
     """What is kept of an episode while it is played."""
 
     film: Film
-    moments: deque[_Moment] = field(default_factory=lambda: deque(maxlen=_STEPS_BEFORE))
+    moments: deque[Step] = field(default_factory=lambda: deque(maxlen=_STEPS_BEFORE))
     """The last steps, up to the first point."""
     scored: bool = False
     index: int = -1
     """Of the episode in the record."""
+
+    def take(self, step: Step) -> None:
+        """Take in the next step."""
+        self.film.add(step.shown[0])
+        if not self.scored:
+            self.moments.append(step)
+            self.scored = step.earned != 0
 
 
 def record_evaluation(
@@ -122,12 +118,13 @@ def record_evaluation(
                 seed=seed,
                 assignments=[f"threads={threads}", "gpu=-1", *assignments],
             )
-            for episode, watched in _play(
-                ready, episodes, epsilon=epsilon, max_frames=max_frames, watch=network == filmed
-            ):
+            player = Player(ready, epsilon=epsilon, max_frames=max_frames)
+            for _ in range(episodes):
+                watched = _Watched(Film(player.actrep)) if network == filmed else None
+                episode = next(player.episodes(watch=watched.take if watched else None))
                 if watched and (kept is None or episode.reward > played[kept.index].reward):
                     kept, watched.index = watched, len(played)
-                played.append(_played(episode, network, seed, ready.opt.actrep))
+                played.append(_played(episode, network, seed, player.actrep))
                 if tell is not None:
                     tell(played[-1])
                 if show is not None:
@@ -180,35 +177,6 @@ def _played(episode: Episode, network: str, seed: int, actrep: int) -> PlayedEpi
     )
 
 
-def _play(
-    ready: Setup, episodes: int, *, epsilon: float, max_frames: int, watch: bool
-) -> Iterator[tuple[Episode, _Watched | None]]:
-    """Yield the episodes as Evaluation.play does, with what was kept of each if ``watch``."""
-    actrep, agent = ready.opt.actrep, ready.agent
-    evaluation = Evaluation(
-        ready.env,
-        agent,
-        epsilon=epsilon,
-        max_episode_steps=max(1, max_frames // actrep) if max_frames else None,
-    )
-    at = ready.env.next_random_game()
-    state = EvaluationState()
-    for number in range(episodes):
-        watched = _Watched(Film(actrep)) if watch else None
-        while len(state.episodes) == number:
-            if watched is None:
-                at = evaluation.tick(at, state)
-                continue
-            # Before the next step, which may paint over the screen.
-            screen, step, rewarded = picture_of(at[0]), state.episode_steps, state.n_rewards
-            watched.film.add(screen)
-            at = evaluation.tick(at, state)
-            if not watched.scored:
-                watched.moments.append(_Moment(step, screen, agent.transitions.get_recent()))
-                watched.scored = state.n_rewards > rewarded
-        yield state.episodes[-1], watched
-
-
 def _write_clip(folder: Path, kept: _Watched) -> Clip:
     content, n = kept.film.webp(MAX_CLIP_BYTES)
     return Clip(
@@ -222,13 +190,14 @@ def _write_clip(folder: Path, kept: _Watched) -> Clip:
 
 def _write_seen(folder: Path, kept: _Watched) -> Seen:
     moment = kept.moments[0]
-    strip = np.concatenate([as_image(frame) for frame in moment.state], axis=1)
+    screen, planes = moment.shown[0], moment.seen.values()
+    strip = np.concatenate(list(planes), axis=1)
     return Seen(
-        screen=_image(folder / _SCREEN, png_of(moment.screen), moment.screen),
+        screen=_image(folder / _SCREEN, png_of(screen), screen),
         strip=_image(folder / _SEEN, png_of(strip), strip),
-        frames=len(moment.state),
+        frames=len(planes),
         episode=kept.index,
-        step=moment.step,
+        step=moment.number,
     )
 
 

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from dqn_port.systems.lua_dqn.drafts import Draft
 from dqn_port.systems.lua_dqn.options import Options
+from dqn_port.systems.lua_dqn.player import Picture, as_image, picture_of
 from dqn_port.systems.lua_dqn.setup import Setup, load_options, setup
 from dqn_port.systems.lua_dqn.slots import Screen
-from dqn_port.tools.pictures import Picture, enlarge, opencv, picture_of, resize, write_png
+from dqn_port.tools.pictures import enlarge, opencv, resize, write_png
 
 MAX_SCREENS: Final = 400
 
@@ -101,14 +102,6 @@ def options_to_watch(
         assignments=[*assignments, *_NO_LEARNING],
         draft=draft,
     )
-
-
-def as_image(state: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return a state, uint8 [D], as a square image; where D is no square, zeros fill it up."""
-    side = math.isqrt(len(state) - 1) + 1
-    image = np.zeros(side * side, dtype=np.uint8)
-    image[: len(state)] = state
-    return image.reshape(side, side)
 
 
 def watch(ready: Setup, n: int) -> Iterator[Cell]:

@@ -178,8 +178,9 @@ def test_the_program_is_named_as_it_can_be_typed(monkeypatch):
 
 def test_sigterm_ends_any_command_in_one_line_and_leaves_no_part_of_a_file(tmp_path):
     code = (
-        "import signal, sys; from dqn_port.cli import main; from dqn_port.tools import play\n"
-        "play.play_game = lambda *a, **k: signal.raise_signal(signal.SIGTERM)\n"
+        "import signal, sys; from dqn_port.cli import main\n"
+        "from dqn_port.systems.lua_dqn.player import Player\n"
+        "Player.step = lambda *a, **k: signal.raise_signal(signal.SIGTERM)\n"
         f"main.main(['play', {str(tmp_path / 'toy.t7')!r}, '--gif', {str(tmp_path / 'a.gif')!r}])"
     )
     make_snapshot(tmp_path / "toy.t7", TOY_B)

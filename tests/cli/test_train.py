@@ -6,17 +6,21 @@ import json
 import re
 import shutil
 import sys
+from collections import Counter
+from pathlib import Path
 
 import pytest
 import torch
 
 from dqn_port.cli.main import program
 from dqn_port.errors import ArgsError
-from dqn_port.systems.lua_dqn import checks
+from dqn_port.games.ale.roms import rom_path
+from dqn_port.systems.lua_dqn import checks, setup
 from dqn_port.systems.lua_dqn.devices import device_assignment
+from dqn_port.systems.lua_dqn.frameworks import AleFramework
 from dqn_port.systems.lua_dqn.networks.sequential import from_lua
 from dqn_port.systems.lua_dqn.snapshot import load_network
-from tests.cli.running import TOY_AGENT, run, start, write_toy
+from tests.cli.running import TOY_AGENT, run, start, write_pong, write_toy
 from tests.comparing import assert_same_runs, contents
 
 WHERE = """
@@ -53,6 +57,28 @@ def no_cuda(monkeypatch):
 
 
 # A run, and the same again.
+
+
+def test_the_options_are_resolved_and_the_rom_is_read_once(capsys, monkeypatch, tmp_path):
+    """Read by us: ale-py reads it itself, by its path."""
+    counts = Counter()
+
+    def counted(owner, name):
+        real = getattr(owner, name)
+        monkeypatch.setattr(owner, name, lambda *a: (counts.update([name]), real(*a))[1])
+
+    counted(setup, "check_learning_start")
+    counted(AleFramework, "check")
+    read_bytes = Path.read_bytes
+    monkeypatch.setattr(
+        Path, "read_bytes", lambda path: (counts.update([path.name]), read_bytes(path))[1]
+    )
+    roms = tmp_path / "roms"
+    roms.mkdir()
+    shutil.copy(rom_path("pong"), roms)
+    args = write_pong(tmp_path, steps=2, game_path=str(roms))
+    assert run(capsys, "train", "--args", args, "--out", tmp_path / "out").code == 0
+    assert [counts[name] for name in ("check_learning_start", "check", "pong.bin")] == [1, 1, 1]
 
 
 def test_a_run_says_what_the_original_says_and_where_everything_lies(trained):

@@ -10,11 +10,11 @@ import pytest
 from dqn_port.errors import ArgsError, RunFolderError
 from dqn_port.games.ale.emulator import AleEmulator, palette
 from dqn_port.systems.lua_dqn.game_screen import GameScreen
+from dqn_port.systems.lua_dqn.player import picture_of
 from dqn_port.tools.pictures import (
     check_ending,
     enlarge,
     gif_of,
-    picture_of,
     resize,
     write_png,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import io
+import itertools
 import json
 import os
 import sys
@@ -15,11 +16,11 @@ from PIL import Image, features
 
 from dqn_port.errors import MissingLibraryError, RunFolderError, SnapshotError
 from dqn_port.runs.evaluations import EVALUATION, read_evaluation
-from dqn_port.systems.lua_dqn.evaluation import Evaluation
+from dqn_port.systems.lua_dqn import player
+from dqn_port.systems.lua_dqn.player import Player, picture_of
 from dqn_port.systems.lua_dqn.setup import setup_to_play
 from dqn_port.tools import clips, record
 from dqn_port.tools.clips import Film
-from dqn_port.tools.pictures import picture_of
 from dqn_port.tools.record import record_evaluation
 from tests.tools.running import TOY_A, TOY_B, make_snapshot, run
 
@@ -55,7 +56,7 @@ def pictures_of(content):
 def watch(snapshot, *, index, best=True, seed=1, epsilon=0.05):
     """Return the screens and states of an evaluation's episode, played without a record."""
     ready = setup_to_play(snapshot, best=best, seed=seed, assignments=["gpu=-1", "threads=1"])[0]
-    evaluation = Evaluation(ready.env, ready.agent, epsilon=epsilon)
+    playing = Player(ready, epsilon=epsilon)
     screens, states, rewards = [[]], [[]], [[]]
     perceive, step = ready.agent.perceive, ready.env.step
 
@@ -71,7 +72,7 @@ def watch(snapshot, *, index, best=True, seed=1, epsilon=0.05):
         return at
 
     ready.agent.perceive, ready.env.step = perceived, stepped
-    for _ in evaluation.play(episodes=index + 1):
+    for _ in itertools.islice(playing.episodes(), index + 1):
         for kept in (screens, states, rewards):
             kept.append([])
     return screens[index], states[index], rewards[index]
@@ -194,7 +195,7 @@ def test_what_is_seen_is_the_state_before_the_first_point(game, side, frames, sn
 
 def test_without_a_clip_nothing_is_filmed(snapshots, tmp_path, monkeypatch):
     filmed = record_evaluation(snapshots["toyB"], tmp_path / "filmed", episodes=2)
-    monkeypatch.setattr(record, "picture_of", lambda _: pytest.fail("filmed"))
+    monkeypatch.setattr(player, "picture_of", lambda _: pytest.fail("filmed"))
     made = record_evaluation(snapshots["toyB"], tmp_path / "e", episodes=2, clip=False)
     assert (made.clip, made.seen) == (None, None)
     assert made.episodes == filmed.episodes

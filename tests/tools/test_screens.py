@@ -7,7 +7,7 @@ import pytest
 from dqn_port.systems.lua_dqn.preprocs.net_downsample_2x_full_y import NetDownsample2xFullY
 from dqn_port.systems.lua_dqn.setup import setup
 from dqn_port.tools import screens
-from dqn_port.tools.screens import as_image, options_to_watch, sheet, title, watch, write_sheet
+from dqn_port.tools.screens import options_to_watch, sheet, title, watch, write_sheet
 from tests.tools.running import TOY_A, TOY_B
 
 PONG = (
@@ -131,14 +131,6 @@ def test_a_sheet_is_as_wide_as_its_heading_and_its_legend():
     assert sheet(cells, "w" * 300).shape[1] > 2000
     narrow = sheet(cells, "").shape[1]
     assert narrow > LEFT + 304 + LEFT
-
-
-def test_a_state_that_is_no_square_is_filled_up_with_zeros():
-    np.testing.assert_array_equal(
-        as_image(np.array([1, 2, 3, 4], dtype=np.uint8)), [[1, 2], [3, 4]]
-    )
-    np.testing.assert_array_equal(as_image(np.array([5, 6, 7], dtype=np.uint8)), [[5, 6], [7, 0]])
-    assert as_image(np.ones(7056, dtype=np.uint8)).shape == (84, 84)
 
 
 def test_the_title_names_the_game_and_what_shapes_its_screens(tmp_path):

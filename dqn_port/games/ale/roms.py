@@ -85,18 +85,24 @@ def check_rom(env: str, game_path: str = "") -> tuple[Path, str]:
         else "install ale-py again"
     )
     try:
-        content = path.read_bytes()
+        status = path.stat()
+        found = _md5_of(path, status.st_mtime_ns, status.st_size)
     except OSError as error:
         reason = error.strerror or str(error)
         raise RomError(
             f"{path}: expected the ROM of {env}, got {reason}; {mend}",
             state="missing" if isinstance(error, FileNotFoundError) else f"unreadable: {reason}",
         ) from error
-    found = hashlib.md5(content, usedforsecurity=False).hexdigest()
     if found != expected:
         raise RomError(
             f"{path}: expected the ROM of {env} with md5 {expected}, "
-            f"got {len(content)} bytes with md5 {found}; {mend}",
+            f"got {status.st_size} bytes with md5 {found}; {mend}",
             state=f"other md5 {found}",
         )
     return path, found
+
+
+@functools.lru_cache
+def _md5_of(path: Path, mtime: int, size: int) -> str:
+    """Return a file's md5; read once while it stands as it was."""
+    return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()

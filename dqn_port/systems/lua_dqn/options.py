@@ -90,10 +90,14 @@ class Options:
     gpu: int
     ignored: dict[str, Any] = field(default_factory=dict)
     """Keys from old arguments that nothing reads, by path."""
+    game: dict[str, str] | None = field(default=None, init=False, compare=False)
+    """What a run records of its game, known once setup.resolve has checked the options as a whole;
+    None in options not yet checked, as dataclasses.replace returns them."""
 
     def to_json(self) -> dict[str, Any]:
         """Return what args.json holds; as an argument file it gives the same options."""
         table = dataclasses.asdict(self)
+        del table["game"]
         if not table["ignored"]:
             del table["ignored"]
         return table

@@ -145,10 +145,14 @@ def network_name(opt: Options) -> str:
 def resolve(opt: Options) -> Options:
     """Check the options as a whole and return them with the computed defaults filled in.
 
+    What it has returned before is returned as it is.
+
     Raises:
         UsageError: a part is missing or unknown, or the options contradict each other.
         RomError: the game's ROM cannot be used.
     """
+    if opt.game is not None:
+        return opt
     framework = registry.find("framework", _required(opt.framework, "framework", "alewrap"))
     agent = registry.find("agent", _required(opt.agent, "agent", "NeuralQLearner"))
     params = opt.agent_params
@@ -160,7 +164,7 @@ def resolve(opt: Options) -> Options:
     if not names_snapshot(name):
         registry.find("network", name)
     _required(opt.env, "env", "pong")
-    framework.check(opt.env, opt.game_path, opt.env_params)
+    game = framework.check(opt.env, opt.game_path, opt.env_params)
     if "useRGB" in opt.env_params and not opt.env_params["useRGB"]:
         raise ArgsError("env_params.useRGB: expected true, got false; set it to true")
     pathlike = "/" in opt.name or "\\" in opt.name or opt.name in (".", "..")
@@ -200,6 +204,8 @@ def resolve(opt: Options) -> Options:
     check_numbers(opt)
     check_learning_start(opt)
     check_memory(*replay_size(opt))
+    # Not by dataclasses.replace, whose result is to be checked again.
+    object.__setattr__(opt, "game", game)
     return opt
 
 
@@ -222,12 +228,9 @@ def game_record(opt: Options) -> dict[str, str]:
     """Return what a run records of its game: the md5 of an Atari game's ROM.
 
     Raises:
-        RomError: the game's ROM cannot be used.
+        DqnPortError: see resolve, where that is yet to be done.
     """
-    record: dict[str, str] = registry.find("framework", opt.framework).check(
-        opt.env, opt.game_path, opt.env_params
-    )
-    return record
+    return resolve(opt).game or {}
 
 
 def build_network(

@@ -45,41 +45,18 @@ class Countdown:
         return (f"random {self.starts}", 5.0, self.starts in self.born_dead)
 
 
-def played(env, **limits):
-    agent = CountingAgent()
-    options = {"max_episode_steps": limits.pop("max_episode_steps", None)}
-    evaluation = Evaluation(env, agent, epsilon=0.05, **options)
-    return list(evaluation.play(**limits)), agent
-
-
-def test_rewards_of_steps_count_and_those_of_null_frames_do_not():
-    episodes, agent = played(Countdown(3), episodes=2)
-    assert episodes == [Episode(reward=3.0, steps=3), Episode(reward=3.0, steps=3)]
-    assert all(seen[3:] == (True, 0.05) for seen in agent.seen)
-
-
 def test_the_agent_never_sees_the_last_screen_of_a_game():
-    _, agent = played(Countdown(2), episodes=2)
-    assert [seen[1] for seen in agent.seen] == ["random 1", "1:1", "random 2", "2:1"]
-    assert not any(seen[2] for seen in agent.seen)
-
-
-def test_by_steps_it_begins_with_a_new_game_and_drops_the_unfinished_episode():
-    episodes, agent = played(Countdown(3), steps=7)
-    assert len(episodes) == 2
-    assert len(agent.seen) == 7
-    assert agent.seen[0][1] == "new"
-
-
-def test_an_episode_is_cut_at_its_limit():
-    episodes, _ = played(Countdown(5), episodes=2, max_episode_steps=2)
-    assert episodes == [Episode(reward=2.0, steps=2, cut=True)] * 2
-
-
-def test_a_game_that_a_null_frame_ended_is_followed_by_another_random_start():
-    episodes, agent = played(Countdown(1, born_dead={1, 2}), episodes=1)
-    assert episodes == [Episode(reward=1.0, steps=1)]
-    assert [seen[2] for seen in agent.seen] == [True, True, False]
+    env, agent, state = Countdown(2, born_dead={1, 2}), CountingAgent(), EvaluationState()
+    evaluation, at = Evaluation(env, agent, epsilon=0.05), env.new_game()
+    for _ in range(6):
+        at = evaluation.tick(at, state)
+    # Games that a null frame has ended are followed by another random start.
+    shown = ["new", "0:1", "random 1", "random 2", "random 3", "3:1"]
+    assert [seen[1] for seen in agent.seen] == shown
+    assert [seen[2] for seen in agent.seen] == [False, False, True, True, False, False]
+    assert all(seen[3:] == (True, 0.05) for seen in agent.seen)
+    # The rewards of null frames do not count.
+    assert state.episodes == [Episode(reward=2.0, steps=2)] * 2
 
 
 def test_the_mean_without_a_finished_episode_is_0_as_in_the_original():

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from dqn_port.runs.run import Run
-from dqn_port.systems.lua_dqn.evaluation import Evaluation
+from dqn_port.systems.lua_dqn.player import Player
 from dqn_port.systems.lua_dqn.setup import load_options, setup
 from dqn_port.systems.lua_dqn.train_agent import Evaluated
 
@@ -49,8 +49,7 @@ TOY_B = {
 
 
 def mean_of_random_play(opt, steps):
-    env, _, agent, _ = setup(opt)
-    episodes = list(Evaluation(env, agent, epsilon=1.0).play(steps=steps))
+    episodes = list(Player(setup(opt), epsilon=1.0, random_start=False).episodes(steps=steps))
     return sum(e.reward for e in episodes) / len(episodes)
 
 

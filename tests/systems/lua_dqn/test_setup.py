@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import shutil
 
@@ -357,6 +358,14 @@ def test_the_option_network_goes_before_the_agents():
     ready = setup(options_of(table))
     assert ready.opt.agent_params["network"] == "net_toy_mlp"
     assert not ready.agent.network.w.any()
+
+
+def test_changed_options_are_checked_again():
+    opt = toy_options()
+    assert resolve(opt) is opt
+    with pytest.raises(ArgsError) as caught:
+        setup(dataclasses.replace(opt, name="a/b"))
+    assert str(caught.value) == "name: expected the name of a folder without a path, got 'a/b'"
 
 
 def test_load_options_reads_all_sources(tmp_path):
