@@ -27,7 +27,6 @@ from dqn_port.exports.hdf5_layout import (
     Series,
     told_history,
 )
-from dqn_port.exports.hdf5_reading import read_hdf5
 from dqn_port.files import write_whole
 from dqn_port.runs.evaluations import EvaluationRecord, snapshots_of, stranger
 from dqn_port.runs.record import RunRecord
@@ -75,15 +74,6 @@ def export_hdf5(
             for name, (run, evaluations) in zip(ids, runs, strict=True):
                 _write_run(file.create_group(f"{RUNS}/{name}"), run, evaluations)
     write_whole(path, lambda file: file.write(buffer.getbuffer()))
-
-
-def check_hdf5(path: Path) -> None:
-    """Check that a file of histories is whole: its schema, every checksum and every number.
-
-    Raises:
-        HistoryError: see hdf5_reading.read_hdf5.
-    """
-    read_hdf5(path)
 
 
 def run_ids(runs: Sequence[RunRecord]) -> list[str]:

@@ -14,7 +14,6 @@ import pytest
 
 from dqn_port.errors import EvaluationError, HistoryError, RunFolderError
 from dqn_port.exports.hdf5 import (
-    check_hdf5,
     export_hdf5,
     run_ids,
 )
@@ -141,7 +140,7 @@ def test_every_dataset_is_as_other_programs_need_it(tmp_path, empty):
         if empty:
             assert {len(file["history"][name]) for name in file["history"]} == {0, 1}
             assert {len(file["episodes"][name]) for name in file["episodes"]} == {0}
-    check_hdf5(path)
+    read_hdf5(path)
 
 
 def test_several_runs_stand_side_by_side(tmp_path):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -81,11 +79,3 @@ def test_rows_that_repeat_give_what_the_first_of_them_gave():
         Scale((210, 160), (84, 84)).forward(got),
         without_kernels(Scale((210, 160), (84, 84))).forward(got),
     )
-
-
-def test_a_saved_scale_finds_its_own_tables_again():
-    image = np.random.default_rng(0).random((210, 160), dtype=np.float32)
-    scale = Scale((210, 160), (84, 84))
-    again = pickle.loads(pickle.dumps(scale))
-    np.testing.assert_array_equal(again.forward(image), scale.forward(image))
-    assert again._wide is not scale._wide

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from dqn_port.exports.hdf5 import check_hdf5
+from dqn_port.exports.hdf5_reading import read_hdf5
 from dqn_port.runs.evaluations import read_evaluation
 from dqn_port.runs.run import Run
 from dqn_port.systems.lua_dqn.setup import load_options
@@ -140,7 +140,7 @@ def test_one_of_two_workers_is_killed_and_the_other_finishes_everything(tmp_path
         args_file=str(args), games=GAMES, seeds=SEEDS, out=str(out), episodes=1, clip=False
     )
     assert suite.complete()
-    check_hdf5(suite.folder / "history.h5")
+    read_hdf5(suite.folder / "history.h5")
     assert not list(out.rglob(".attempt-*"))
     assert not list(out.rglob(".damaged-*"))
 

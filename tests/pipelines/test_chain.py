@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from dqn_port.exports.hdf5 import check_hdf5
+from dqn_port.exports.hdf5_reading import read_hdf5
 from dqn_port.runs.evaluations import read_evaluation
 from dqn_port.runs.run import Run
 from dqn_port.tools.check import check_run
@@ -56,7 +56,7 @@ def test_the_chain_leaves_every_target_whole(first_chain):
     )
     assert (place.parent / "latest").readlink() == Path(place.name)
     assert all(finding.good for finding in check_run(task.run_folder))
-    check_hdf5(place / f"history-{second}.h5")
+    read_hdf5(place / f"history-{second}.h5")
     assert "1 ran successfully" not in first_chain.log
     assert "Scheduled 6 tasks of which:\n* 6 ran successfully" in first_chain.log
 
@@ -282,7 +282,7 @@ def test_a_suite_makes_a_league_of_runs_that_are_there(chain, caplog):
     assert (row["game"], row["seeds"], float(row["mean"])) == ("toyB", "1", sum(rewards) / 2)
     assert (row["std"], row["human"], row["paper_normalised"]) == ("", "", "")
     assert json.loads((suite.folder / "league.json").read_text())["rows"][0]["game"] == "toyB"
-    check_hdf5(suite.folder / "history.h5")
+    read_hdf5(suite.folder / "history.h5")
     assert (suite.folder / "report.html").read_text().rstrip().endswith("</html>")
     for path in suite.files():
         content = path.read_bytes()

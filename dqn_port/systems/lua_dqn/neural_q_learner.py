@@ -5,9 +5,8 @@ Legend: B minibatch_size, H hist_len, D state_dim, A actions. Actions are 0-base
 
 from __future__ import annotations
 
-import contextlib
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -347,20 +346,6 @@ class NeuralQLearner:
         if self.last_state is not None:
             fields["lastState"] = np.divide(self.last_state, 255, dtype=np.float32)
         return TorchObject("dqn.NeuralQLearner", LuaTable(fields.items()))
-
-    @contextlib.contextmanager
-    def slimmed(self) -> Iterator[NeuralQLearner]:
-        """Take validation sample, gradient and optimiser out, then put them back.
-
-        Lua: what train_agent does around torch.save.
-        """
-        valid, optimiser, dw = self.valid, self.optimiser, self.network.dw
-        self.valid = None
-        del self.optimiser, self.network.dw
-        try:
-            yield self
-        finally:
-            self.valid, self.optimiser, self.network.dw = valid, optimiser, dw
 
     def state_dict(self) -> dict[str, Any]:
         """Return all that learning on needs, but the transitions and the generator."""

@@ -254,9 +254,6 @@ class Agent(Protocol):
     def report(self) -> list[LayerReport]:
         """Return the norms of the network's layers."""
 
-    def fields(self) -> dict[str, Any]:
-        """Return the fields that describe the agent, of plain types."""
-
     def to_lua(self) -> TorchObject:
         """Return the object that Torch7 loads, for a snapshot; field ``network`` is its network."""
 
@@ -265,6 +262,3 @@ class Agent(Protocol):
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over what ``state_dict`` gave."""
-
-    def slimmed(self) -> Any:
-        """Return a context in which the big scratch fields are taken out, for saving."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -159,16 +159,10 @@ class Training:
         state = self.state
         return state.step >= self.opt.steps and not state.in_evaluation() and not state.save_due
 
-    def run(self) -> Iterator[Event]:
-        """Yield the events of the training to its end.
-
-        Between two ticks, which is where ``tick`` returns, it may be left and gone on with.
-        """
-        while not self.done:
-            yield from self.tick()
-
     def tick(self) -> list[Event]:
         """Play one agent step, or save, and return what happened.
+
+        Between two ticks a training may be left and gone on with.
 
         Raises:
             DivergedError: a number of the network is no longer finite.

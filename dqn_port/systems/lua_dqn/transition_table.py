@@ -129,18 +129,6 @@ class TransitionTable:
             ArgsError: see hist_indices.
             ReplayError: the machine refuses the memory.
         """
-        self._made_of = {
-            "state_dim": state_dim,
-            "hist_len": hist_len,
-            "max_size": max_size,
-            "generator": generator,
-            "buffer_size": buffer_size,
-            "hist_type": hist_type,
-            "hist_spacing": hist_spacing,
-            "non_term_prob": non_term_prob,
-            "non_event_prob": non_event_prob,
-            "zero_frames": zero_frames,
-        }
         self.state_dim, self.hist_len, self.max_size = state_dim, hist_len, max_size
         self.buffer_size = buffer_size
         self._generator = generator
@@ -184,14 +172,6 @@ class TransitionTable:
     def size(self) -> int:
         """Return the number of transitions. Lua: TransitionTable:size."""
         return self._num_entries
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Save what the table is made of, and no transition. Lua: TransitionTable:write."""
-        return self._made_of
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Come back empty. Lua: TransitionTable:read, which forgets histType and more."""
-        self.__init__(**state)  # type: ignore[misc]
 
     def to_lua(self, *, n_actions: int) -> TorchObject:
         """Return the list of nine that Torch7 keeps of it. Lua: TransitionTable:write."""

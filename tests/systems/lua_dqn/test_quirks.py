@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import pickle
-
 import numpy as np
 import pytest
 import torch
@@ -164,50 +161,6 @@ def test_one_value_that_is_not_finite_is_enough_to_stop():
         agent.network.w[-1] = float("nan")
     with pytest.raises(DivergedError, match=r"nan\] at step 0"):
         agent.perceive(0, SCREEN, False, True, 0.0)
-
-
-def filled_agent():
-    agent = make_agent({"learn_start": 80}, n_actions=4, network="net_small")
-    agent.valid_size = 40
-    for i in range(90):
-        agent.perceive(float(i % 2), random_screen(i), i % 30 == 29)
-    return agent
-
-
-def test_slimmed_takes_the_big_fields_out_and_puts_them_back():
-    agent = filled_agent()
-    valid, optimiser, dw = agent.valid, agent.optimiser, agent.network.dw
-    stopped = False
-    try:
-        with agent.slimmed() as slim:
-            assert slim.valid is None
-            assert not hasattr(slim, "optimiser")
-            assert not hasattr(slim.network, "dw")
-            raise KeyboardInterrupt
-    except KeyboardInterrupt:
-        stopped = True
-    assert stopped
-    assert agent.valid is valid
-    assert agent.optimiser is optimiser
-    assert agent.network.dw is dw
-
-
-def test_a_slimmed_agent_is_saved_small_and_comes_back_with_its_network_and_an_empty_replay():
-    agent = filled_agent()
-    with agent.slimmed() as slim:
-        file = io.BytesIO()
-        torch.save(slim, file)
-    assert len(file.getvalue()) < 4 * 4 * agent.network.w.numel() + 200_000
-    back = pickle.loads(pickle.dumps(agent.transitions))
-    assert (back.num_entries, back.max_size, back.hist_indices) == (
-        0,
-        agent.transitions.max_size,
-        agent.transitions.hist_indices,
-    )
-    file.seek(0)
-    loaded = torch.load(file, weights_only=False)
-    assert torch.equal(loaded.network.w, agent.network.w)
-    assert loaded.num_steps == agent.num_steps
 
 
 def test_printing_the_agent_shows_its_fields_and_its_network():

@@ -35,6 +35,11 @@ def toy_options(**changes):
     return load_options(lua_words=words_of_trace("loop_B_s1"), assignments=assignments)
 
 
+def events_of(training):
+    while not training.done:
+        yield from training.tick()
+
+
 def make_training(opt, saved):
     env, _, agent, opt = setup(opt)
 
@@ -48,7 +53,7 @@ def make_training(opt, saved):
 def test_events_come_at_their_steps_and_the_last_step_saves():
     saved = []
     training = make_training(toy_options(), saved)
-    events = list(training.run())
+    events = list(events_of(training))
     assert [e.step for e in events if isinstance(e, Reported)] == [100, 200, 300, 400, 500, 600]
     evaluated = [e for e in events if isinstance(e, Evaluated)]
     assert [e.step for e in evaluated] == [200, 400, 600]
@@ -63,12 +68,12 @@ def test_events_come_at_their_steps_and_the_last_step_saves():
 
 def test_no_evaluation_before_learning_starts():
     training = make_training(toy_options(**{"agent_params.learn_start": 450}), [])
-    assert [e.step for e in training.run() if isinstance(e, Evaluated)] == [600]
+    assert [e.step for e in events_of(training) if isinstance(e, Evaluated)] == [600]
 
 
 def test_the_histories_hold_what_the_events_said():
     training = make_training(toy_options(), [])
-    evaluated = [e for e in training.run() if isinstance(e, Evaluated)]
+    evaluated = [e for e in events_of(training) if isinstance(e, Evaluated)]
     histories = training.state.histories
     assert histories.reward_history == [e.reward for e in evaluated]
     assert histories.v_history == [e.v for e in evaluated]
@@ -83,7 +88,7 @@ def test_the_histories_hold_what_the_events_said():
 
 def test_all_state_stands_in_one_object_so_that_a_run_goes_on_from_any_tick():
     whole = make_training(toy_options(), [])
-    for _ in whole.run():
+    for _ in events_of(whole):
         pass
     broken = make_training(toy_options(), [])
     ticks = 0
@@ -111,7 +116,7 @@ def test_a_network_that_is_not_finite_stops_before_anything_is_saved():
     # The agent would notice at once; here the loop must, when it reports.
     training.agent.learn_from, training.agent.ep_start, training.agent.ep_end = 10**6, 1, 1
     with pytest.raises(DivergedError) as caught:
-        list(training.run())
+        list(events_of(training))
     assert str(caught.value) == (
         "network: expected finite weights, got NaN or infinity at step 300 in layer 1 (nn.Linear); "
         "lower lr"
@@ -132,7 +137,7 @@ def test_the_best_so_far_is_compared_as_a_float32():
 def test_the_best_network_is_a_copy_of_its_moment():
     training = make_training(toy_options(), [])
     copies = []
-    for event in training.run():
+    for event in events_of(training):
         if isinstance(event, Evaluated) and event.is_best:
             copies.append(training.agent.network.w.detach().clone())
     assert copies
@@ -166,7 +171,7 @@ def test_the_training_rate_counts_the_steps_of_the_interval():
     training = Training(
         env, agent, opt, save=lambda state: Path("x"), clock=lambda: float(next(now))
     )
-    (evaluated,) = [e for e in training.run() if isinstance(e, Evaluated)]
+    (evaluated,) = [e for e in events_of(training) if isinstance(e, Evaluated)]
     # One second a step, two frames a step; nothing was evaluated before step 600.
     assert (evaluated.training_seconds, evaluated.training_rate) == (600, 2)
     assert evaluated.testing_rate == 2

@@ -197,19 +197,8 @@ class Sequential:
         convolutions = any(isinstance(layer, SpatialConvolution) for layer in self.layers)
         return flat[0] if convolutions and flat else None
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        # The views of w would be saved as so many copies; the gradient is scratch.
-        return _from_flat, (self.layers, self.settings, self.w)
-
     def __repr__(self) -> str:
         return self.description()
-
-
-def _from_flat(layers: tuple[Layer, ...], settings: dict[str, Any], w: torch.Tensor) -> Sequential:
-    network = Sequential(layers, settings=settings, device=w.device)
-    with torch.no_grad():
-        network.w.copy_(w)
-    return network
 
 
 def from_lua(network: TorchObject, where: str) -> Sequential:

@@ -12,7 +12,6 @@ An image is scaled by a kernel in C where there is one, else by NumPy: the same 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,10 +97,6 @@ class Scale:
         if self._x is not None and self._y is not None:
             self._rows = (src[0], src[1], dst[1], *self._x.addresses, self._wide.ctypes.data)
             self._columns = (self._wide.ctypes.data, dst[1], dst[0], *self._y.addresses)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        # The addresses are this process' own.
-        return Scale, (self.src, self.dst)
 
     def forward(self, image: Floats) -> Floats:
         """Return float32 [..., dst height, dst width] of float32 [..., src height, src width]."""
