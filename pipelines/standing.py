@@ -92,7 +92,8 @@ def _standing(task: PipelineTask) -> tuple[str, str]:
 
 def _last_step(run: Path) -> int:
     try:
-        return max(read_history((run / HISTORY).read_bytes())["step"].tolist(), default=0)
+        history = read_history((run / HISTORY).read_bytes(), finished=False)
+        return max(history["step"].tolist(), default=0)
     except (OSError, HistoryCsvError):
         return 0
 

@@ -91,7 +91,7 @@ def read_run(folder: Path) -> RunRecord:
     if about:
         _check_about(about, folder / FINISHED)
     try:
-        history = read_history(_content(folder / HISTORY))
+        history = read_history(_content(folder / HISTORY), finished=bool(about))
     except HistoryCsvError as error:
         _fail(folder / HISTORY, error.expected, error.got)
     snapshot = _snapshot(folder, name, about)
@@ -165,12 +165,16 @@ class HistoryCsvError(ValueError):
         self.expected, self.got = expected, got
 
 
-def read_history(content: bytes) -> dict[str, NDArray[Any]]:
+def read_history(content: bytes, *, finished: bool) -> dict[str, NDArray[Any]]:
     """Return the columns of a history.csv.
+
+    Of a run that is not ``finished`` a last row that was cut, as by a power cut, is left out.
 
     Raises:
         HistoryCsvError: it is none, or a row holds something else than finite numbers.
     """
+    if not finished:
+        content = content[: content.rfind(b"\n") + 1]
     try:
         lines = list(csv.reader(io.StringIO(content.decode("utf-8"), newline="")))
     except (ValueError, csv.Error) as error:

@@ -52,7 +52,8 @@ def check_run(folder: Path) -> Iterator[Finding]:
     run.folder = folder
     history: dict[str, NDArray[Any]] = {}
     try:
-        history = read_history((folder / HISTORY).read_bytes())
+        finished = (folder / FINISHED).exists()
+        history = read_history((folder / HISTORY).read_bytes(), finished=finished)
         yield Finding(HISTORY, True, f"{len(history['step'])} evaluations")
     except (OSError, ValueError) as error:
         yield Finding(HISTORY, False, str(error))

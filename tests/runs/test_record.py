@@ -162,7 +162,15 @@ def test_a_network_that_diverged_has_its_numbers(tmp_path):
     assert run.history["v"].tolist() == [-3e38]
 
 
-def test_a_row_that_is_cut(tmp_path):
+def test_a_row_that_is_cut_is_left_out_of_a_run_that_is_not_finished(tmp_path):
+    folder = write_run(tmp_path / "a", finished=False)
+    text = (folder / "history.csv").read_text()
+    whole = len(read_run(folder).history["step"])
+    (folder / "history.csv").write_text(text[: text.rindex("0.25")])
+    assert len(read_run(folder).history["step"]) == whole - 1
+
+
+def test_a_row_that_is_cut_of_a_finished_run(tmp_path):
     folder = write_run(tmp_path / "a")
     text = (folder / "history.csv").read_text()
     (folder / "history.csv").write_text(text[: text.rindex("0.25")])
