@@ -47,6 +47,8 @@ def train(teller: Teller) -> int:
         )
     target = folder / run.opt.name
     with StopSignals() as stop, RunLock(folder) as lock:
+        for note in lock.notes:
+            teller.tell("said", text=note)
         if target.exists():
             try:
                 check_run_folder(target, run.hash)

@@ -63,7 +63,7 @@ class Started(Event):
     resumed: bool = False
     """Whether it goes on from a checkpoint rather than from the beginning."""
     notes: tuple[str, ...] = ()
-    """What is to be said about that."""
+    """What is to be said about that and the folder's lock."""
 
 
 @dataclass(frozen=True)
@@ -150,6 +150,7 @@ class Run(RunFolder):
         self._saved_at = self._position() if resumed is not None else None
         step = training.state.step
         self._next_at = time.monotonic() + self._every
+        notes = [*self._lock.notes, *notes]
         yield Started(step, ready, device, resumed=resumed is not None, notes=tuple(notes))
         if resumed is not None:
             yield Resumed(step)

@@ -66,7 +66,7 @@ def test_the_attempt_that_came_farthest_is_taken_and_the_others_go(tmp_path, opt
 
 
 def test_who_only_slept_finds_its_folder_gone_and_stops(tmp_path, opt):
-    """As on another machine, whose heartbeat did not come through for minutes."""
+    """As on another machine, which the file server took for dead."""
     attempt, run, events = begun(tmp_path, opt, 1)
     taken = claim(tmp_path, "toy")
     before = {path: path.stat().st_mtime_ns for path in taken.rglob("*")}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import signal
 import time
 from types import SimpleNamespace
@@ -330,7 +331,13 @@ def test_a_folder_in_use_is_left_to_its_process(tmp_path):
     with pytest.raises(LockedError, match="in use by"):
         next(Run(opt(), tmp_path).train(CPU))
     events.close()
-    assert isinstance(next(Run(opt(), tmp_path).train(CPU)), Started)
+    # An older version's lock, long without a heartbeat, is told.
+    lock = tmp_path / "t" / ".lock"
+    lock.write_text('{"host": "vm", "pid": 12, "since": "then", "token": "ab"}')
+    os.utime(lock, (0, 0))
+    started = next(Run(opt(), tmp_path).train(CPU))
+    assert isinstance(started, Started)
+    assert started.notes[0].startswith(f"{lock}: process 12 on host vm since then, who left it, ")
 
 
 def test_a_killed_process_loses_no_more_than_the_steps_since_its_checkpoint(capsys, tmp_path):
