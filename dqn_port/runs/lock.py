@@ -116,10 +116,10 @@ class RunLock:
     def _take(self, *, last: bool) -> bool:
         with self._opened(os.O_RDWR | os.O_CREAT) as handle:
             in_use, holder, older = _look(handle, fcntl.LOCK_EX)
-            if in_use and last:
-                raise self._in_use(handle, holder)
             # Its last holder may just have removed it.
             if in_use or not self._stands(handle):
+                if last:
+                    raise self._in_use(handle, holder)
                 return False
             if older:
                 why = f"gave no sign of life for {STALE_SECONDS:g} s; it is removed"

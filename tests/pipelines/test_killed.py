@@ -77,7 +77,7 @@ def test_ctrl_c_reaches_the_training_which_writes_a_checkpoint(tmp_path):
     assert len(checkpoints(tmp_path / "out")) == 1
 
 
-def test_a_killed_training_goes_on_from_its_checkpoint_to_the_same_numbers(tmp_path):
+def test_a_killed_training_goes_on_from_its_checkpoint_to_the_same_numbers(tmp_path, caplog):
     changes = {"steps": 3000, "eval_freq": 1000, "save_freq": 200, "prog_freq": 3000}
     out = tmp_path / "out"
     with processes(tmp_path / "work") as started:
@@ -91,9 +91,14 @@ def test_a_killed_training_goes_on_from_its_checkpoint_to_the_same_numbers(tmp_p
     # In other words that change no number.
     task = TrainAgent(args_file=str(args), out=str(out), threads=2, set=("prog_freq=7",))
     assert task.folder == attempt.parent
+    # As if an older version had been killed long ago.
+    lock = task.folder / ".lock"
+    lock.write_text('{"host": "vm", "pid": 12, "since": "then", "token": "ab"}')
+    os.utime(lock, (0, 0))
     assert build(task).scheduling_succeeded
     assert task.complete()
     assert not attempt.exists()
+    assert f"{lock}: process 12 on host vm since then, who left it, " in caplog.text
     assert sorted(path.name for path in task.folder.iterdir()) == ["rom.json", "toy"]
     assert json.loads((task.run_folder / "args.json").read_text())["prog_freq"] == 7
     alone = Run(load_options(args_file=args), tmp_path / "alone")
