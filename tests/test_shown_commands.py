@@ -24,7 +24,7 @@ LIMITS = {
     "play": "--max-frames 200",
     "record": "--max-frames 200 --episodes 1 --no-clip",
     "bench": "--steps 4 --repeats 1",
-    "pipeline": "--max-frames 200 --episodes 1 --no-clip",
+    "pipeline": "--max-frames 200 --episodes 1 --no-clip --networks last",
 }
 """Command → words that make it short."""
 ELSEWHERE = {
