@@ -82,7 +82,7 @@ def verify_command(
 
     \b
     dqn-port verify
-    dqn-port verify loop_A_s1 init
+    dqn-port verify rng init
     """
     folder, where = golden or SHIPPED, device_named(device)
     if json_file is not None and not json_file.absolute().parent.is_dir():
