@@ -36,9 +36,19 @@ def resume(capsys, folder, *words):
     return run(capsys, "train", "--quiet", "--resume", folder, *words)
 
 
+@pytest.fixture(scope="module")
+def longer(tmp_path_factory):
+    """A folder with t, a run that takes long enough to be stopped in the middle."""
+    folder = tmp_path_factory.mktemp("longer")
+    process = start("train", "--args", write_pong(folder, steps=2000), "--out", folder, "--quiet")
+    _, err = process.communicate(timeout=120)
+    assert (process.returncode, err) == (0, "")
+    return folder
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_stopped_run_goes_on_by_the_words_that_are_printed(finished, tmp_path, number, code):
-    args = write_pong(tmp_path)
+def test_a_stopped_run_goes_on_by_the_words_that_are_printed(longer, tmp_path, number, code):
+    args = write_pong(tmp_path, steps=2000)
     process = start("train", "--args", args, "--out", tmp_path)
     assert process.stdout is not None
     for line in process.stdout:
@@ -48,14 +58,14 @@ def test_a_stopped_run_goes_on_by_the_words_that_are_printed(finished, tmp_path,
     _, err = process.communicate(timeout=60)
     assert process.returncode == code, err
     stopped = re.fullmatch(
-        r"dqn-port: stopped at step (\d+) of 260; to go on: (.* train --resume .*)\n", err
+        r"dqn-port: stopped at step ([\d,]+) of 2,000; to go on: (.* train --resume .*)\n", err
     )
     assert stopped, err
-    assert 100 <= int(stopped[1]) < 260
+    assert 100 <= int(stopped[1].replace(",", "")) < 2000
     went_on = subprocess.run(shlex.split(stopped[2]), capture_output=True, text=True, check=False)
     assert (went_on.returncode, went_on.stderr) == (0, "")
     assert went_on.stdout.startswith(f"{tmp_path}/t goes on from step {stopped[1]}.\n")
-    assert_same_runs(finished[0] / "t", tmp_path / "t")
+    assert_same_runs(longer / "t", tmp_path / "t")
 
 
 def test_a_lengthened_run_is_the_one_that_was_begun_longer(capsys, there, tmp_path):

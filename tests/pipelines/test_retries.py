@@ -34,7 +34,7 @@ class Framework(ToyFramework):
 
 
 def test_a_terminated_pipeline_on_pong_goes_on_by_the_same_words(tmp_path):
-    args, out = write_pong(tmp_path), tmp_path / "out"
+    args, out = write_pong(tmp_path, steps=2000), tmp_path / "out"
     program = (sys.executable, "-m", "dqn_port", "pipeline", "run")
     words = (*program, "--args", args, "--out", out, "--episodes", "1", "--max-frames", "400")
     words = (*words, "--no-clip", "--networks", "last", "--keep-checkpoint")
@@ -44,12 +44,12 @@ def test_a_terminated_pipeline_on_pong_goes_on_by_the_same_words(tmp_path):
         wait_for(lambda: list(out.glob("t/*/.attempt-*/t/checkpoint/*.json")))
         first.terminate()
         first.wait(60)
-        stopped = re.search(r"stopped at step (\d+), a checkpoint is written", started.log())
+        stopped = re.search(r"stopped at step ([\d,]+), a checkpoint is written", started.log())
         assert stopped, started.log()
         assert first.returncode != 0
-        assert 0 < int(stopped[1]) < 260
+        assert 0 < int(stopped[1].replace(",", "")) < 2000
         assert started.start(*words, log="second").wait(120) == 0, started.log("second")
-        assert f": goes on from step {stopped[1]}, 260 steps on cpu" in started.log("second")
+        assert f": goes on from step {stopped[1]}, 2,000 steps on cpu" in started.log("second")
     (folder,) = (path for path in (out / "t").iterdir() if path.name != "latest")
     assert not [path for path in folder.iterdir() if path.name.startswith((".damaged", ".attempt"))]
     assert len(list((folder / "t" / "checkpoint").glob("*.json"))) == 1
