@@ -1,21 +1,39 @@
-"""What the workshop and the systems promise each other."""
+"""What the workshop and the systems promise each other: System, Training, Player.
+
+A system is one DQN program as it was: its loop, its parts, its options. The workshop (runs,
+exports, tools, cli, pipelines) keeps, resumes, shows and compares what any system does, and knows
+none of them.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO, ClassVar, Literal, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dqn_port.events import Event
+
+Array = NDArray[Any]
+Picture = NDArray[np.uint8]
+"""uint8 [height, width, 3], RGB; of gray ones uint8 [height, width]."""
+Options = Any
+"""A system's options, checked and complete; only the system looks inside."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Param:
-    """One key that a slot reads from its table of parameters, or one option of a run."""
+    """One option of a system, or one key of a table of options."""
 
     name: str
     kind: str
     """number | integer | boolean | string | truth (Lua's: 0 is true) | table | any"""
     meaning: str
     default: Any = None
-    """None is Lua's nil: the key is absent."""
+    """None: the option is absent."""
     default_from: str = ""
     """The key of the same table whose value is the default."""
     default_is: str = ""
@@ -27,3 +45,302 @@ class Param:
     choices: tuple[str, ...] = ()
     changes: str = "numbers"
     """What another value changes of a run: numbers | length (how long it goes on) | nothing."""
+    role: str = ""
+    """Which of the workshop's own words this option is: game | seed | name | length | device |
+    threads | start (a saved network); empty: none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """A column of a table that a training keeps."""
+
+    name: str
+    meaning: str
+    dtype: str = "float64"
+    """float64 | int64 | text"""
+    unit: str = ""
+    measured: bool = False
+    """Whether it differs between two equal runs, as times do."""
+    may_be_empty: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A table that a training keeps: history.csv, or history-NAME.csv."""
+
+    columns: tuple[Column, ...]
+    clock: str
+    """The column that the others are drawn over."""
+    name: str = ""
+    """Empty: history.csv, the table with the score."""
+    score: str = ""
+    """The column with the mean raw return of whole games."""
+    score_means: str = ""
+    """How those games were played: ε, limit, whose environment."""
+
+
+class Differences(NamedTuple):
+    """The options in which two runs differ: path → (there, here), None for one that is absent."""
+
+    numbers: dict[str, tuple[Any, Any]]
+    """Those that make two runs of them."""
+    length: dict[str, tuple[Any, Any]]
+    """Those by which one is only longer."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What the workshop has to know of a run's options."""
+
+    arguments: dict[str, Any]
+    """What args.json holds; as an argument file it gives the same options."""
+    name: str
+    """Of the run's folder and files."""
+    game: str
+    seed: int
+    length: int | None
+    """Where ``Event.step`` ends; None: never."""
+    unit: str = "agent steps"
+    """What ``Event.step`` counts."""
+    memory: int = 0
+    """Bytes that the run comes to need, as far as they grow with its options."""
+    threads: int = 1
+    about_game: dict[str, str] = field(default_factory=dict)
+    """What a run records of its game, such as rom_md5."""
+    start: Path | None = None
+    """The file of the network that the run starts from."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ring:
+    """Rows that are kept while newer ones take their places, such as a replay memory.
+
+    Checkpoints write a row once, when it is new, in segments.
+    """
+
+    arrays: Mapping[str, Array]
+    """Of one length; none changes after its row was written. What changes is part of the state."""
+    added: int
+    """How many rows were ever written."""
+    held: int
+    """How many of the last ones are still needed."""
+    slots: Callable[[Array], Array] | None = None
+    """From rows' numbers, counted from the first ever, to their places; None: modulo the length."""
+
+
+class Files(Protocol):
+    """A run's folder, as a system may write to it."""
+
+    folder: Path
+
+    def append(self, name: str, text: str) -> None:
+        """Append to a text file; going on from a checkpoint cuts it to its length there."""
+
+    def write(self, name: str, write: Callable[[BinaryIO], object]) -> Path:
+        """Write a file whole, or not at all, and return where it is."""
+
+
+class Training(Protocol):
+    """A training that can be left, and gone on with exactly, between any two ticks."""
+
+    @property
+    def step(self) -> int:
+        """Where it stands, on the clock of ``Event.step``."""
+
+    @property
+    def done(self) -> bool:
+        """Whether it is at its end."""
+
+    def tick(self) -> list[Event]:
+        """Do the smallest piece of work, seconds at most, and return what happened.
+
+        Rows of the tables are events, too.
+
+        Raises:
+            DivergedError: a number is no longer finite.
+        """
+
+    def left(self) -> dict[str, int] | None:
+        """Return how many ticks of every phase (``Ticked.phase``) are left; None: without end."""
+
+    def state_dict(self, *, full: bool = True) -> dict[str, Any]:
+        """Return all that going on exactly needs, but the rings.
+
+        It is a tree of dicts with str keys, lists, None, bool, int below 2^53, float, str, bytes
+        and NumPy arrays, which may be the training's own memory. ``full``: see System.training;
+        without it networks, optimiser and counters are enough.
+        """
+
+    def load_state_dict(self, state: Mapping[str, Any], *, full: bool = True) -> None:
+        """Go on from what ``state_dict`` gave; the rings are filled already.
+
+        Raises:
+            CheckpointError: the state, which a stranger may have written, is not of such a
+                training.
+        """
+
+    def rings(self) -> dict[str, Ring]:
+        """Return the rows that checkpoints keep apart, by name."""
+
+    def networks(self) -> dict[str, dict[str, Array]]:
+        """Return the networks to keep, last and best: parameter's name → values.
+
+        They are written to NAME.safetensors at the end and with every checkpoint. A system that
+        writes its networks itself returns none.
+        """
+
+    def about(self) -> dict[str, Any]:
+        """Return what run.json is to say of it at its end, such as training_seconds."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One agent step that was played: what was seen, shown, done, valued and earned."""
+
+    number: int
+    """Agent steps of the game before it."""
+    done: int | None
+    """The action's index; None where a random start ended the game."""
+    earned: float
+    """The game's own reward."""
+    ended: Literal["life", "game", "limit"] | None
+    """What the step ended; a life only where the agent takes it for an end."""
+    frames: int = 1
+    """Emulator frames that it took."""
+    shown: Sequence[Picture] = ()
+    """Where asked for, and where there are pictures: what was met, every frame where the system can
+    tell, and, if the step ends the game, what came last."""
+    look: Callable[[], Mapping[str, Array]]
+    """See ``seen``."""
+    value: Callable[[], Sequence[float]]
+    """See ``valued``."""
+
+    @property
+    def seen(self) -> Mapping[str, Array]:
+        """What the agent chose by: pictures by label, uint8 [height, width], or vectors."""
+        return self.look()
+
+    @property
+    def valued(self) -> Sequence[float]:
+        """The value of every action in what was seen."""
+        return self.value()
+
+
+class Player(Protocol):
+    """Plays game after game with a trained network; nothing is learnt."""
+
+    game: str
+    frames_per_step: int
+    """Emulator frames that an agent step usually takes."""
+    epsilon: float
+    """Probability of a random action."""
+    max_frames: int
+    """Emulator frames after which a game ends; 0: only the game ends it."""
+
+    def step(self, action: int | None = None, *, show: bool = False) -> Step:
+        """Play one agent step: ``action`` (an index), or else what the agent chooses.
+
+        After a game's end the next step begins another.
+        """
+
+
+@dataclass(frozen=True, kw_only=True)
+class SavedNetwork:
+    """A network as a file holds it."""
+
+    path: Path
+    which: str
+    """last | best"""
+    arguments: Mapping[str, Any]
+    """Of the run that saved it."""
+    weights: Mapping[str, Array]
+    """Parameter's name → values."""
+
+
+class Words(NamedTuple):
+    """What the words of the original's command line come to."""
+
+    verb: str
+    """train | evaluate | play | …: the command of ours that does it."""
+    options: dict[str, Any]
+
+
+class Draft(Protocol):
+    """Options while they are put together, and what was noticed about them."""
+
+    values: dict[str, Any]
+    """Path (seed, agent_params.lr) → value, as far as given."""
+    sources: dict[str, str]
+    """Path → where its value came from."""
+
+    @property
+    def warnings(self) -> list[str]:
+        """What may change a number or was not meant."""
+
+
+class System(Protocol):
+    """One program. arguments/declared.py has what systems of plain options share."""
+
+    NAME: ClassVar[str]
+    OPTIONS: ClassVar[tuple[Param, ...]]
+    """Of the original, by its names, and ours."""
+    HISTORY: ClassVar[tuple[Table, ...]]
+    """The first is history.csv."""
+
+    def load(
+        self,
+        *,
+        args_file: Path | None = None,
+        words: Sequence[str] = (),
+        assignments: Sequence[str] = (),
+        draft: Any = None,
+    ) -> Options:
+        """Put options together, check them as a whole, and fill in the defaults.
+
+        Order: defaults < argument file < the original's words < ``key=value`` assignments.
+        ``draft``, a Draft that ``new_draft`` gave, is filled.
+
+        Raises:
+            UsageError, RomError, MemoryNeedError: they cannot be run.
+        """
+
+    def new_draft(self) -> Draft:
+        """Return an empty draft for ``load``."""
+
+    def differences(self, there: Mapping[str, Any], here: Mapping[str, Any]) -> Differences:
+        """Compare the options of two runs, both as ``Facts.arguments`` has them."""
+
+    def arguments_hash(self, options: Options) -> str:
+        """Return ten hexadecimal digits that are equal exactly where the runs are."""
+
+    def facts(self, options: Options) -> Facts:
+        """Return what the workshop has to know."""
+
+    def training(
+        self,
+        options: Options,
+        files: Files,
+        *,
+        device: str = "cpu",
+        start: SavedNetwork | None = None,
+        parts: Mapping[str, Any] | None = None,
+    ) -> Training:
+        """Set up a training at its beginning.
+
+        ``device``: cpu or cuda:N. ``start``: the network to start from. ``parts``: what to take in
+        place of the system's own, by name, as traces do.
+        """
+
+    def player(
+        self,
+        options: Options,
+        network: SavedNetwork,
+        *,
+        seed: int,
+        epsilon: float | None = None,
+        max_frames: int | None = None,
+    ) -> Player:
+        """Set up a player; None: as the system's own evaluations are played."""
+
+    def lines(self, event: Event, options: Options) -> Iterator[str]:
+        """Yield what the original prints at an event, without line ends."""

@@ -14,11 +14,12 @@ PACKAGE = Path(dqn_port.__file__).parent
 LAYERS = (
     {"errors"},
     {"files", "fields"},
-    {"randoms", "torch7", "native"},
+    {"randoms", "torch7", "native", "events"},
     {"interfaces"},
     {"games", "arguments"},
     {"systems"},
-    {"runs", "assemble"},
+    {"registry", "assemble"},
+    {"runs"},
     {"exports", "tools", "verify", "bench"},
     {"cli"},
     {"__main__"},
@@ -57,7 +58,10 @@ PIPELINES = sorted(Path(pipelines.__file__).parent.rglob("*.py"))
 
 
 def top_of(path: Path) -> str:
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    """Return a module's place in LAYERS: a system's traces and bench stand with verify, bench."""
+    parts = [part.removesuffix(".py") for part in path.relative_to(PACKAGE).parts]
+    beside = {"traces": "verify", "bench": "bench"}
+    return beside.get(parts[2], parts[0]) if parts[0] == "systems" and parts[2:] else parts[0]
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))

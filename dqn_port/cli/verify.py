@@ -15,9 +15,9 @@ import click
 from dqn_port.errors import RunFolderError
 from dqn_port.files import write_whole
 from dqn_port.systems.lua_dqn.devices import device_named
+from dqn_port.systems.lua_dqn.traces.tolerances import tolerances_of
 from dqn_port.verify.comparing import plural
 from dqn_port.verify.groups import GroupResult, Progress, verify
-from dqn_port.verify.tolerances import tolerances_of
 from dqn_port.verify.traces import SHIPPED, find_groups
 
 _CLEAR_LINE: Final = "\r\033[K"

@@ -1,73 +1,22 @@
 """Replay every group of a folder of traces, one after the other.
 
-A group's kind is told from what is in it. A new kind is a new module with a ``replay`` and a row
-of KINDS.
+A group's kind is told from what is in it, by the KINDS of its system's traces.py.
 """
 
 from __future__ import annotations
 
-import importlib
-import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
 
 import torch
 
-from dqn_port.errors import DqnPortError, TraceError
+from dqn_port.errors import DqnPortError, RegistryError, TraceError
+from dqn_port.registry import DEFAULT, part_of
 from dqn_port.verify.comparing import Comparer, Difference, listed
-from dqn_port.verify.replaying import Replaying
+from dqn_port.verify.kinds import Kind, Replaying, keys_of
 from dqn_port.verify.traces import SHIPPED, Group, Trace, find_groups, load
-
-
-@dataclass(frozen=True)
-class Kind:
-    """A kind of trace: how it is told, and what replays it."""
-
-    name: str
-    replay: str
-    """module:function of this package."""
-    tells: Callable[[Trace], bool]
-    needs_meta: bool = True
-    """Whether the replay reads the .json."""
-
-
-def _keys(trace: Trace) -> set[str]:
-    return set(trace.meta) if isinstance(trace.meta, dict) else set()
-
-
-def _rows_with(trace: Trace, *keys: str) -> bool:
-    rows = trace.meta if isinstance(trace.meta, list) else []
-    return bool(rows) and all(isinstance(row, dict) and set(keys) <= set(row) for row in rows)
-
-
-def _any_array(trace: Trace, pattern: str) -> bool:
-    return any(re.fullmatch(pattern, name) for name in trace.arrays)
-
-
-_HERE: Final = "dqn_port.verify"
-_DRAWS: Final = r"s\d+_(random|uniform|normal|bernoulli|interleaved|float|double).*"
-
-KINDS: Final = (
-    Kind("loop", "loops:replay", lambda t: "p_ret" in t.arrays or "argv" in _keys(t)),
-    Kind("ale", "ale:replay",
-         lambda t: {"kind", "sha256"} <= set(t.arrays) or {"game", "actions"} <= _keys(t)),
-    Kind("resets", "resets:replay", lambda t: "ram" in t.arrays or "per_game" in _keys(t)),
-    Kind("updates", "updates:replay", lambda t: _any_array(t, r".+_targets"), needs_meta=False),
-    Kind("transitions", "transitions:replay",
-         lambda t: "configs" in _keys(t) or _any_array(t, r".+_at\d+_b\d+_s2?")),
-    Kind("init", "init:replay", lambda t: "nets" in _keys(t) or _any_array(t, r".+_forward2")),
-    Kind("reward", "reward:replay",
-         lambda t: "combos" in _keys(t) or _any_array(t, r"c\d+_rmax")),
-    Kind("preproc", "preproc:replay",
-         lambda t: _any_array(t, r".+_rgb|scale_\d+x\d+x\d+_to_.*"), needs_meta=False),
-    Kind("rng", "rng:replay", lambda t: _any_array(t, _DRAWS), needs_meta=False),
-    Kind("words", "command_line:replay_words", lambda t: _rows_with(t, "argv", "exit")),
-    Kind("tables", "command_line:replay_tables", lambda t: _rows_with(t, "input", "ok")),
-)  # fmt: skip
-"""In this order: the first that tells a trace replays it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +25,7 @@ class GroupResult:
 
     group: str
     kind: str
-    """A name of KINDS; empty where it could not be told."""
+    """The name of a Kind; empty where it could not be told."""
     what: str
     n_values: int
     n_differ: int
@@ -105,22 +54,35 @@ class Progress:
     """0 where it is not known."""
 
 
-def kind_of(trace: Trace) -> Kind:
-    """Return the kind of a trace.
+def kinds_of(system: str) -> Sequence[Kind]:
+    """Return the kinds of traces that a system replays.
+
+    Raises:
+        RegistryError: there is no such system, or it replays none.
+    """
+    traces = part_of(system, "traces")
+    if traces is None:
+        raise RegistryError(f"system {system}: expected one that replays traces, got one without")
+    kinds: Sequence[Kind] = traces.KINDS
+    return kinds
+
+
+def kind_of(trace: Trace, kinds: Sequence[Kind]) -> Kind:
+    """Return the kind of a trace, of those that its system knows.
 
     Raises:
         TraceError: it is of none, or its .json is missing.
     """
-    for kind in KINDS:
+    for kind in kinds:
         if kind.tells(trace):
             if kind.needs_meta and trace.meta is None:
                 raise TraceError(
                     f"{trace.name}.json: expected it beside {trace.name}.npz, got none"
                 )
             return kind
-    names = listed(trace.arrays or _keys(trace), 4)
+    names = listed(trace.arrays or keys_of(trace), 4)
     raise TraceError(
-        f"unknown kind of trace: expected one of {', '.join(k.name for k in KINDS)}, "
+        f"unknown kind of trace: expected one of {', '.join(k.name for k in kinds)}, "
         f"got {names or 'nothing that tells it'}"
     )
 
@@ -128,6 +90,7 @@ def kind_of(trace: Trace) -> Kind:
 def verify(
     folder: Path = SHIPPED,
     *,
+    system: str = DEFAULT,
     only: tuple[str, ...] = (),
     device: torch.device = torch.device("cpu"),  # noqa: B008
     tell: Callable[[Progress], None] = lambda progress: None,
@@ -138,13 +101,15 @@ def verify(
 
     Raises:
         TraceError: see find_groups.
+        RegistryError: there is no such system, or it replays nothing.
     """
+    kinds = kinds_of(system)
     for group in find_groups(folder, only):
-        yield _verify_group(group, device, tell)
+        yield _verify_group(group, kinds, device, tell)
 
 
 def _verify_group(
-    group: Group, device: torch.device, tell: Callable[[Progress], None]
+    group: Group, kinds: Sequence[Kind], device: torch.device, tell: Callable[[Progress], None]
 ) -> GroupResult:
     started = time.perf_counter()
     compare: Comparer | None = None
@@ -155,13 +120,11 @@ def _verify_group(
     try:
         trace = load(group)
         compare = Comparer(trace)
-        found = kind_of(trace)
+        found = kind_of(trace, kinds)
         kind = found.name
-        module, _, function = found.replay.partition(":")
-        replay: Any = getattr(importlib.import_module(f"{_HERE}.{module}"), function)
         told = Replaying(device, lambda done, total: tell(Progress(group.name, done, total)))
         tell(Progress(group.name, 0, 0))
-        replay(trace, compare, told)
+        found.replay(trace, compare, told)
     except DqnPortError as fault:
         error = str(fault)
     except Exception as fault:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dqn_port.verify.tolerances import CPU, GPU
+from dqn_port.systems.lua_dqn.traces.tolerances import CPU, GPU
 from tests.golden_files import arrays, meta
 from tests.verify.making import about, loop, replay, shown, some
 
@@ -94,7 +94,7 @@ def test_a_choice_between_two_actions_valued_the_same_is_said(tmp_path, monkeypa
     result = replay(tmp_path, "x", data, meta)
     assert not result.same
     assert any(note.startswith(near) and "may part the runs" in note for note in result.notes)
-    monkeypatch.setattr("dqn_port.verify.replaying.tolerances_of", lambda device: GPU)
+    monkeypatch.setattr("dqn_port.systems.lua_dqn.traces.loops.tolerances_of", lambda device: GPU)
     result = replay(tmp_path, "x", data, meta)
     assert shown(result) == []
     assert any(note.startswith(f"compared up to call {at}: {near}") for note in result.notes)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from dqn_port.errors import TraceError
-from dqn_port.verify.groups import KINDS, Progress, verify
+from dqn_port.systems.lua_dqn.traces import KINDS
+from dqn_port.verify.groups import Progress, verify
 from dqn_port.verify.traces import SHIPPED, find_groups
 from tests.golden_files import GOLDEN
 from tests.verify.making import about, loop, replay, shown, some, write

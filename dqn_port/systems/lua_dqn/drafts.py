@@ -6,7 +6,6 @@ assignments. Lua: torch.CmdLine, initenv.lua's str_to_table.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,24 +13,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from dqn_port.arguments.args_file import NOTES, parse_json, read_args_json
 from dqn_port.arguments.values import checked, kind_of
 from dqn_port.errors import ArgsError, DqnPortError, LuaExit, near_match
-from dqn_port.files import reading
 from dqn_port.interfaces import Param
 from dqn_port.systems.lua_dqn.options import KNOWN_AND_IGNORED, OPTIONS, TABLES, Options
 from dqn_port.torch7.cmdline import CmdLine
 from dqn_port.torch7.table_literal import parse_table
 
-_NOTES: Final = "notes"
-"""Key of an argument file for remarks; not an option."""
 _IGNORED: Final = "ignored"
 """Key of an args.json for what old arguments held and nothing reads."""
 _LUA_WORDS: Final = "Lua words"
 _SET: Final = "--set"
 _TYPED: Final = (_LUA_WORDS, _SET)
 """Sources that came through a shell."""
-_DEEPEST: Final = 100
-"""Levels of JSON that are read; everything after may then recurse."""
 
 
 @dataclass
@@ -144,27 +139,7 @@ def read_args_file(draft: Draft, path: Path) -> None:
         ArgsError: it cannot be read, is no JSON or no object, or a table option is neither an
             object nor a Lua string.
     """
-    with reading(path, ArgsError, "legacy_args/ holds examples"):
-        content = path.read_bytes()
-    try:
-        text = content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        _refuse_script(path, content)
-        raise ArgsError(
-            f"{path}: byte {error.start}: expected JSON in UTF-8, got other bytes"
-        ) from error
-    try:
-        table = _parse_json(text)
-    except json.JSONDecodeError as error:
-        _refuse_script(path, content)
-        raise ArgsError(
-            f"{path}: line {error.lineno}, column {error.colno}: expected JSON, got a mistake: "
-            f"{error.msg}"
-        ) from error
-    except ValueError as error:
-        raise ArgsError(f"{path}: {error}") from error
-    if not isinstance(table, dict):
-        raise ArgsError(f"{path}: expected a JSON object of options, got {kind_of(table)}")
+    table = read_args_json(path, _refuse_script)
     draft.stem = path.stem
     read_args_table(draft, table, str(path))
 
@@ -199,7 +174,7 @@ def read_args_table(
     """
     draft.files.add(source)
     for name, value in table.items():
-        if name == _NOTES:
+        if name == NOTES:
             continue
         if name == _IGNORED and isinstance(value, dict):
             for key, ignored in value.items():
@@ -210,34 +185,6 @@ def read_args_table(
             draft.put_table(name, value, source, lenient=lenient)
         else:
             draft.put(name, value, source, lenient=lenient)
-
-
-def _parse_json(text: str) -> Any:
-    """Return what JSON says.
-
-    Raises:
-        ValueError: it is no JSON, says a key twice in one object, or is nested too deep.
-    """
-    try:
-        value = json.loads(text, object_pairs_hook=_unique_keys)
-    except RecursionError as error:
-        raise ValueError(f"nested deeper than {_DEEPEST} levels") from error
-    level = [value]
-    for _ in range(_DEEPEST):
-        tables = [entry for entry in level if isinstance(entry, dict | list)]
-        level = [e for t in tables for e in (t.values() if isinstance(t, dict) else t)]
-    if level:
-        raise ValueError(f"nested deeper than {_DEEPEST} levels")
-    return value
-
-
-def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    table: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in table:
-            raise ValueError(f"the key '{key}' stands twice in one object")
-        table[key] = value
-    return table
 
 
 def read_lua_words(
@@ -287,7 +234,7 @@ def read_set(draft: Draft, assignments: Iterable[str]) -> None:
                 f"--set {assignment}: expected key=value, such as agent_params.lr=0.001"
             )
         try:
-            value = _parse_json(text)
+            value = parse_json(text)
         except ValueError:
             value = text
         param = _BY_NAME.get(path)

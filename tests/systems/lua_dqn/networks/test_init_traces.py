@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from dqn_port.systems.lua_dqn.networks.sequential import from_lua
-from dqn_port.verify.replaying import network_of_parts
+from dqn_port.systems.lua_dqn.traces.replaying import network_of_parts
 from tests.golden_files import arrays, meta
 
 NETS = meta("init")["nets"]

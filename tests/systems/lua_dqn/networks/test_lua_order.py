@@ -12,9 +12,10 @@ from dqn_port.native.library import kernels
 from dqn_port.systems.lua_dqn.networks import sequential
 from dqn_port.systems.lua_dqn.networks.layers import Linear, Rectifier, Reshape, SpatialConvolution
 from dqn_port.systems.lua_dqn.networks.sequential import Sequential
-from dqn_port.verify import comparing, updates
+from dqn_port.systems.lua_dqn.traces import updates
+from dqn_port.systems.lua_dqn.traces.replaying import network_of_parts
+from dqn_port.verify import comparing
 from dqn_port.verify.groups import verify
-from dqn_port.verify.replaying import network_of_parts
 from tests.golden_files import arrays, meta
 
 CPU = torch.device("cpu")

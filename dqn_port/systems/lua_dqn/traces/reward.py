@@ -9,8 +9,9 @@ import numpy as np
 import torch
 
 from dqn_port.errors import TraceError
+from dqn_port.systems.lua_dqn.traces.replaying import agent_of_parts
 from dqn_port.verify.comparing import Comparer, counted, plural
-from dqn_port.verify.replaying import Replaying, agent_of_parts
+from dqn_port.verify.kinds import Replaying
 from dqn_port.verify.traces import Trace
 
 _PART: Final = re.compile(r"(max|min)(-?\d+(?:\.\d+)?)")

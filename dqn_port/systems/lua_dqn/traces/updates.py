@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 from dqn_port.errors import TraceError
 from dqn_port.systems.lua_dqn.neural_q_learner import NeuralQLearner
 from dqn_port.systems.lua_dqn.slots import Minibatch
+from dqn_port.systems.lua_dqn.traces.replaying import agent_of_parts, shapes_of
+from dqn_port.systems.lua_dqn.traces.tolerances import tolerances_of
+from dqn_port.systems.lua_dqn.traces.watching import FINALS, final_vectors, flat
 from dqn_port.verify.comparing import (
     CHECKSUMS,
     Comparer,
@@ -22,9 +25,8 @@ from dqn_port.verify.comparing import (
     sum_sumsq_max,
     sum_tolerances,
 )
-from dqn_port.verify.replaying import Replaying, agent_of_parts, shapes_of
+from dqn_port.verify.kinds import Replaying
 from dqn_port.verify.traces import Trace
-from dqn_port.verify.watching import FINALS, final_vectors, flat
 
 N_UPDATES: Final = 20
 N_BATCHES: Final = 5
@@ -177,7 +179,7 @@ class _Variant:
         self.stem, self.variant = f"{net}_{variant}", variant
         self.params = {k: v for k, v in (_BASE | VARIANTS[variant]).items() if v is not None}
         self.net, self.n_actions = net, n_actions
-        tolerances = replaying.tolerances
+        tolerances = tolerances_of(replaying.device)
         late = _SENSITIVE_FROM.get((net, variant), N_UPDATES)
         self.tolerance = np.where(
             np.arange(N_UPDATES) < late, tolerances.update, tolerances.sensitive

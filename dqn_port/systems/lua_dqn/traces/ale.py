@@ -14,7 +14,7 @@ from dqn_port.randoms.torch import Generator
 from dqn_port.systems.lua_dqn.frameworks import AleFramework
 from dqn_port.systems.lua_dqn.slots import EnvironmentArgs
 from dqn_port.verify.comparing import Comparer
-from dqn_port.verify.replaying import Replaying
+from dqn_port.verify.kinds import Replaying
 from dqn_port.verify.traces import Trace
 
 _BUILT, _STEPPED, _NEW_GAME = 0, 1, 2

@@ -10,7 +10,7 @@ from dqn_port.errors import RomError, TraceError
 from dqn_port.games.ale.emulator import AleEmulator
 from dqn_port.games.ale.roms import UnknownGameError
 from dqn_port.verify.comparing import Comparer, at_index, plural
-from dqn_port.verify.replaying import Replaying
+from dqn_port.verify.kinds import Replaying
 from dqn_port.verify.traces import Trace
 
 _FRAMES: Final = 30

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from dqn_port.randoms.torch import Generator
 from dqn_port.verify.comparing import CHECKSUMS, Comparer, counted, plural
-from dqn_port.verify.replaying import Replaying
+from dqn_port.verify.kinds import Replaying
 from dqn_port.verify.traces import Trace
 
 NAME: Final = re.compile(r"s(\d+)_([a-z]\w*)")

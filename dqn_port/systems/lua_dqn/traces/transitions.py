@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from dqn_port.errors import ArgsError, TraceError
 from dqn_port.randoms.torch import Generator
 from dqn_port.systems.lua_dqn.slots import Preproc
+from dqn_port.systems.lua_dqn.traces.replaying import agent_of_parts
 from dqn_port.systems.lua_dqn.transition_table import TransitionTable
 from dqn_port.verify.comparing import Comparer, Where, at_index, counted, plural
-from dqn_port.verify.replaying import Replaying, agent_of_parts
+from dqn_port.verify.kinds import Replaying
 from dqn_port.verify.traces import Trace
 
 _STATE: Final = 6

@@ -1,9 +1,7 @@
-"""What every replay is given beside its trace."""
+"""What replays are made of: options, networks and agents of parts that a trace names."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
@@ -19,21 +17,6 @@ from dqn_port.systems.lua_dqn.setup import build_network, load_options
 from dqn_port.systems.lua_dqn.slots import Network
 from dqn_port.systems.lua_dqn.snapshot import is_snapshot
 from dqn_port.systems.lua_dqn.transition_table import TransitionTable
-from dqn_port.verify.tolerances import Tolerances, tolerances_of
-
-
-@dataclass(frozen=True)
-class Replaying:
-    """Where networks are computed, and whom to tell how far a replay is."""
-
-    device: torch.device
-    tell: Callable[[int, int], None]
-    """Called with how much is done of how much."""
-
-    @property
-    def tolerances(self) -> Tolerances:
-        """How far numbers may be off there."""
-        return tolerances_of(self.device)
 
 
 def options_of_parts(network: str, *, seed: int = 1, **params: Any) -> Options:

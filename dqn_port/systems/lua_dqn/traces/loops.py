@@ -12,6 +12,8 @@ from dqn_port.errors import ArgsError, TraceError
 from dqn_port.systems.lua_dqn.drafts import Draft
 from dqn_port.systems.lua_dqn.options import Options
 from dqn_port.systems.lua_dqn.setup import load_options, setup
+from dqn_port.systems.lua_dqn.traces.tolerances import tolerances_of
+from dqn_port.systems.lua_dqn.traces.watching import FINALS, Watcher, final_vectors, flat
 from dqn_port.verify.comparing import (
     CHECKSUMS,
     SUM_SUMSQ_MAX,
@@ -21,9 +23,8 @@ from dqn_port.verify.comparing import (
     sum_sumsq_max,
     sum_tolerances,
 )
-from dqn_port.verify.replaying import Replaying
+from dqn_port.verify.kinds import Replaying
 from dqn_port.verify.traces import Trace
-from dqn_port.verify.watching import FINALS, Watcher, final_vectors, flat
 
 _DISCRETE: Final = [
     "numSteps",
@@ -109,7 +110,7 @@ class _Comparison:
 
     def __init__(self, compare: Comparer, replaying: Replaying, watcher: Watcher) -> None:
         self.compare, self.watcher = compare, watcher
-        self.tolerances = replaying.tolerances
+        self.tolerances = tolerances_of(replaying.device)
         self.n_params = watcher.agent.network.w.numel()
         self.columns = {name: np.array(rows) for name, rows in watcher.columns.items()}
         self.until = self._tie()

@@ -10,10 +10,12 @@ import torch
 from numpy.typing import NDArray
 
 from dqn_port.randoms.torch import Generator
+from dqn_port.systems.lua_dqn.traces.replaying import network_of_parts, shapes_of
+from dqn_port.systems.lua_dqn.traces.tolerances import tolerances_of
+from dqn_port.systems.lua_dqn.traces.watching import flat
 from dqn_port.verify.comparing import Comparer, plural
-from dqn_port.verify.replaying import Replaying, network_of_parts, shapes_of
+from dqn_port.verify.kinds import Replaying
 from dqn_port.verify.traces import Trace
-from dqn_port.verify.watching import flat
 
 _MEANS: Final = 1e-12
 """Of means and deviations of up to 1.7 million weights, summed in double in any order."""
@@ -76,7 +78,7 @@ def _network(trace: Trace, compare: Comparer, replaying: Replaying, net: Any, wh
     compare.array(
         f"{stem}_forward2",
         network.forward(_states().to(replaying.device)).cpu().numpy(),
-        tolerance=replaying.tolerances.forward,
+        tolerance=tolerances_of(replaying.device).forward,
         family="*_forward2",
     )
 

@@ -10,7 +10,7 @@ from dqn_port.systems.lua_dqn.drafts import train_cmdline
 from dqn_port.torch7.cmdline import OptionValue
 from dqn_port.torch7.table_literal import parse_table
 from dqn_port.verify.comparing import Comparer, plural
-from dqn_port.verify.replaying import Replaying
+from dqn_port.verify.kinds import Replaying
 from dqn_port.verify.traces import Trace
 
 NEED_LUA: Final = frozenset(

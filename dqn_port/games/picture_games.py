@@ -1,0 +1,57 @@
+"""Open a game that is played frame by frame and shows pictures: an Atari game, or toyA."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dqn_port.games.ale.emulator import AleEmulator
+from dqn_port.games.toy import GAMES, ToyEmulator
+
+
+class Emulator(Protocol):
+    """A game, frame by frame."""
+
+    actions: tuple[int, ...]
+    """The emulator's own numbers of the actions that do something in this game."""
+    height: int
+    width: int
+    palette: NDArray[np.uint8]
+    """uint8 [256, 3]: the colours of the screen's indices, RGB."""
+
+    def reset_game(self) -> None:
+        """Start a new game."""
+
+    def act(self, action: int) -> float:
+        """Play one frame and return its reward."""
+
+    def game_over(self) -> bool:
+        """Tell whether the game is at its end."""
+
+    def lives(self) -> int:
+        """Return the lives left."""
+
+    def get_screen(self, out: NDArray[np.uint8]) -> None:
+        """Paint the current frame as indices into uint8 [height, width]."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the exact state."""
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over a state, all of it or nothing."""
+
+
+def open_game(game: str, *, game_path: str = "", reset: str = "ale") -> Emulator:
+    """Return the game of a name, reset: toyA, or an Atari game by its ROM's name without .bin.
+
+    ``reset``: see AleEmulator.
+
+    Raises:
+        RomError, UnknownGameError: see games.ale.roms.check_rom.
+    """
+    if game in GAMES:
+        return ToyEmulator(**GAMES[game], null_rewards=game == "toyC")
+    return AleEmulator(game, game_path, reset=reset)
