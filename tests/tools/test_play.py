@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from dqn_port.errors import RunFolderError
+from dqn_port.runs.playing import episodes
 from dqn_port.systems.lua_dqn.player import Player
 from dqn_port.systems.lua_dqn.setup import setup_to_play
 from dqn_port.tools.pictures import enlarge
@@ -33,7 +34,7 @@ def player_of(path, max_frames=0, **more):
 def screens_of(player):
     """Return the next episode and its screens, played without a GIF."""
     screens = []
-    episode = next(player.episodes(watch=lambda step: screens.extend(step.shown)))
+    episode = next(episodes(player, watch=lambda step: screens.extend(step.shown)))
     return episode, screens
 
 
