@@ -215,7 +215,8 @@ def test_a_history_that_was_cut_is_refused_in_one_line(tmp_path):
     with pytest.raises(CheckpointError) as caught:
         finish(opt(), tmp_path)
     assert str(caught.value) == (
-        f"{path}: expected the {length} bytes that stood there at the checkpoint, got {length - 1}"
+        f"{tmp_path}/t: no checkpoint can be used; checkpoint 3 cannot be used: {path}: expected "
+        f"the {length} bytes that stood there at the checkpoint, got {length - 1}"
     )
 
 

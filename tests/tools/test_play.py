@@ -53,7 +53,7 @@ def test_the_gif_holds_every_screen_with_its_colours(env, snapshots, tmp_path):
     got, durations = decoded(path)
     assert len(got) == played.steps + 1
     np.testing.assert_array_equal(got, [enlarge(screen, 150) for screen in screens])
-    assert set(durations) == {picture_delay(player.actrep)}
+    assert set(durations) == {picture_delay(player.frames_per_step)}
     assert [p.name for p in tmp_path.iterdir()] == ["game.gif"]
 
 

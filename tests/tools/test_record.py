@@ -120,7 +120,12 @@ def test_what_is_read_is_what_was_recorded(snapshots, tmp_path):
     path = snapshots["toyA"]
     made = record_evaluation(path, tmp_path / "e", episodes=2, seeds=(1,))
     assert made == read_evaluation(tmp_path / "e")
-    assert (made.game, made.rom_md5, made.actrep, made.random_starts) == ("toyA", None, 4, 0)
+    assert (made.game, made.rom_md5, made.frames_per_step, made.random_starts) == (
+        "toyA",
+        None,
+        4,
+        0,
+    )
     assert (made.epsilon, made.seeds, made.max_frames) == (0.05, (1,), 18_000)
     assert made.snapshot == "toyA.t7"
     assert made.snapshot_sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
@@ -174,7 +179,7 @@ def test_the_clip_is_the_best_networks_highest_episode_without_loss(game, snapsh
     for picture, duration in shown:
         np.testing.assert_array_equal(picture, screens[at])
         seconds += duration
-        at = round(seconds * 60 / 1000 / made.actrep)
+        at = round(seconds * 60 / 1000 / made.frames_per_step)
     assert at == len(screens)
     assert seconds == round(made.clip.seconds * 1000)
 

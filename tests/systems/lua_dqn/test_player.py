@@ -49,7 +49,7 @@ def test_its_episodes_are_those_of_an_evaluation_in_training(game, random_starts
     ready = ready_to_play(game, f"random_starts={random_starts}", "seed=1")
     player, done = Player(ready, epsilon=epsilon, random_start=False), []
     played = list(episodes(player, steps=steps, watch=lambda step: done.append(step.done)))
-    assert played == state.episodes
+    assert [(e.reward, e.steps) for e in played] == [(e.reward, e.steps) for e in state.episodes]
     assert len(played) > 1
     assert len(done) == steps
     assert (None in done) == (random_starts == 60)
