@@ -1,0 +1,215 @@
+"""Make the environment that a run plays.
+
+Practical_RL: homework_pytorch_main.ipynb and homework_pytorch_debug.ipynb, make_env
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from gymnasium.wrappers import AtariPreprocessing, ReshapeObservation
+
+from dqn_port.errors import UsageError, near_match
+from dqn_port.fields import Fields
+from dqn_port.games.ale.roms import check_rom, rom_of_id
+from dqn_port.games.cartpole import CartPole
+from dqn_port.games.gymnasium.making import Env, make, meanings
+from dqn_port.games.gymnasium.replayed import ReplayedEnv, replays_exactly
+from dqn_port.games.toy import GAMES
+from dqn_port.systems.practical_rl.atari_wrappers import (
+    ClipRewardEnv,
+    EpisodicLifeEnv,
+    FireResetEnv,
+    MaxAndSkipEnv,
+)
+from dqn_port.systems.practical_rl.framebuffer import FrameBuffer
+from dqn_port.systems.practical_rl.preprocess_atari_obs import PreprocessAtariObs
+from dqn_port.systems.practical_rl.raw_game import GameRecord, RawGame
+
+GYMNASIUM: Final = "gymnasium:"
+"""Before the id of an environment that gymnasium makes."""
+CARTPOLE: Final = "CartPole-v1"
+_NO_FRAMESKIP: Final = "NoFrameskip-v4"
+
+
+def raw_game_of(environment: str) -> str | None:
+    """Return the ROM, or toy, that is played frame by frame; None where gymnasium or CartPole is.
+
+    Raises:
+        UsageError: there is no such environment.
+    """
+    if environment in GAMES:
+        return environment
+    if environment == CARTPOLE or environment.startswith(GYMNASIUM):
+        return None
+    rom = rom_of_id(environment) if environment.endswith(_NO_FRAMESKIP) else None
+    if rom is None:
+        raise UsageError(
+            f"environment: expected {CARTPOLE}, toyA, an Atari game such as "
+            f"Breakout{_NO_FRAMESKIP}, or gymnasium:ID, got '{environment}'"
+            f"{near_match(environment, [CARTPOLE, *GAMES, f'Breakout{_NO_FRAMESKIP}'])}"
+        )
+    return rom
+
+
+def base_env(options: Mapping[str, Any], *, pictures: bool = False, trust: bool = False) -> Env:
+    """Return what is played, without a wrapper of the homework's.
+
+    Raises:
+        UsageError, RomError, MissingLibraryError: it cannot be played.
+    """
+    environment = options["environment"]
+    game = raw_game_of(environment)
+    if game is not None:
+        return RawGame(
+            game, game_path=options["game_path"], max_frames=options["max_game_frames"]
+        )
+    if environment == CARTPOLE:
+        return CartPole()
+    id = environment.removeprefix(GYMNASIUM)
+
+    def made() -> Env:
+        return make(id, trust=trust, pictures=pictures)
+
+    return ReplayedEnv(made(), exact=_replays(id, made))
+
+
+_exact: dict[str, bool] = {}
+"""Id → what replays_exactly said, once in a process."""
+
+
+def _replays(id: str, made: Any) -> bool:
+    if id not in _exact:
+        _exact[id] = replays_exactly(made)
+    return _exact[id]
+
+
+def fill_in(options: dict[str, Any], *, trust: bool = False) -> None:
+    """Set the wrappers that were not chosen, by what is played.
+
+    Raises:
+        UsageError, RomError, MissingLibraryError: it cannot be played, or a wrapper asks for what
+            it lacks.
+    """
+    game = raw_game_of(options["environment"])
+    if game is not None and game not in GAMES:
+        check_rom(game, options["game_path"])
+    env = base_env(options, trust=trust)
+    pictures = len(env.observation_space.shape or ()) == 3
+    names = meanings(env)
+    defaults: dict[str, Any] = {
+        "frame_skip": 1 if game is None else 4,
+        "episodic_life": game is not None,
+        "fire_reset": game is not None and len(names) >= 3 and names[1] == "FIRE",
+        "clip_rewards": game is not None,
+        "preprocess": "crop64" if pictures else "none",
+        "n_frames": 4 if pictures else 1,
+    }
+    for name, value in defaults.items():
+        if options[name] is None:
+            options[name] = value
+    if options["episodic_life"] and not hasattr(env.unwrapped, "ale"):
+        raise UsageError(
+            f"episodic_life: expected a game with lives, got {options['environment']}; set "
+            "episodic_life=false"
+        )
+    if options["preprocess"] == "crop64" and env.observation_space.shape != (210, 160, 3):
+        raise UsageError(
+            "preprocess crop64: expected pictures [210, 160, 3], got "
+            f"{list(env.observation_space.shape or ())}; set preprocess=none, or take another "
+            "environment"
+        )
+    if options["preprocess"] == "gray84" and (
+        not hasattr(env.unwrapped, "ale") or isinstance(env.unwrapped, RawGame)
+    ):
+        raise UsageError(
+            f"preprocess gray84: expected gymnasium:ALE/…, got {options['environment']}; set "
+            "preprocess=crop64, or take gymnasium's game"
+        )
+    wrapped = make_env(options, trust=trust)
+    shape = wrapped.observation_space.shape or ()
+    if options["architecture"] is None:
+        options["architecture"] = (
+            "dense" if len(shape) == 1 else "conv84" if shape[-1] == 84 else "conv64"
+        )
+    if (options["architecture"] == "dense") != (len(shape) == 1):
+        raise UsageError(
+            f"architecture {options['architecture']}: expected "
+            f"{'a vector' if options['architecture'] == 'dense' else 'pictures'}, got states "
+            f"{list(shape)}; leave architecture out"
+        )
+    if len(shape) == 3 and not (shape[0] < shape[1] and min(shape[1:]) >= 36):
+        raise UsageError(
+            f"environment: expected states [channels, 36 or more, 36 or more], got {list(shape)}; "
+            "set preprocess"
+        )
+    wrapped.close()
+
+
+def make_env(
+    options: Mapping[str, Any],
+    *,
+    clip_rewards: bool = True,
+    pictures: bool = False,
+    trust: bool = False,
+) -> Env:
+    """Return what is played, with the homework's wrappers; its first reset is to be seeded.
+
+    ``clip_rewards``: false: never; true: where the options say so.
+    """
+    env: Env = GameRecord(base_env(options, pictures=pictures, trust=trust))
+    if options["frame_skip"] > 1:
+        env = MaxAndSkipEnv(env, skip=options["frame_skip"])
+    if options["preprocess"] == "gray84":
+        env = AtariPreprocessing(env, noop_max=0, frame_skip=1, screen_size=84)
+        env = ReshapeObservation(env, (1, 84, 84))
+    if options["episodic_life"]:
+        env = EpisodicLifeEnv(env)
+    if options["fire_reset"]:
+        env = FireResetEnv(env)
+    if clip_rewards and options["clip_rewards"]:
+        env = ClipRewardEnv(env)
+    if options["preprocess"] == "crop64":
+        env = PreprocessAtariObs(env)
+    if options["n_frames"] > 1:
+        env = FrameBuffer(
+            env, options["n_frames"], "pytorch", oldest_first=options["oldest_first"]
+        )
+    return env
+
+
+def record_of(env: Env) -> GameRecord:
+    """Return what notes the whole games of an environment."""
+    return next(part for part in chain(env) if isinstance(part, GameRecord))
+
+
+def chain(env: Env) -> Iterator[Env]:
+    """Yield an environment and all that it wraps, from the outside in."""
+    yield env
+    while env is not env.unwrapped:
+        env = env.env  # type: ignore[attr-defined]
+        yield env
+
+
+def state_of(env: Env) -> dict[str, Any]:
+    """Return the exact states of all parts of an environment, by class."""
+    return {
+        type(part).__name__: part.state_dict()
+        for part in chain(env)
+        if hasattr(part, "state_dict")
+    }
+
+
+def put_back(env: Env, state: Any) -> bool:
+    """Give all parts their states; tell whether the game is where it was, or must begin anew.
+
+    Raises:
+        CheckpointError: a part's state is missing or damaged.
+    """
+    fields = Fields(state, "environment")
+    parts = [part for part in chain(env) if hasattr(part, "load_state_dict")]
+    # From the inside out: a game that is played again passes through no other part.
+    for part in reversed(parts):
+        part.load_state_dict(fields.raw(type(part).__name__))  # type: ignore[attr-defined]
+    return not any(getattr(part, "begins_anew", False) for part in parts)
