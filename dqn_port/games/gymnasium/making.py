@@ -41,9 +41,7 @@ def make(id: str, *, trust: bool = False, pictures: bool = False) -> Env:
         ) from error
     except gymnasium.error.Error as error:
         known = gymnasium.registry
-        raise UsageError(
-            f"environment {id}: {_line(error)}{near_match(id, known)}"
-        ) from error
+        raise UsageError(f"environment {id}: {_line(error)}{near_match(id, known)}") from error
     _check(env, id)
     return env
 
@@ -80,22 +78,26 @@ def meanings(env: Env) -> list[str]:
     return [str(i) for i in range(env.action_space.n)]
 
 
-def told(env: Env, name: str) -> str:
-    """Return one line on what is played: frames a step, sticky actions, actions, limits."""
-    base, spec = env.unwrapped, env.spec
+def told(env: Env, name: str, skip: int = 1, *, max_frames: int = 0) -> str:
+    """Return one line on what is played: frames a step, sticky actions, actions, limits.
+
+    ``skip``: times that a wrapper plays every action; ``max_frames``: after which one ends a game.
+    """
+    spec = env.spec
     kwargs: dict[str, Any] = {} if spec is None else spec.kwargs
-    frames = getattr(base, "_frameskip", 1)
+    frames = skip * int(getattr(env.unwrapped, "_frameskip", 1))
     sticky = kwargs.get("repeat_action_probability", 0.0)
     limits = []
     if spec is not None and spec.max_episode_steps:
         limits.append(f"{spec.max_episode_steps:,} steps")
-    if kwargs.get("max_num_frames_per_episode"):
-        limits.append(f"{kwargs['max_num_frames_per_episode']:,} frames")
-    limit = f"ends after {' or '.join(limits)}" if limits else "no time limit"
+    if most := max_frames or kwargs.get("max_num_frames_per_episode") or 0:
+        limits.append(f"{most:,} frames")
     seen = env.observation_space
-    return (
-        f"{name}: {frames} frame{'' if frames == 1 else 's'} a step, "
-        f"{f'sticky actions {sticky:g}' if sticky else 'no sticky actions'}, "
-        f"actions {', '.join(meanings(env))}, observation {seen.dtype} {list(seen.shape or ())}, "
-        f"{limit}"
+    parts = (
+        f"{frames} frame{'' if frames == 1 else 's'} a step",
+        f"sticky actions {sticky:g}" if sticky else "no sticky actions",
+        f"actions {', '.join(meanings(env))}",
+        f"observation {seen.dtype} {list(seen.shape or ())}",
+        f"ends after {' or '.join(limits)}" if limits else "no time limit",
     )
+    return f"{name}: {', '.join(parts)}"

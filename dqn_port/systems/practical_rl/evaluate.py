@@ -27,9 +27,7 @@ class Evaluation:
     environment of the same seed begins alike.
     """
 
-    def __init__(
-        self, env: Env, agent: DQNAgent, *, n_games: int, t_max: int, seed: int
-    ) -> None:
+    def __init__(self, env: Env, agent: DQNAgent, *, n_games: int, t_max: int, seed: int) -> None:
         self.env, self._agent = env, agent
         self.n_games, self._t_max, self._seed = n_games, t_max, seed
         self.rewards: list[float] = []

@@ -32,17 +32,16 @@ from dqn_port.systems.practical_rl.td_loss import compute_td_loss
 class Training:
     """A run of the homework. A tick is a step of the fill, of the loop, or of an evaluation."""
 
-    def __init__(
-        self, opt: Mapping[str, Any], agent: DQNAgent, target_network: DQNAgent, *, trust: bool
-    ) -> None:
+    def __init__(self, opt: Mapping[str, Any], agent: DQNAgent, target_network: DQNAgent) -> None:
         """``agent`` and ``target_network`` are filled, and alike."""
-        self.opt, self._trust = opt, trust
+        self.opt = opt
         seed: int = opt["seed"]
         self.python_random = random.Random(seed)
         self.numpy_random = np.random.RandomState(seed)
         # Quirk: make_env(seed) hands the seed to clip_rewards, so that seed 0 clips nothing.
         clip_rewards = bool(seed) or not opt["seed_clips_rewards"]
-        self.env: Env = make_env(opt, clip_rewards=clip_rewards, trust=trust)
+        self.env: Env = make_env(opt, clip_rewards=clip_rewards)
+        self.record = record_of(self.env)
         space = self.env.observation_space
         assert space.shape is not None
         assert space.dtype is not None
@@ -90,7 +89,7 @@ class Training:
         """
         started = time.perf_counter()
         self._events = []
-        frames = record_of(self.env).frames
+        frames = self.record.frames
         if self.filling:
             phase, text = "filling", self._fill_step()
         elif self.evaluation is not None:
@@ -98,7 +97,7 @@ class Training:
         else:
             phase, text = "training", self._loop_step()
         self.seconds += time.perf_counter() - started
-        all_frames = record_of(self.env).frames
+        all_frames = self.record.frames
         return [
             *self._events,
             Ticked(
@@ -129,7 +128,7 @@ class Training:
                 self.filling = False
                 # Quirk: by EpisodicLifeEnv this plays on in the same life.
                 self.state = self.exp_replay.begin(self.env.reset()[0])
-                self._earned_before = record_of(self.env).earned
+                self._earned_before = self.record.earned
         return f"{len(self.exp_replay)}/{opt['buffer_size']} transitions"
 
     def _loop_step(self) -> str:
@@ -169,7 +168,7 @@ class Training:
 
     def new_evaluation(self, step: int) -> Evaluation:
         """Return an evaluation at its beginning, in a new environment."""
-        env = make_env(self.opt, trust=self._trust)
+        env = make_env(self.opt)
         n_games, t_max = 3 * self.opt["n_lives"], self.opt["t_max"]
         return Evaluation(env, self.agent, n_games=n_games, t_max=t_max, seed=step)
 
@@ -183,7 +182,7 @@ class Training:
                 **results,
                 "epsilon": self.agent.epsilon,
                 "buffer_size": len(self.exp_replay),
-                "frames": record_of(self.env).frames,
+                "frames": self.record.frames,
                 "seconds": self.seconds,
             }
             self._events.append(Row(self.step, cells=cells))
@@ -206,7 +205,7 @@ class Training:
         )
 
     def _episode_ended(self) -> None:
-        record = record_of(self.env)
+        record = self.record
         ended = "life"
         if record.games:
             ended = "limit" if record.games[-1].cut else "game"

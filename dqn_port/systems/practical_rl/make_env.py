@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from gymnasium.wrappers import AtariPreprocessing, ReshapeObservation
 
+from dqn_port.arguments.trust import is_trusted
 from dqn_port.errors import UsageError, near_match
 from dqn_port.fields import Fields
 from dqn_port.games.ale.roms import check_rom, rom_of_id
@@ -53,7 +54,7 @@ def raw_game_of(environment: str) -> str | None:
     return rom
 
 
-def base_env(options: Mapping[str, Any], *, pictures: bool = False, trust: bool = False) -> Env:
+def base_env(options: Mapping[str, Any], *, pictures: bool = False) -> Env:
     """Return what is played, without a wrapper of the homework's.
 
     Raises:
@@ -62,15 +63,13 @@ def base_env(options: Mapping[str, Any], *, pictures: bool = False, trust: bool 
     environment = options["environment"]
     game = raw_game_of(environment)
     if game is not None:
-        return RawGame(
-            game, game_path=options["game_path"], max_frames=options["max_game_frames"]
-        )
+        return RawGame(game, game_path=options["game_path"], max_frames=options["max_game_frames"])
     if environment == CARTPOLE:
         return CartPole()
     id = environment.removeprefix(GYMNASIUM)
 
     def made() -> Env:
-        return make(id, trust=trust, pictures=pictures)
+        return make(id, trust=is_trusted(), pictures=pictures)
 
     return ReplayedEnv(made(), exact=_replays(id, made))
 
@@ -85,7 +84,7 @@ def _replays(id: str, made: Any) -> bool:
     return _exact[id]
 
 
-def fill_in(options: dict[str, Any], *, trust: bool = False) -> None:
+def fill_in(options: dict[str, Any]) -> None:
     """Set the wrappers that were not chosen, by what is played.
 
     Raises:
@@ -95,7 +94,7 @@ def fill_in(options: dict[str, Any], *, trust: bool = False) -> None:
     game = raw_game_of(options["environment"])
     if game is not None and game not in GAMES:
         check_rom(game, options["game_path"])
-    env = base_env(options, trust=trust)
+    env = base_env(options)
     pictures = len(env.observation_space.shape or ()) == 3
     names = meanings(env)
     defaults: dict[str, Any] = {
@@ -127,7 +126,7 @@ def fill_in(options: dict[str, Any], *, trust: bool = False) -> None:
             f"preprocess gray84: expected gymnasium:ALE/…, got {options['environment']}; set "
             "preprocess=crop64, or take gymnasium's game"
         )
-    wrapped = make_env(options, trust=trust)
+    wrapped = make_env(options)
     shape = wrapped.observation_space.shape or ()
     if options["architecture"] is None:
         options["architecture"] = (
@@ -152,13 +151,12 @@ def make_env(
     *,
     clip_rewards: bool = True,
     pictures: bool = False,
-    trust: bool = False,
 ) -> Env:
     """Return what is played, with the homework's wrappers; its first reset is to be seeded.
 
     ``clip_rewards``: false: never; true: where the options say so.
     """
-    env: Env = GameRecord(base_env(options, pictures=pictures, trust=trust))
+    env: Env = GameRecord(base_env(options, pictures=pictures))
     if options["frame_skip"] > 1:
         env = MaxAndSkipEnv(env, skip=options["frame_skip"])
     if options["preprocess"] == "gray84":
@@ -173,9 +171,7 @@ def make_env(
     if options["preprocess"] == "crop64":
         env = PreprocessAtariObs(env)
     if options["n_frames"] > 1:
-        env = FrameBuffer(
-            env, options["n_frames"], "pytorch", oldest_first=options["oldest_first"]
-        )
+        env = FrameBuffer(env, options["n_frames"], "pytorch", oldest_first=options["oldest_first"])
     return env
 
 
@@ -195,9 +191,7 @@ def chain(env: Env) -> Iterator[Env]:
 def state_of(env: Env) -> dict[str, Any]:
     """Return the exact states of all parts of an environment, by class."""
     return {
-        type(part).__name__: part.state_dict()
-        for part in chain(env)
-        if hasattr(part, "state_dict")
+        type(part).__name__: part.state_dict() for part in chain(env) if hasattr(part, "state_dict")
     }
 
 

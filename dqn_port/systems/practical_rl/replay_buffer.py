@@ -246,9 +246,7 @@ class ReplayBuffer:
                     f"replay.{name}: expected frames {oldest} to {frames_added - 1}, got others"
                 )
         if not ((self._a[held] >= 0) & (self._a[held] < n_actions)).all():
-            raise CheckpointError(
-                f"replay.a: expected actions of 0 to {n_actions - 1}, got others"
-            )
+            raise CheckpointError(f"replay.a: expected actions of 0 to {n_actions - 1}, got others")
         self.added, self._n_frames_added, self._oldest_frame = added, frames_added, oldest
         self._first, self._current = first, current
         self._place_of = np.arange(places, dtype=np.int32)

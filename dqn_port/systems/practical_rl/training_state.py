@@ -14,7 +14,7 @@ from dqn_port.errors import CheckpointError
 from dqn_port.fields import Fields
 from dqn_port.interfaces import Array
 from dqn_port.systems.practical_rl.make_env import put_back as put_back_env
-from dqn_port.systems.practical_rl.make_env import record_of, state_of
+from dqn_port.systems.practical_rl.make_env import state_of
 
 if TYPE_CHECKING:
     from dqn_port.systems.practical_rl.main_loop import Training
@@ -134,7 +134,7 @@ def put_back(training: Training, state: Mapping[str, Any], *, full: bool) -> Non
         training._earned_before = earned_before
     else:
         training.state = replay.begin(training.env.reset(seed=opt["seed"])[0])
-        training._earned_before = record_of(training.env).earned
+        training._earned_before = training.record.earned
     if root.has("evaluation"):
         training.evaluation = training.new_evaluation(training.step)
         training.evaluation.load_state_dict(root.raw("evaluation"))

@@ -46,7 +46,11 @@ class _Scripted(gymnasium.Env[NDArray[Any], int]):
 def replay_frames(trace: Trace, compare: Comparer, replaying: Replaying) -> None:
     """Play the script through the buffer of every case."""
     del replaying
-    cases, ends, offset = trace.key("cases", list), trace.key("ends", list), trace.key("offset", int)
+    cases, ends, offset = (
+        trace.key("cases", list),
+        trace.key("ends", list),
+        trace.key("offset", int),
+    )
     for row in cases:
         case, order = row["case"], row["dim_order"]
         scripted = _Scripted(row["frame_shape"], row["frame_dtype"], ends, offset)

@@ -89,9 +89,7 @@ def fill(network: nn.Module, *, salt: int, over: float, scale: float = 1.0) -> N
     n = sum(parameter.numel() for parameter in network.parameters())
     k = np.arange(n)
     values = ((7 * k * k + 13 * k + salt) % 199 - 99) / over * scale
-    nn.utils.vector_to_parameters(
-        torch.from_numpy(values.astype(np.float32)), network.parameters()
-    )
+    nn.utils.vector_to_parameters(torch.from_numpy(values.astype(np.float32)), network.parameters())
 
 
 def _network(salt: int) -> nn.Sequential:

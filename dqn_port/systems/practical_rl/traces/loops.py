@@ -128,8 +128,9 @@ def replay(trace: Trace, compare: Comparer, replaying: Replaying) -> None:
     networks = [_Small(pictures=pictures) for _ in range(2)]
     for network in networks:
         fill(network, salt=meta["weight_salt"], over=99, scale=meta["weight_scale"])
-        network.to(replaying.device)
-    training = Training(_options(meta, pictures), *networks, trust=False)
+    training = SYSTEM.training(
+        _options(meta, pictures), parts={"networks": networks}, device=str(replaying.device)
+    )
     watched = _Watched(training, meta)
     while not training.done:
         watched.tick()

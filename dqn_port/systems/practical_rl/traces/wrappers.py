@@ -218,26 +218,26 @@ def replay_lives(trace: Trace, compare: Comparer, replaying: Replaying) -> None:
     game = _Scripted(
         trace.key("lose", list), trace.key("bonus", list), trace.key("start_lives", int)
     )
+    rows: list[tuple[Any, ...]] = []
     raw_rows: list[tuple[Any, ...]] = []
-    row = 0
     reset, step = game.reset, game.step
 
     def noting_reset(**words: Any) -> Any:
         result = reset(**words)
-        raw_rows.append((row, 1, -1, result[0].flat[0], 0, False, game.lives()))
+        raw_rows.append((len(rows), 1, -1, result[0].flat[0], 0, False, game.lives()))
         return result
 
     def noting_step(action: int) -> Any:
         result = step(action)
         value, reward, done = result[0].flat[0], result[1], result[2]
-        raw_rows.append((row, 0, action, value, reward, done, game.lives()))
+        raw_rows.append((len(rows), 0, action, value, reward, done, game.lives()))
         return result
 
     game.reset, game.step = noting_reset, noting_step  # type: ignore[method-assign]
     life = EpisodicLifeEnv(MaxAndSkipEnv(game))
     env = ClipRewardEnv(FireResetEnv(life))
-    values, rows, done = stream(trace.key("h0", int)), [], True
-    for row in range(len(trace.numbers("rows", ndim=2))):
+    values, done = stream(trace.key("h0", int)), True
+    for _ in range(len(trace.numbers("rows", ndim=2))):
         action, kind = next(values) % 4, int(done)
         if done:
             seen, _ = env.reset()
