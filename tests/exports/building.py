@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dqn_port.runs.evaluations import EvaluationRecord, PlayedEpisode
-from dqn_port.runs.record import RunRecord
+from dqn_port.records import RunRecord
 from dqn_port.systems.lua_dqn.histories import HISTORY_COLUMNS
 
 SHA256 = "ab" * 32

@@ -17,7 +17,7 @@ from dqn_port.runs.evaluations import (
     PlayedEpisode,
     Seen,
 )
-from dqn_port.runs.record import RunRecord
+from dqn_port.records import RunRecord
 from dqn_port.tools.clips import Film, png_of
 
 SHA256 = "ab" * 32

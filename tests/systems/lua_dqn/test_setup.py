@@ -21,7 +21,7 @@ from dqn_port.errors import (
 from dqn_port.games.ale.roms import expected_md5s, rom_path
 from dqn_port.runs.run import Run
 from dqn_port.systems.lua_dqn import checks
-from dqn_port.systems.lua_dqn.checks import machine_memory
+from dqn_port.memory import machine_memory
 from dqn_port.systems.lua_dqn.drafts import Draft, finish, read_args_table
 from dqn_port.systems.lua_dqn.setup import (
     declared_params,

@@ -15,7 +15,7 @@ from dqn_port.exports.hdf5 import export_hdf5
 from dqn_port.exports.hdf5_layout import HISTORY
 from dqn_port.exports.hdf5_reading import read_hdf5
 from dqn_port.exports.history_table import exported_lines, run_lines, write_csv
-from dqn_port.exports.old_runs import read_old_run
+from dqn_port.systems.lua_dqn.old_runs import read_old_run
 from dqn_port.runs.record import read_run
 from dqn_port.runs.run import Run
 from dqn_port.systems.lua_dqn.histories import HISTORY_COLUMNS
