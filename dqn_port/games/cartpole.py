@@ -40,7 +40,7 @@ def gym_generator(seed: int) -> np.random.RandomState:
     return np.random.RandomState(words)
 
 
-class CartPole(gymnasium.Env[NDArray[np.float64], int]):
+class CartPole(gymnasium.Env[Any, Any]):
     """A pole on a cart, pushed left (0) or right (1); 1 for every step until one is out of bounds.
 
     gym: envs/classic_control/cartpole.py
@@ -87,7 +87,7 @@ class CartPole(gymnasium.Env[NDArray[np.float64], int]):
         self._out = not (-_MOST_X <= x <= _MOST_X and -_MOST_ANGLE <= theta <= _MOST_ANGLE)
         return self._state, reward, self._out, False, {}
 
-    def render(self) -> NDArray[np.uint8]:  # type: ignore[override]
+    def render(self) -> NDArray[np.uint8]:
         """Return a picture: uint8 [200, 300, 3]."""
         picture = Image.new("RGB", (300, 200), "white")
         draw = ImageDraw.Draw(picture)
@@ -102,8 +102,8 @@ class CartPole(gymnasium.Env[NDArray[np.float64], int]):
 
     def state_dict(self) -> dict[str, Any]:
         """Return the exact state."""
-        _, key, pos, _, _ = self._generator.get_state()
-        return {"state": self._state, "out": self._out, "key": key, "pos": int(pos)}
+        state = self._generator.get_state(legacy=False)["state"]
+        return {"state": self._state, "out": self._out, "key": state["key"], "pos": state["pos"]}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over a state, all of it or nothing.
@@ -116,5 +116,5 @@ class CartPole(gymnasium.Env[NDArray[np.float64], int]):
         out = fields.boolean("out")
         key = fields.array("key", np.empty(624, dtype=np.uint32))
         pos = fields.integer("pos", low=0, high=624)
-        self._generator.set_state(("MT19937", key, pos))
+        self._generator.set_state(("MT19937", key, pos, 0, 0.0))
         self._state, self._out = values, out

@@ -78,6 +78,12 @@ def meanings(env: Env) -> list[str]:
     return [str(i) for i in range(env.action_space.n)]
 
 
+def frames_of(env: Env) -> range:
+    """Return how many emulator frames a step of an environment may take by itself."""
+    skip = getattr(env.unwrapped, "_frameskip", 1)
+    return range(*skip) if isinstance(skip, tuple) else range(skip, skip + 1)
+
+
 def told(env: Env, name: str, skip: int = 1, *, max_frames: int = 0) -> str:
     """Return one line on what is played: frames a step, sticky actions, actions, limits.
 
@@ -85,7 +91,8 @@ def told(env: Env, name: str, skip: int = 1, *, max_frames: int = 0) -> str:
     """
     spec = env.spec
     kwargs: dict[str, Any] = {} if spec is None else spec.kwargs
-    frames = skip * int(getattr(env.unwrapped, "_frameskip", 1))
+    each = frames_of(env)
+    frames = " to ".join(str(skip * n) for n in sorted({each[0], each[-1]}))
     sticky = kwargs.get("repeat_action_probability", 0.0)
     limits = []
     if spec is not None and spec.max_episode_steps:
@@ -94,7 +101,7 @@ def told(env: Env, name: str, skip: int = 1, *, max_frames: int = 0) -> str:
         limits.append(f"{most:,} frames")
     seen = env.observation_space
     parts = (
-        f"{frames} frame{'' if frames == 1 else 's'} a step",
+        f"{frames} frame{'' if frames == '1' else 's'} a step",
         f"sticky actions {sticky:g}" if sticky else "no sticky actions",
         f"actions {', '.join(meanings(env))}",
         f"observation {seen.dtype} {list(seen.shape or ())}",

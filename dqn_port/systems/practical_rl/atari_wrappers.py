@@ -175,4 +175,4 @@ class ClipRewardEnv(Wrapper):
     def step(self, action: int) -> Stepped:
         """Play; the reward is its sign."""
         obs, reward, terminated, truncated, info = self.env.step(action)
-        return obs, float(np.sign(reward)), terminated, truncated, info
+        return obs, float(np.sign(float(reward))), terminated, truncated, info

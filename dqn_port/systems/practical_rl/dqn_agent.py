@@ -28,11 +28,15 @@ def conv2d_size_out(size: int, kernel_size: int, stride: int) -> int:
 
 
 def _conv(*channels: int, kernel_size: int, stride: int) -> nn.Module:
-    return skip_init(nn.Conv2d, *channels, kernel_size=kernel_size, stride=stride)
+    layer: nn.Module = skip_init(  # type: ignore[no-untyped-call]
+        nn.Conv2d, *channels, kernel_size=kernel_size, stride=stride
+    )
+    return layer
 
 
 def _linear(n_in: int, n_out: int) -> nn.Module:
-    return skip_init(nn.Linear, n_in, n_out)
+    layer: nn.Module = skip_init(nn.Linear, n_in, n_out)  # type: ignore[no-untyped-call]
+    return layer
 
 
 class _Scaled(nn.Module):
@@ -50,7 +54,7 @@ class _ScaledGradient(torch.autograd.Function):
         return x.view_as(x)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
         return gradient / math.sqrt(2)
 
 
@@ -117,7 +121,7 @@ class DQNAgent(nn.Module):
         """
         x = self.body(states)
         if self._scale_gradient:
-            x = _ScaledGradient.apply(x)
+            x = _ScaledGradient.apply(x)  # type: ignore[no-untyped-call]
         q: Tensor = self.q(x)
         if self.v is not None:
             q = self.v(x) + q - q.mean(dim=1, keepdim=True)

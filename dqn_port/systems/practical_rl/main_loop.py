@@ -147,7 +147,7 @@ class Training:
             double=opt["double"],
             bootstrap_at=opt["bootstrap_at"],
         )
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         grad_norm = nn.utils.clip_grad_norm_(self.agent.parameters(), opt["max_grad_norm"])
         self.optimizer.step()
         self.optimizer.zero_grad()
@@ -177,16 +177,18 @@ class Training:
         evaluation.step()
         if evaluation.done:
             results = evaluation.results()
+            is_best = results["mean_reward_per_life"] > self.best_mean_reward
             cells = {
                 "step": self.step,
                 **results,
+                "best": int(is_best),
                 "epsilon": self.agent.epsilon,
                 "buffer_size": len(self.exp_replay),
                 "frames": self.record.frames,
                 "seconds": self.seconds,
             }
             self._events.append(Row(self.step, cells=cells))
-            if results["mean_reward_per_life"] > self.best_mean_reward:
+            if is_best:
                 self.best_mean_reward = results["mean_reward_per_life"]
                 self.best = training_state.arrays_of(self.agent, copied=True)
             evaluation.env.close()

@@ -5,9 +5,11 @@ Practical_RL: homework_pytorch_main.ipynb and homework_pytorch_debug.ipynb, make
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
+import numpy as np
 from gymnasium.wrappers import AtariPreprocessing, ReshapeObservation
 
 from dqn_port.arguments.trust import is_trusted
@@ -25,12 +27,18 @@ from dqn_port.systems.practical_rl.atari_wrappers import (
     MaxAndSkipEnv,
 )
 from dqn_port.systems.practical_rl.framebuffer import FrameBuffer
-from dqn_port.systems.practical_rl.preprocess_atari_obs import PreprocessAtariObs
+from dqn_port.systems.practical_rl.preprocess_atari_obs import Gray64, PreprocessAtariObs
 from dqn_port.systems.practical_rl.raw_game import GameRecord, RawGame
 
 GYMNASIUM: Final = "gymnasium:"
 """Before the id of an environment that gymnasium makes."""
 CARTPOLE: Final = "CartPole-v1"
+_ATARI: Final = (210, 160, 3)
+_OPTIONS: Final = (
+    "environment", "game_path", "max_game_frames", "frame_skip", "episodic_life", "fire_reset",
+    "clip_rewards", "preprocess", "n_frames", "oldest_first",
+)  # fmt: skip
+"""What an environment is made by."""
 _NO_FRAMESKIP: Final = "NoFrameskip-v4"
 
 
@@ -91,59 +99,88 @@ def fill_in(options: dict[str, Any]) -> None:
         UsageError, RomError, MissingLibraryError: it cannot be played, or a wrapper asks for what
             it lacks.
     """
-    game = raw_game_of(options["environment"])
+    environment = options["environment"]
+    game = raw_game_of(environment)
     if game is not None and game not in GAMES:
         check_rom(game, options["game_path"])
-    env = base_env(options)
-    pictures = len(env.observation_space.shape or ()) == 3
-    names = meanings(env)
+    base = spaces(options, wrapped=False)
+    pictures, names = len(base.shape) == 3, base.actions
     defaults: dict[str, Any] = {
         "frame_skip": 1 if game is None else 4,
         "episodic_life": game is not None,
         "fire_reset": game is not None and len(names) >= 3 and names[1] == "FIRE",
         "clip_rewards": game is not None,
-        "preprocess": "crop64" if pictures else "none",
+        "preprocess": "none" if not pictures else "crop64" if base.shape == _ATARI else "gray64",
         "n_frames": 4 if pictures else 1,
     }
     for name, value in defaults.items():
         if options[name] is None:
             options[name] = value
-    if options["episodic_life"] and not hasattr(env.unwrapped, "ale"):
+    if options["episodic_life"] and not base.has_lives:
         raise UsageError(
-            f"episodic_life: expected a game with lives, got {options['environment']}; set "
-            "episodic_life=false"
+            f"episodic_life: expected a game with lives, got {environment}; set episodic_life=false"
         )
-    if options["preprocess"] == "crop64" and env.observation_space.shape != (210, 160, 3):
-        raise UsageError(
-            "preprocess crop64: expected pictures [210, 160, 3], got "
-            f"{list(env.observation_space.shape or ())}; set preprocess=none, or take another "
-            "environment"
-        )
-    if options["preprocess"] == "gray84" and (
-        not hasattr(env.unwrapped, "ale") or isinstance(env.unwrapped, RawGame)
-    ):
-        raise UsageError(
-            f"preprocess gray84: expected gymnasium:ALE/…, got {options['environment']}; set "
-            "preprocess=crop64, or take gymnasium's game"
-        )
-    wrapped = make_env(options)
-    shape = wrapped.observation_space.shape or ()
+    _check_preprocess(options, base, plays_ale=game is None and base.has_lives)
+    shape = spaces(options).shape
+    architecture = "dense" if len(shape) == 1 else "conv84" if shape[-1] == 84 else "conv64"
     if options["architecture"] is None:
-        options["architecture"] = (
-            "dense" if len(shape) == 1 else "conv84" if shape[-1] == 84 else "conv64"
-        )
-    if (options["architecture"] == "dense") != (len(shape) == 1):
+        options["architecture"] = architecture
+    if (options["architecture"] == "dense") != (architecture == "dense"):
         raise UsageError(
             f"architecture {options['architecture']}: expected "
-            f"{'a vector' if options['architecture'] == 'dense' else 'pictures'}, got states "
-            f"{list(shape)}; leave architecture out"
+            f"{'pictures' if architecture == 'dense' else 'a vector'}, got states {list(shape)}; "
+            f"set architecture={architecture}, or leave it out"
         )
-    if len(shape) == 3 and not (shape[0] < shape[1] and min(shape[1:]) >= 36):
+
+
+def _check_preprocess(options: Mapping[str, Any], base: Spaces, *, plays_ale: bool) -> None:
+    """Refuse observations that a wrapper, or the network after it, cannot take.
+
+    Raises:
+        UsageError: they are such.
+    """
+    preprocess, got = options["preprocess"], f"got {list(base.shape)}"
+    if preprocess == "crop64" and base.shape != _ATARI:
         raise UsageError(
-            f"environment: expected states [channels, 36 or more, 36 or more], got {list(shape)}; "
-            "set preprocess"
+            f"preprocess crop64: expected pictures {list(_ATARI)}, {got}; leave it out"
         )
-    wrapped.close()
+    if preprocess == "gray64" and (len(base.shape) != 3 or base.dtype != np.uint8):
+        raise UsageError(f"preprocess gray64: expected pictures of bytes, {got}; leave it out")
+    if preprocess == "gray84" and not plays_ale:
+        raise UsageError(
+            f"preprocess gray84: expected {GYMNASIUM}ALE/…, got {options['environment']}; set "
+            "preprocess=crop64, or play gymnasium's game"
+        )
+    if preprocess == "none" and len(base.shape) == 3:
+        raise UsageError(f"preprocess none: expected a vector, {got}; set preprocess=gray64")
+
+
+class Spaces(NamedTuple):
+    """What an environment shows, and what can be done in it."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    actions: tuple[str, ...]
+    has_lives: bool
+
+
+def spaces(options: Mapping[str, Any], *, wrapped: bool = True) -> Spaces:
+    """Return what a run sees and does; without ``wrapped`` before the homework's wrappers.
+
+    Raises:
+        UsageError, RomError, MissingLibraryError: see base_env, FireResetEnv.
+    """
+    return _spaces(tuple((name, options[name]) for name in _OPTIONS), wrapped)
+
+
+@functools.lru_cache
+def _spaces(options: tuple[tuple[str, Any], ...], wrapped: bool) -> Spaces:
+    env = make_env(dict(options)) if wrapped else base_env(dict(options))
+    space, actions = env.observation_space, tuple(meanings(env))
+    assert space.dtype is not None
+    found = Spaces(space.shape or (), space.dtype, actions, hasattr(env.unwrapped, "ale"))
+    env.close()
+    return found
 
 
 def make_env(
@@ -170,6 +207,8 @@ def make_env(
         env = ClipRewardEnv(env)
     if options["preprocess"] == "crop64":
         env = PreprocessAtariObs(env)
+    if options["preprocess"] == "gray64":
+        env = Gray64(env)
     if options["n_frames"] > 1:
         env = FrameBuffer(env, options["n_frames"], "pytorch", oldest_first=options["oldest_first"])
     return env
@@ -205,5 +244,5 @@ def put_back(env: Env, state: Any) -> bool:
     parts = [part for part in chain(env) if hasattr(part, "load_state_dict")]
     # From the inside out: a game that is played again passes through no other part.
     for part in reversed(parts):
-        part.load_state_dict(fields.raw(type(part).__name__))  # type: ignore[attr-defined]
+        part.load_state_dict(fields.raw(type(part).__name__))
     return not any(getattr(part, "begins_anew", False) for part in parts)

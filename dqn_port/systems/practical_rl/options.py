@@ -75,10 +75,10 @@ _ENVIRONMENT: Final = (
     Param(name="seed_clips_rewards", kind="boolean", default=True,
           meaning="quirk: make_env(seed) hands the seed to clip_rewards, so that seed 0 trains on "
           "rewards as they are; false: any seed clips"),
-    Param(name="preprocess", kind="string", choices=("crop64", "gray84", "none"),
-          default_is="crop64 for pictures",
+    Param(name="preprocess", kind="string", choices=("crop64", "gray64", "gray84", "none"),
+          default_is="crop64 for Atari's pictures, gray64 for others",
           meaning="crop64: rows 32 to 191, columns 8 to 151, gray (0.8, 0.1, 0.1), 64×64 floats; "
-          "gray84: gymnasium's AtariPreprocessing, bytes"),
+          "gray64: the whole picture, 64×64; gray84: gymnasium's AtariPreprocessing, bytes"),
     Param(name="n_frames", kind="integer", low=1, high=64, default_is="4 for pictures, else 1",
           meaning="FrameBuffer: frames of a state", unit="frames"),
     Param(name="oldest_first", kind="boolean", default=False,

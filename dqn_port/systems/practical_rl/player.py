@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from dqn_port.games.gymnasium.making import Env
+from dqn_port.games.gymnasium.making import Env, frames_of
 from dqn_port.interfaces import Picture, Step
 from dqn_port.systems.practical_rl.atari_wrappers import EpisodicLifeEnv
 from dqn_port.systems.practical_rl.dqn_agent import DQNAgent
@@ -39,12 +39,12 @@ class Player:
         self.game: str = opt["environment"]
         self.which = "last"
         self.about_game: Mapping[str, str] = {}
-        self.frames_per_step: int = opt["frame_skip"]
         self.epsilon, self.max_frames = epsilon, max_frames
         self._opt, self._agent, self._seed = opt, agent, seed
         agent.epsilon = epsilon
         self._generator = np.random.RandomState(seed)
         self.env: Env = make_env(opt, clip_rewards=False, pictures=pictures)
+        self.frames_per_step: int = opt["frame_skip"] * frames_of(self.env)[-1]
         self._record = record_of(self.env)
         self._s: NDArray[Any] | None = None
         """What is seen; None before an episode."""

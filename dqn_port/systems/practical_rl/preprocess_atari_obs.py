@@ -7,6 +7,7 @@ from typing import Any, Final
 import gymnasium
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from dqn_port.games.gymnasium.making import Env
 
@@ -47,3 +48,17 @@ class PreprocessAtariObs(gymnasium.ObservationWrapper[Any, Any, Any]):
     def observation(self, observation: Any) -> NDArray[np.float32]:
         """Return a frame as the network takes it."""
         return preprocess(observation)
+
+
+class Gray64(gymnasium.ObservationWrapper[Any, Any, Any]):
+    """Show pictures of any size as float32 [1, 64, 64], 0..1: Pillow's gray, means of areas."""
+
+    def __init__(self, env: Env) -> None:
+        super().__init__(env)
+        self.observation_space = gymnasium.spaces.Box(0.0, 1.0, (1, IMG_SIZE, IMG_SIZE), np.float32)
+
+    def observation(self, observation: Any) -> NDArray[np.float32]:
+        """Return a picture as the network takes it."""
+        gray = Image.fromarray(observation.squeeze()).convert("L")
+        small = gray.resize((IMG_SIZE, IMG_SIZE), Image.Resampling.BOX)
+        return np.asarray(small, dtype=np.float32)[None] / 255

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from dqn_port.fields import Fields
 from dqn_port.games.ale.emulator import AleEmulator
-from dqn_port.games.gymnasium.making import Env
+from dqn_port.games.gymnasium.making import Env, frames_of
 from dqn_port.games.picture_games import open_game
 
 _MEANINGS: Final = {int(action.value): name for name, action in Action.__members__.items()}
 
 
-class RawGame(gymnasium.Env[NDArray[np.uint8], int]):
+class RawGame(gymnasium.Env[Any, Any]):
     """A game frame by frame, as gym's NoFrameskip-v4 had it: RGB frames, no sticky actions.
 
     gym: envs/atari/atari_env.py inside wrappers/time_limit.py
@@ -108,8 +108,9 @@ class GameRecord(gymnasium.Wrapper[Any, Any, Any, Any]):
 
     def __init__(self, env: Env) -> None:
         super().__init__(env)
+        self._frames_each = frames_of(env)[-1]
         self.frames = 0
-        """Played so far."""
+        """Played so far; where a step's number is drawn, counted as the most."""
         self.earned = 0.0
         """By all frames so far."""
         self.games: list[Game] = []
@@ -134,7 +135,7 @@ class GameRecord(gymnasium.Wrapper[Any, Any, Any, Any]):
     def step(self, action: int) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """Play a frame."""
         seen, reward, terminated, truncated, info = self.env.step(action)
-        self.frames += 1
+        self.frames += self._frames_each
         self.earned += float(reward)
         self._crc = zlib.crc32(bytes((action & 255,)), self._crc)
         self._show(seen)
@@ -147,7 +148,7 @@ class GameRecord(gymnasium.Wrapper[Any, Any, Any, Any]):
 
     def _show(self, seen: Any) -> None:
         if self.shown is not None:
-            picture = seen if np.ndim(seen) == 3 else self.env.render()
+            picture: Any = seen if np.ndim(seen) == 3 else self.env.render()
             if picture is not None:
                 self.shown.append(picture)
 

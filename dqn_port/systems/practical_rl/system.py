@@ -10,17 +10,21 @@ import numpy as np
 import torch
 
 from dqn_port.arguments.declared import Declared
-from dqn_port.errors import CheckpointError, SnapshotError
+from dqn_port.errors import CheckpointError, MemoryNeedError, SnapshotError
 from dqn_port.events import Event, Row, Started
 from dqn_port.fields import Fields
 from dqn_port.games.ale.roms import check_rom
 from dqn_port.games.gymnasium.making import told
 from dqn_port.games.toy import GAMES
-from dqn_port.interfaces import Facts, Files, Param, SavedNetwork, Table
+from dqn_port.interfaces import Array, Facts, Files, Param
+from dqn_port.memory import machine_memory
+from dqn_port.records import Table
+from dqn_port.saved_networks import SavedNetwork
 from dqn_port.systems.practical_rl.dqn_agent import DQNAgent, initialise
 from dqn_port.systems.practical_rl.histories import HISTORY
+from dqn_port.systems.practical_rl.linear_decay import linear_decay
 from dqn_port.systems.practical_rl.main_loop import Training
-from dqn_port.systems.practical_rl.make_env import fill_in, make_env, raw_game_of
+from dqn_port.systems.practical_rl.make_env import fill_in, raw_game_of, spaces
 from dqn_port.systems.practical_rl.options import OPTIONS
 from dqn_port.systems.practical_rl.player import Player
 from dqn_port.systems.practical_rl.training_state import load_arrays
@@ -41,8 +45,17 @@ class PracticalRL(Declared):
 
         Raises:
             UsageError, RomError, MissingLibraryError: see make_env.fill_in.
+            MemoryNeedError: the replay does not fit into the machine.
         """
         fill_in(options)
+        need, have = self._memory(options), machine_memory()
+        if need > have:
+            entries = options["buffer_size"]
+            raise MemoryNeedError(
+                f"buffer_size: {entries} transitions take {need / 1e9:.2f} GB, this machine has "
+                f"{have / 1e9:.2f} GB; set a smaller one, --set "
+                f"buffer_size={int(have * 0.7 / need * entries)}"
+            )
         return options
 
     def facts(self, options: Mapping[str, Any]) -> Facts:
@@ -64,15 +77,11 @@ class PracticalRL(Declared):
         )
 
     def _memory(self, options: Mapping[str, Any]) -> int:
-        """Return the bytes of a full replay: a frame a transition, and 16 numbers."""
-        env = make_env(options)
-        space = env.observation_space
-        frame = int(np.prod(space.shape or ())) // options["n_frames"]
-        assert space.dtype is not None
-        env.close()
-        numbers = 16 * options["n_frames"] + 8 + 8 + 2
-        places = 8 * options["n_frames"]
-        a_transition = _MORE_FRAMES * frame * space.dtype.itemsize + numbers + places
+        """Return the bytes of a full replay: a frame a transition, and numbers."""
+        seen = spaces(options)
+        frame = int(np.prod(seen.shape)) // options["n_frames"] * seen.dtype.itemsize
+        numbers = 24 * options["n_frames"] + 18
+        a_transition = _MORE_FRAMES * frame + numbers
         return int(options["buffer_size"] * a_transition)
 
     def training(
@@ -105,15 +114,13 @@ class PracticalRL(Declared):
 
     def agent(self, options: Mapping[str, Any]) -> DQNAgent:
         """Return the network of a run, empty."""
-        env = make_env(options)
-        agent = DQNAgent(
-            env.observation_space.shape or (),
-            int(env.action_space.n),  # type: ignore[attr-defined]
+        seen = spaces(options)
+        return DQNAgent(
+            seen.shape,
+            len(seen.actions),
             architecture=options["architecture"],
             dueling=options["dueling"],
         )
-        env.close()
-        return agent
 
     def player(
         self,
@@ -143,6 +150,24 @@ class PracticalRL(Declared):
         player.which = network.which
         player.about_game = self.facts(options).about_game
         return player
+
+    def epsilon_curve(self, arguments: Mapping[str, Any]) -> tuple[Array, Array] | None:
+        """Return (frames, ε in training) as the arguments plan it; hidden frames do not count."""
+        names = ("fill_calls", "n_steps", "buffer_size", "frame_skip", "timesteps_per_epoch")
+        calls, n_steps, size, skip, played = (arguments[name] for name in names)
+        fill = min(calls, -(-size // n_steps)) * n_steps
+        steps = np.array([0, 0, arguments["decay_steps"], arguments["total_steps"]])
+        steps = np.minimum(steps, arguments["total_steps"])
+        frames = skip * (fill + played * steps)
+        frames[0] = 0
+        values = [
+            linear_decay(
+                arguments["init_epsilon"], arguments["final_epsilon"], int(step),
+                arguments["decay_steps"],
+            )
+            for step in steps
+        ]  # fmt: skip
+        return frames, np.array([1.0, *values[1:]])
 
     def lines(self, event: Event, options: Mapping[str, Any]) -> Iterator[str]:
         """Yield what is played, at the start, and what the notebook prints at an evaluation."""

@@ -43,7 +43,7 @@ def load_arrays(network: nn.Module, arrays: Fields) -> None:
 
 def gather(training: Training, *, full: bool) -> dict[str, Any]:
     """Return the tree of a training's state; its arrays may be the training's own memory."""
-    _, key, pos, _, _ = training.numpy_random.get_state()
+    numpy_random = training.numpy_random.get_state(legacy=False)["state"]
     _, words, _ = training.python_random.getstate()
     tree: dict[str, Any] = {
         "next_step": training.next_step,
@@ -53,7 +53,7 @@ def gather(training: Training, *, full: bool) -> dict[str, Any]:
         "adam": _adam(training),
         "best": training.best,
         "best_mean_reward": None if training.best is None else training.best_mean_reward,
-        "numpy_random": {"key": key, "pos": int(pos)},
+        "numpy_random": {"key": numpy_random["key"], "pos": numpy_random["pos"]},
         "python_random": {"key": np.array(words[:-1], dtype=np.uint32), "pos": words[-1]},
         "evaluation": None,
     }
@@ -112,7 +112,7 @@ def put_back(training: Training, state: Mapping[str, Any], *, full: bool) -> Non
         key = saved.array("key", np.empty(624, dtype=np.uint32))
         pos = saved.integer("pos", low=0, high=624)
         if name == "numpy_random":
-            training.numpy_random.set_state(("MT19937", key, pos))
+            training.numpy_random.set_state(("MT19937", key, pos, 0, 0.0))
         else:
             training.python_random.setstate((3, (*key.tolist(), pos), None))
     training.next_step, training.seconds = next_step, seconds

@@ -18,7 +18,7 @@ from dqn_port.verify.traces import Trace
 _BATCHES: Final = (5, 1, 32)
 
 
-class _Scripted(gymnasium.Env[NDArray[Any], int]):
+class _Scripted(gymnasium.Env[Any, Any]):
     """Frames by a formula, whatever is done; see the golden README."""
 
     def __init__(self, shape: list[int], dtype: str, ends: list[int], offset: int):

@@ -92,7 +92,8 @@ class _Watched:
             self._note("sample_index", places)
             return at(places)
 
-        replay.add, replay.at = noting_add, noting_at  # type: ignore[method-assign]
+        replay.add = noting_add  # type: ignore[assignment, method-assign]
+        replay.at = noting_at  # type: ignore[method-assign]
 
     def _note(self, name: str, value: Any) -> None:
         self.rows.setdefault(name, []).append(value)

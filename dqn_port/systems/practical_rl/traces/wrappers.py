@@ -76,7 +76,7 @@ class _Level:
 
 
 def _digest(array: NDArray[Any]) -> NDArray[np.uint8]:
-    return np.frombuffer(hashlib.sha256(np.ascontiguousarray(array)).digest(), dtype=np.uint8)
+    return np.frombuffer(hashlib.sha256(array.tobytes()).digest(), dtype=np.uint8)
 
 
 def _rows(environment: str, n_rows: int, h0: int) -> Iterator[dict[str, Any]]:
@@ -99,8 +99,8 @@ def _rows(environment: str, n_rows: int, h0: int) -> Iterator[dict[str, Any]]:
             env.reset()
             action, reward, done = -1, 0.0, False
         else:
-            _, reward, terminated, truncated, _ = env.step(action)
-            done = terminated or truncated
+            _, got, terminated, truncated, _ = env.step(action)
+            reward, done = float(got), terminated or truncated
         new = raw.calls[n_raw:]
         resets += sum(call[0] for call in new)
         pictures = {name: level.seen[-1] for name, level in levels.items()}
@@ -175,7 +175,7 @@ def replay_facts(trace: Trace, compare: Comparer, replaying: Replaying) -> None:
     compare.what = f"{plural(len(trace.meta), 'game')} through the wrappers, in sum"
 
 
-class _Scripted(gymnasium.Env[NDArray[np.uint8], int]):
+class _Scripted(gymnasium.Env[Any, Any]):
     """A game that loses and gains lives when it is told to; see the golden README."""
 
     def __init__(self, lose: list[list[int]], bonus: list[list[int]], start_lives: int) -> None:
