@@ -71,9 +71,9 @@ class Evaluation:
         return {
             "mean_reward_per_life": float(np.mean(self.rewards)),
             "initial_state_v": self.initial_state_v,
+            "mean_return_per_game": float(np.mean(earned)) if earned else None,
             "lives": len(self.rewards),
             "cut_lives": self.cut,
-            "mean_return_per_game": float(np.mean(earned)) if earned else None,
             "games": len(games),
             "distinct_games": len({(game.crc, game.frames) for game in games}),
         }

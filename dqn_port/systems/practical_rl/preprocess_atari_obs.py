@@ -61,4 +61,4 @@ class Gray64(gymnasium.ObservationWrapper[Any, Any, Any]):
         """Return a picture as the network takes it."""
         gray = Image.fromarray(observation.squeeze()).convert("L")
         small = gray.resize((IMG_SIZE, IMG_SIZE), Image.Resampling.BOX)
-        return np.asarray(small, dtype=np.float32)[None] / 255
+        return np.asarray(small, dtype=np.float32)[None] / np.float32(255)

@@ -11,6 +11,7 @@ import numpy as np
 from ale_py import Action
 from numpy.typing import NDArray
 
+from dqn_port.errors import MissingLibraryError
 from dqn_port.fields import Fields
 from dqn_port.games.ale.emulator import AleEmulator
 from dqn_port.games.gymnasium.making import Env, frames_of
@@ -103,6 +104,18 @@ class Game(NamedTuple):
     """Of its actions: games that differ here are distinct."""
 
 
+def picture_of(env: Env) -> Any:
+    """Return an environment's picture; None where it has none.
+
+    Raises:
+        MissingLibraryError: it draws with a library that is not installed.
+    """
+    try:
+        return env.render() if "rgb_array" in env.metadata.get("render_modes", []) else None
+    except gymnasium.error.DependencyNotInstalled as error:
+        raise MissingLibraryError(f"a picture of {env}: {str(error).splitlines()[0]}") from error
+
+
 class GameRecord(gymnasium.Wrapper[Any, Any, Any, Any]):
     """Note whole games and what they earned, whatever the wrappers above make of them."""
 
@@ -148,7 +161,7 @@ class GameRecord(gymnasium.Wrapper[Any, Any, Any, Any]):
 
     def _show(self, seen: Any) -> None:
         if self.shown is not None:
-            picture: Any = seen if np.ndim(seen) == 3 else self.env.render()
+            picture: Any = seen if np.ndim(seen) == 3 else picture_of(self.env)
             if picture is not None:
                 self.shown.append(picture)
 
