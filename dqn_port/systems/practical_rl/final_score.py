@@ -45,7 +45,10 @@ class FinalScore(NamedTuple):
         """Yield the score as the notebook prints it, and what it means."""
         yield f"final score: {self.score}"
         if not self.by_lives:
-            yield f"mean of {_GAMES} episodes, {self.cut} cut by t_max; passed: {_told(self.passed)}"
+            yield (
+                f"mean of {_GAMES} episodes, {self.cut} cut by t_max; passed (above "
+                f"{_PASS_DEBUG:g}): {_told(self.passed)}"
+            )
             return
         yield (
             f"mean of {_GAMES} lives {self.per_life:g}, unclipped, {self.cut} cut by t_max, times "

@@ -25,7 +25,7 @@ def test_episodes_pass_above_300():
     score = FinalScore(per_life=300.5, n_lives=1, cut=4, by_lives=False)
     assert list(score.lines()) == [
         "final score: 300.5",
-        "mean of 30 episodes, 4 cut by t_max; passed: yes",
+        "mean of 30 episodes, 4 cut by t_max; passed (above 300): yes",
     ]
 
 
