@@ -12,14 +12,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import torch
-from torch import nn
 
 from dqn_port.errors import DivergedError
 from dqn_port.events import EpisodeEnded, Event, Row, Ticked
 from dqn_port.games.gymnasium.making import Env
 from dqn_port.interfaces import Array, Ring
 from dqn_port.systems.practical_rl import training_state
+from dqn_port.systems.practical_rl.adam import FlatAdam
 from dqn_port.systems.practical_rl.dqn_agent import DQNAgent
 from dqn_port.systems.practical_rl.evaluate import Evaluation
 from dqn_port.systems.practical_rl.linear_decay import linear_decay
@@ -55,9 +54,7 @@ class Training:
         self.state = self.exp_replay.begin(self.env.reset(seed=seed)[0])
         self.first_state = self.exp_replay.stale(self.state)
         self.agent, self.target_network = agent, target_network
-        self.optimizer = torch.optim.Adam(
-            agent.parameters(), lr=opt["learning_rate"], eps=opt["adam_eps"]
-        )
+        self.optimizer = FlatAdam(agent, lr=opt["learning_rate"], eps=opt["adam_eps"])
         self.filling = True
         self.fill_call = self.fill_step = 0
         self.next_step = 0
@@ -148,9 +145,8 @@ class Training:
             bootstrap_at=opt["bootstrap_at"],
         )
         loss.backward()  # type: ignore[no-untyped-call]
-        grad_norm = nn.utils.clip_grad_norm_(self.agent.parameters(), opt["max_grad_norm"])
+        grad_norm = self.optimizer.clip_grad_norm(opt["max_grad_norm"])
         self.optimizer.step()
-        self.optimizer.zero_grad()
         self.td_loss, self.grad_norm = loss.item(), grad_norm.item()
         self.next_step += 1
         if step % opt["loss_freq"] == 0:

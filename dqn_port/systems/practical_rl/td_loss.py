@@ -6,8 +6,10 @@ student)
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Any
+
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dqn_port.systems.practical_rl.replay_buffer import Batch
@@ -29,7 +31,7 @@ def compute_td_loss(
     """
     device = next(agent.parameters()).device
 
-    def on_device(values: np.ndarray, dtype: torch.dtype = torch.float32) -> Tensor:
+    def on_device(values: NDArray[Any], dtype: torch.dtype = torch.float32) -> Tensor:
         return torch.from_numpy(values).to(device=device, dtype=dtype)
 
     done = batch.terminated if bootstrap_at == "terminated" else batch.done

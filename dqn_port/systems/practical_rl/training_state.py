@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +17,6 @@ from dqn_port.systems.practical_rl.make_env import state_of
 
 if TYPE_CHECKING:
     from dqn_port.systems.practical_rl.main_loop import Training
-
-_MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
 def arrays_of(network: nn.Module, *, copied: bool = False) -> dict[str, Array]:
@@ -50,7 +47,7 @@ def gather(training: Training, *, full: bool) -> dict[str, Any]:
         "seconds": training.seconds,
         "agent": arrays_of(training.agent),
         "target_network": arrays_of(training.target_network),
-        "adam": _adam(training),
+        "adam": training.optimizer.state_dict(),
         "best": training.best,
         "best_mean_reward": None if training.best is None else training.best_mean_reward,
         "numpy_random": {"key": numpy_random["key"], "pos": numpy_random["pos"]},
@@ -74,20 +71,6 @@ def gather(training: Training, *, full: bool) -> dict[str, Any]:
     return tree
 
 
-def _adam(training: Training) -> dict[str, Any] | None:
-    """Return Adam's moments and steps; None before the first update."""
-    moments: dict[str, Any] = {name: {} for name in _MOMENTS}
-    steps = 0
-    for name, parameter in training.agent.named_parameters():
-        state = training.optimizer.state.get(parameter)
-        if not state:
-            return None
-        steps = int(state["step"].item())
-        for moment in _MOMENTS:
-            moments[moment][name] = state[moment].cpu().numpy()
-    return {"step": steps, **moments}
-
-
 def put_back(training: Training, state: Mapping[str, Any], *, full: bool) -> None:
     """Put a state into a training that was just set up by the same options.
 
@@ -100,7 +83,7 @@ def put_back(training: Training, state: Mapping[str, Any], *, full: bool) -> Non
     load_arrays(training.agent, root.inner("agent"))
     load_arrays(training.target_network, root.inner("target_network"))
     if root.has("adam"):
-        _put_back_adam(training, root.inner("adam"))
+        training.optimizer.load_state_dict(root.raw("adam"))
     if root.has("best"):
         best = root.inner("best")
         training.best_mean_reward = root.number("best_mean_reward")
@@ -145,21 +128,3 @@ def _frames(root: Fields, name: str, replay: Any) -> tuple[int, ...]:
     if not replay.knows(frames):
         raise CheckpointError(f"checkpoint.{name}: expected frames of the replay, got others")
     return frames
-
-
-def _put_back_adam(training: Training, saved: Fields) -> None:
-    steps = saved.integer("step", low=1)
-    inner = {moment: saved.inner(moment) for moment in _MOMENTS}
-    state: dict[int, Any] = {}
-    for i, (name, parameter) in enumerate(training.agent.named_parameters()):
-        like = parameter.detach().cpu().numpy()
-        state[i] = {"step": torch.tensor(float(steps))}
-        for moment in _MOMENTS:
-            values = inner[moment].array(name, like).copy()
-            if not np.isfinite(values).all() or not math.isfinite(float(steps)):
-                raise CheckpointError(
-                    f"checkpoint.adam.{moment}.{name}: expected finite numbers, got others"
-                )
-            state[i][moment] = torch.from_numpy(values).to(parameter.device)
-    groups = training.optimizer.state_dict()["param_groups"]
-    training.optimizer.load_state_dict({"state": state, "param_groups": groups})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Iterator
 from typing import Any, Final
@@ -19,7 +20,7 @@ from dqn_port.systems.practical_rl.atari_wrappers import (
     MaxAndSkipEnv,
 )
 from dqn_port.systems.practical_rl.framebuffer import FrameBuffer
-from dqn_port.systems.practical_rl.make_env import chain, make_env
+from dqn_port.systems.practical_rl.make_env import chain, make_env, spaces
 from dqn_port.systems.practical_rl.preprocess_atari_obs import PreprocessAtariObs
 from dqn_port.systems.practical_rl.raw_game import RawGame
 from dqn_port.systems.practical_rl.system import SYSTEM
@@ -79,8 +80,16 @@ def _digest(array: NDArray[Any]) -> NDArray[np.uint8]:
     return np.frombuffer(hashlib.sha256(array.tobytes()).digest(), dtype=np.uint8)
 
 
-def _rows(environment: str, n_rows: int, h0: int) -> Iterator[dict[str, Any]]:
-    """Play so many outer calls, and yield what each row of a trace holds."""
+@functools.lru_cache(maxsize=2)
+def _rows(environment: str, n_rows: int, h0: int) -> list[dict[str, Any]]:
+    """Play so many outer calls, and return what each row of a trace holds.
+
+    A game's arrays and the facts about them are two groups, played once.
+    """
+    return list(_played(environment, n_rows, h0))
+
+
+def _played(environment: str, n_rows: int, h0: int) -> Iterator[dict[str, Any]]:
     options = SYSTEM.load(assignments=[f"environment={environment}", "seed=1"])
     env = make_env(options)
     parts = list(chain(env))
@@ -128,10 +137,8 @@ def replay(trace: Trace, compare: Comparer, replaying: Replaying) -> None:
     game = trace.name.rpartition("_")[2]
     environment = f"{game.capitalize()}NoFrameskip-v4"
     n_rows = len(trace.numbers("kind", ndim=1))
-    rows = []
-    for row in _rows(environment, n_rows, _H0):
-        rows.append(row)
-        replaying.tell(len(rows), n_rows)
+    rows = _rows(environment, n_rows, _H0)
+    replaying.tell(n_rows, n_rows)
     for name in rows[0].keys() - {"calls", "same", "dtype"}:
         compare.array(name, np.array([row[name] for row in rows]))
     calls = [call for row in rows for call in row["calls"]]
@@ -144,13 +151,11 @@ def replay(trace: Trace, compare: Comparer, replaying: Replaying) -> None:
 def replay_facts(trace: Trace, compare: Comparer, replaying: Replaying) -> None:
     """Play every game of the .json, and compare what it says in sum."""
     for at, (game, facts) in enumerate(trace.meta.items()):
-        options = SYSTEM.load(assignments=[f"environment={facts['env']}", "seed=1"])
-        env = make_env(options)
-        rows = list(_rows(facts["env"], facts["rows"], facts["h0"]))
-        started = next(row["lives"] for row in rows)
+        names = list(spaces(SYSTEM.load(assignments=[f"environment={facts['env']}"])).actions)
+        rows = _rows(facts["env"], facts["rows"], facts["h0"])
         got = {
-            "n_actions": len(meanings(env)),
-            "meanings": meanings(env),
+            "n_actions": len(names),
+            "meanings": names,
             "same": dict(
                 zip(
                     ("life==skip", "fire==life", "clip==fire"),
@@ -167,7 +172,7 @@ def replay_facts(trace: Trace, compare: Comparer, replaying: Replaying) -> None:
             ],
             "reward_sum": sum(row["reward"] for row in rows),
             "reward_skip_sum": sum(row["reward_skip"] for row in rows),
-            "lives_start": started,
+            "lives_start": rows[0]["lives"],
         }
         for name, value in got.items():
             compare.value(name, facts.get(name), value, game)
