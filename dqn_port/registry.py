@@ -15,7 +15,10 @@ from dqn_port.arguments.trust import is_trusted, with_trust
 from dqn_port.errors import ArgsError, RegistryError, UsageError, near_match
 from dqn_port.interfaces import System
 
-SYSTEMS: Final = {"lua_dqn": "dqn_port.systems.lua_dqn"}
+SYSTEMS: Final = {
+    "lua_dqn": "dqn_port.systems.lua_dqn",
+    "practical_rl": "dqn_port.systems.practical_rl",
+}
 """Name → package. In it, system.py holds SYSTEM; traces.py and bench.py are optional."""
 
 DEFAULT: Final = "lua_dqn"
