@@ -197,8 +197,14 @@ class System(Declared):
 
     def facts(self, options: Mapping[str, Any]) -> Facts:
         name, seed, length = options["name"], options["seed"], options["steps"]
-        game = options["game"]
-        return Facts(arguments=dict(options), name=name, game=game, seed=seed, length=length)
+        return Facts(
+            arguments=dict(options),
+            name=name,
+            game=options["game"],
+            seed=seed,
+            length=length,
+            has_pictures=False,
+        )
 
     def training(self, options: Any, files: Any, *, start: Any = None, **_: Any) -> SmallTraining:
         return SmallTraining(options, start)

@@ -336,18 +336,17 @@ def _shown_clip(record: EvaluationRecord, clip: Clip) -> dict[str, Any]:
 
 def _shown_vectors(record: EvaluationRecord, vectors: Vectors) -> dict[str, Any]:
     """Return the curves of an episode without pictures."""
-    extent = (
-        "The whole episode" if vectors.whole else f"Its first {many(len(vectors.done), 'step')}"
+    begin = f"Its first {many(len(vectors.done), 'step')}"
+    extent = "The whole episode" if vectors.whole else begin
+    drawn = (
+        ("What it saw", "What the agent saw, a line a number", vectors.seen),
+        ("Values of the actions", "What it valued the actions, a line each", vectors.valued),
     )
-    alts = ("What the agent saw, a line a number", "What it valued the actions, a line each")
     return {
         "said": f"{_which_episode(record, vectors.episode)}. {extent}.",
         "charts": [
-            ("What it saw", charts.steps_chart("vectors_seen", alts[0], vectors.seen)),
-            (
-                "Values of the actions",
-                charts.steps_chart("vectors_valued", alts[1], vectors.valued),
-            ),
+            (title, charts.steps_chart(f"vectors{i}", alt, rows))
+            for i, (title, alt, rows) in enumerate(drawn)
         ],
     }
 
