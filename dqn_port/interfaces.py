@@ -222,7 +222,7 @@ class Player(Protocol):
     game: str
     which: str
     """Which network plays: last | best | only, where the file tells no more."""
-    about_game: Mapping[str, str]
+    about_game: dict[str, str]
     """See Facts."""
     random_starts: int
     """Null actions at most at an episode's start."""

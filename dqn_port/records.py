@@ -94,6 +94,11 @@ class Table:
         return tuple(column.name for column in self.columns)
 
     @property
+    def measured(self) -> set[str]:
+        """The columns that differ between two equal runs."""
+        return {column.name for column in self.columns if column.measured}
+
+    @property
     def file(self) -> str:
         """The name of its file."""
         return f"history-{self.name}.csv" if self.name else "history.csv"

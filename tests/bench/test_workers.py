@@ -9,6 +9,8 @@ import pytest
 
 import dqn_port.bench
 from dqn_port.bench.machine import cores_for
+from dqn_port.bench.workers import Worker
+from dqn_port.errors import BenchError
 from dqn_port.systems.lua_dqn.bench.versus import (
     WARM_UP,
     our_options,
@@ -18,8 +20,6 @@ from dqn_port.systems.lua_dqn.bench.versus import (
     turns,
 )
 from dqn_port.systems.lua_dqn.bench.worker import start_training
-from dqn_port.bench.workers import Worker
-from dqn_port.errors import BenchError
 from tests.bench.running import pong_options, toy_options
 
 ECHO = """

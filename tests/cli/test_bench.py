@@ -111,7 +111,10 @@ def pins(path):
 
 
 def test_both_environments_have_the_same_versions():
-    ours, theirs = pins(ROOT / "requirements.lock"), pins(ROOT / "dqn_port/systems/lua_dqn/bench/peers.lock")
+    ours, theirs = (
+        pins(ROOT / "requirements.lock"),
+        pins(ROOT / "dqn_port/systems/lua_dqn/bench/peers.lock"),
+    )
     theirs["opencv-python"] = theirs.pop("opencv-python-headless")
     assert theirs.pop("stable-baselines3") == "2.9.2"
     for name, version in theirs.items():

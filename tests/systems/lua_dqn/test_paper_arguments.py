@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dqn_port.exports.report.arguments import NOT_COMPARED, differences, dqn3_0_1, flat, shown
+from dqn_port.arguments.values import shown
+from dqn_port.systems.lua_dqn.paper_arguments import (
+    NOT_COMPARED,
+    differences,
+    dqn3_0_1,
+    flat,
+)
 from dqn_port.systems.lua_dqn.setup import load_options
 from tests.exports.report.building import arguments_of
 
@@ -26,7 +32,7 @@ def test_differences_are_told_by_path_and_those_without_effect_last():
     arguments = arguments_of(prog_freq=5, agent_params__lr=0.002, seed=2, verbose=0)
     del arguments["agent_params"]["ep_end"]
     arguments["agent_params"]["mine"] = [1, "é"]
-    assert [(*difference, difference.matters) for difference in differences(arguments)] == [
+    assert [tuple(difference) for difference in differences(arguments)] == [
         ("agent_params.ep_end", "nothing", "0.1", True),
         ("agent_params.lr", "0.002", "0.00025", True),
         ("agent_params.mine", '[1, "é"]', "nothing", True),
