@@ -83,6 +83,8 @@ class Facts:
     memory: int = 0
     """Bytes that the run comes to need, as far as they grow with its options."""
     threads: int = 1
+    has_pictures: bool = True
+    """Whether the game can be shown."""
     gpu: bool = False
     """Whether the network is to be computed on a CUDA device."""
     game_path: str = ""

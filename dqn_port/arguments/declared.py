@@ -401,7 +401,7 @@ class Declared:
     def export(self, path: Path, *, best: bool = False) -> Exported:
         """Return a network's weights for PyTorch."""
         saved = load_saved(path, best=best)
-        recipe = f"# {self.NAME} has the module: dqn_port/systems/{self.NAME}"
+        recipe = f"network = ...  # the module that {self.NAME} builds"
         return Exported(saved.which, saved.weights, (recipe,))
 
     def times(self, path: Path) -> NDArray[np.float64] | None:

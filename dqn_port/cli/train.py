@@ -325,7 +325,8 @@ def _say_where(run: Run) -> None:
         click.echo(f"Checkpoint:  {run.checkpoints.folder}, {kept / 1e6:,.0f} MB")
     click.echo("Try next:")
     click.echo(f"  {program()} evaluate {snapshot} --best --episodes 5")
-    click.echo(f"  {program()} play {snapshot} --best --gif {gif}")
+    if run.facts.has_pictures:
+        click.echo(f"  {program()} play {snapshot} --best --gif {gif}")
     if kept and run.facts.length is not None:
         folder, length = shlex.quote(str(run.folder)), run.system.option_of("length")
         longer = f"{length}={2 * run.facts.length}"

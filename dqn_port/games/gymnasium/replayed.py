@@ -60,6 +60,11 @@ class ReplayedEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
         self._last = (seen, bool(terminated), bool(truncated))
         return seen, reward, terminated, truncated, info
 
+    @property
+    def seen(self) -> Any:
+        """The last observation."""
+        return self._last[0]
+
     def sha256(self) -> str:
         """Return the hash of where it stands: last observation, ends, sum of rewards."""
         seen, *ended = self._last or (np.zeros(0),)
