@@ -49,7 +49,7 @@ def test_a_part_that_is_missing_is_named():
 
 
 DAMAGES = {
-    "RawGame": ("frames", -1, "environment.RawGame.frames: expected a whole number of 0 to"),
+    "RawGame": ("frames", -2, "environment.RawGame.frames: expected a whole number of -1 to"),
     "GameRecord": ("crc", "x", "environment.GameRecord.crc: expected a whole number of 0 to"),
     "EpisodicLifeEnv": ("lives", None, "environment.EpisodicLifeEnv.lives: expected a whole"),
     "FrameBuffer": (
