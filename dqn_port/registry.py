@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from dqn_port.arguments.args_file import read_args_json
 from dqn_port.arguments.trust import is_trusted, with_trust
-from dqn_port.errors import ArgsError, RegistryError, UsageError, near_match
+from dqn_port.errors import ArgsError, RegistryError, TrustError, UsageError, near_match
 from dqn_port.interfaces import System
 
 SYSTEMS: Final = {
@@ -54,7 +54,7 @@ def find_system(name: str) -> System:
 
 def _stranger(name: str) -> System:
     if not is_trusted():
-        raise UsageError(
+        raise TrustError(
             f"system: '{name}' is code of others, and importing it runs it; if you trust it: "
             f"{with_trust()}"
         )
