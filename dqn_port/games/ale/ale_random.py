@@ -82,7 +82,7 @@ def put_random(ale: ALEInterface, numbers: NDArray[np.int64], *, sticky: bool = 
         raise _unknown_layout("other random numbers than were put in")
 
 
-def _spliced(state: bytes, text: bytes, sticky: bool) -> bytes:
+def _spliced(state: bytes, text: bytes, sticky: bool = False) -> bytes:
     """Put the text of a generator in place of the state's own.
 
     The state: some integers, and a string of the system, which begins with the cartridge's md5,

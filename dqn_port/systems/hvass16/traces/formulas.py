@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from dqn_port.verify.comparing import sum_sumsq_max
+
 _WORD = 0xFFFFFFFF
 _AT_ONCE = 500_000
 """Values made at a time, which stay in the cache."""
@@ -95,3 +97,13 @@ def tensors(network: Any, salt: int) -> dict[str, NDArray[np.float32]]:
 def probes(values: NDArray[Any], t: int) -> NDArray[Any]:
     """Return 24 values of the tensor with number ``t``."""
     return values.reshape(-1)[mix(np.arange(24), 77 + t) % values.size]
+
+
+def sums(values: NDArray[Any]) -> NDArray[np.float64]:
+    """Return a tensor's sum, sum of squares and largest absolute value: float64 [3]."""
+    flat = values.reshape(-1)
+    parts = [
+        sum_sumsq_max(flat[begin : begin + _AT_ONCE]) for begin in range(0, flat.size, _AT_ONCE)
+    ]
+    total, squares, largest = np.array(parts).T
+    return np.array([total.sum(), squares.sum(), largest.max()])

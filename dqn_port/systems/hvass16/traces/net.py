@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 
 from dqn_port.systems.hvass16.neural_network import SLOT, NeuralNetwork
-from dqn_port.systems.hvass16.traces.formulas import mix, probes, tensors
-from dqn_port.verify.comparing import Comparer, plural, sum_sumsq_max
+from dqn_port.systems.hvass16.traces.formulas import mix, probes, sums, tensors
+from dqn_port.verify.comparing import Comparer, plural
 from dqn_port.verify.kinds import Replaying
 from dqn_port.verify.traces import Trace
 
@@ -228,6 +228,6 @@ def _sums_and_probes(found: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     """Return sums and probes of tensors in the trace's order: float64 [16, 3], [16, 24]."""
     values = list(found.values())
     return {
-        "stats": np.array([sum_sumsq_max(v.reshape(-1)) for v in values]),
+        "stats": np.array([sums(v) for v in values]),
         "probes": np.array([probes(v, t) for t, v in enumerate(values)]),
     }

@@ -20,8 +20,8 @@ from dqn_port.systems.hvass16.logs import LogReward
 from dqn_port.systems.hvass16.neural_network import NeuralNetwork
 from dqn_port.systems.hvass16.options import OPTIONS
 from dqn_port.systems.hvass16.setup import make_agent
-from dqn_port.systems.hvass16.traces.formulas import ScriptedNetwork, probes, tensors
-from dqn_port.verify.comparing import Comparer, sum_sumsq_max
+from dqn_port.systems.hvass16.traces.formulas import ScriptedNetwork, probes, sums, tensors
+from dqn_port.verify.comparing import Comparer
 from dqn_port.verify.kinds import Replaying
 from dqn_port.verify.traces import Trace
 
@@ -375,7 +375,7 @@ class Course:
         self._checkpoint = (weights, event.step, agent.count_episodes)
         if not self.scripted:
             values = [p.detach().cpu().numpy() for p in self.network.parameters()]
-            burst["w_stats"] = np.array([sum_sumsq_max(v.reshape(-1)) for v in values])
+            burst["w_stats"] = np.array([sums(v) for v in values])
             burst["w_probes"] = np.array([probes(v, t) for t, v in enumerate(values)])
 
     def log_read(self) -> dict[str, Any]:
