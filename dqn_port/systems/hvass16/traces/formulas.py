@@ -7,8 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dqn_port.verify.comparing import sum_sumsq_max
-
 _WORD = 0xFFFFFFFF
 _AT_ONCE = 500_000
 """Values made at a time, which stay in the cache."""
@@ -101,9 +99,10 @@ def probes(values: NDArray[Any], t: int) -> NDArray[Any]:
 
 def sums(values: NDArray[Any]) -> NDArray[np.float64]:
     """Return a tensor's sum, sum of squares and largest absolute value: float64 [3]."""
-    flat = values.reshape(-1)
-    parts = [
-        sum_sumsq_max(flat[begin : begin + _AT_ONCE]) for begin in range(0, flat.size, _AT_ONCE)
-    ]
-    total, squares, largest = np.array(parts).T
-    return np.array([total.sum(), squares.sum(), largest.max()])
+    flat, total, squares, largest = values.reshape(-1), 0.0, 0.0, 0.0
+    for begin in range(0, flat.size, _AT_ONCE):
+        x = flat[begin : begin + _AT_ONCE].astype(np.float64)
+        total += float(x.sum())
+        largest = max(largest, float(np.abs(x).max()))
+        squares += float(np.square(x, out=x).sum())
+    return np.array([total, squares, largest])
