@@ -16,7 +16,7 @@ from dqn_port.events import Event, Row, Ticked
 from dqn_port.fields import MOST, Fields
 from dqn_port.systems.hvass16.environment import Environment, Frame
 from dqn_port.systems.hvass16.epsilon_greedy import EpsilonGreedy
-from dqn_port.systems.hvass16.happenings import BurstBegun, Episode, RunEnded, Tested, Updated
+from dqn_port.systems.hvass16.happenings import BurstBegun, Episode, RunEnded, StateTested, Updated
 from dqn_port.systems.hvass16.linear_control_signal import LinearControlSignal
 from dqn_port.systems.hvass16.logs import LogQValues, LogReward
 from dqn_port.systems.hvass16.motion_tracer import DECAY, THRESHOLD, MotionTracer, Process
@@ -256,7 +256,7 @@ class Agent:
             ]
         elif not self.training and (self.reward != 0 or self.end_life or self.end_episode):
             events = [
-                Tested(
+                StateTested(
                     self.count_states,
                     count_episodes=self.count_episodes,
                     q_min=float(np.min(self.q_values)),
@@ -325,6 +325,7 @@ class Agent:
         """
         fields = Fields(state, "agent")
         taken: dict[str, Any] = {name: fields.integer(name, low=0) for name in self._COUNTS}
+        taken["action"] = fields.integer("action", low=0, high=self.epsilon_greedy.num_actions - 1)
         taken |= {name: fields.boolean(name) for name in self._FLAGS}
         taken |= {name: fields.number(name) for name in self._NUMBERS}
         rewards = fields.take(
@@ -347,6 +348,8 @@ class Agent:
             except ReplayError as error:
                 raise CheckpointError(f"agent.burst: {error}") from error
             most = optimization.max_iterations - 1
+            if most < 0:
+                raise inner.fault("max_epochs", "one with updates", numbers[2])
             optimization.iterations = inner.integer("iterations", low=0, high=min(most, MOST))
             history = inner.array("loss_history", optimization.loss_history)
             optimization.loss_history = history.copy()

@@ -46,7 +46,7 @@ class Updated(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tested(Event):
+class StateTested(Event):
     """A state of a test was played in which something was earned or lost."""
 
     count_episodes: int

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from dqn_port.events import Event
-from dqn_port.systems.hvass16.happenings import BurstBegun, Episode, RunEnded, Tested, Updated
+from dqn_port.systems.hvass16.happenings import BurstBegun, Episode, RunEnded, StateTested, Updated
 
 
 def lines_of(event: Event) -> Iterator[str]:
@@ -17,7 +17,7 @@ def lines_of(event: Event) -> Iterator[str]:
             f"{event.count_episodes:4}:{event.step}\t Epsilon: {event.epsilon:4.2f}\t "
             f"Reward: {event.reward:.1f}\t Episode Mean: {event.mean:.1f}"
         )
-    elif isinstance(event, Tested):
+    elif isinstance(event, StateTested):
         yield (
             f"{event.count_episodes:4}:{event.step}\tQ-min: {event.q_min:5.3f}\t"
             f"Q-max: {event.q_max:5.3f}\tLives: {event.lives}\tReward: {event.reward:.1f}\t"

@@ -146,8 +146,8 @@ class Evaluation:
         """Whether all games are played."""
         return len(self.player.agent.episode_rewards) >= self._games
 
-    def tick(self) -> Ticked:
-        """Play a step."""
+    def tick(self, all_frames: int) -> Ticked:
+        """Play a step; ``all_frames``: of the training so far."""
         step = self.player.step()
         self._steps += 1
         played = len(self.player.agent.episode_rewards)
@@ -155,7 +155,8 @@ class Evaluation:
             self.states,
             phase=EVALUATING,
             text=f"evaluation {min(played + 1, self._games)}/{self._games}",
-            all_frames=step.frames,
+            frames=step.frames,
+            all_frames=all_frames,
         )
 
     def row(self) -> dict[str, Any]:

@@ -85,7 +85,7 @@ def make_network(options: Options, num_actions: int, device: str = "cpu") -> Neu
 def signal(options: Options, name: str) -> LinearControlSignal:
     """Return a control signal by its name."""
     start, end, over = (
-        options[f"{name}_{what}"] for what in ("start_value", "end_value", "num_iterations")
+        float(options[f"{name}_{what}"]) for what in ("start_value", "end_value", "num_iterations")
     )
     return LinearControlSignal(start, end, over)
 

@@ -114,7 +114,7 @@ class Training:
         return agent.done or self.step % freq == 0
 
     def _evaluate(self, evaluation: Evaluation) -> list[Event]:
-        events: list[Event] = [evaluation.tick()]
+        events: list[Event] = [evaluation.tick(getattr(self.agent.env, "frames", self.step))]
         if evaluation.done:
             events.append(Row(self.step, cells=evaluation.row()))
             self.evaluation = None
@@ -193,8 +193,8 @@ class Training:
         self.agent.epsilon_greedy.generator = self.memory.generator = generator
         height, width, _ = self.memory.states.shape[1:]
         image = np.zeros((height, width))
-        self.agent.load_state_dict(fields.raw("agent"), image)
         self.agent.env.load_state_dict(fields.raw("environment"))
+        self.agent.load_state_dict(fields.raw("agent"), image)
         self._evaluated_at = fields.integer("evaluated_at", low=0)
         self.evaluation = None
         if fields.has("evaluation"):
