@@ -178,7 +178,7 @@ def test_rows_are_numbered_so_that_each_filling_begins_at_the_first_slot():
     assert (ring.added % made.memory.size, ring.held) == (1, 1)
 
 
-DAMAGES = {
+DAMAGES: dict[str, tuple[object, str]] = {
     "counters.count_states": (-1, "a whole number of 0 to 9007199254740992, got -1"),
     "network": (None, "arrays by name, got None"),
     "memory.num_used": (41, "a whole number of 0 to 40, got 41"),
