@@ -10,7 +10,7 @@ import numpy as np
 
 from dqn_port.arguments.declared import Declared
 from dqn_port.errors import ArgsError
-from dqn_port.events import Event
+from dqn_port.events import Event, Started
 from dqn_port.games.ale.roms import check_rom
 from dqn_port.games.toy import GAMES
 from dqn_port.interfaces import Facts, Files, Param, SavedNetwork, Table, Words
@@ -87,6 +87,7 @@ class Hvass16(Declared):
             threads=options["threads"],
             about_game=about,
             start=Path(options["network"]) if options["network"] else None,
+            trusts=game.name if ":" in game.name else "",
         )
 
     def training(
@@ -115,8 +116,14 @@ class Hvass16(Declared):
 
     def lines(self, event: Event, options: Options) -> Iterator[str]:
         """Yield what the original prints at an event."""
-        del options
-        return lines_of(event)
+        if isinstance(event, Started) and options["network"] and not event.resumed:
+            agent = event.training.agent
+            yield f"Restored checkpoint from: {options['network']}"
+            yield (
+                f"It goes on after {agent.count_episodes} episodes and {agent.count_states} "
+                "states, with an empty memory; the logs are appended to."
+            )
+        yield from lines_of(event)
 
 
 def _bytes_of_a_state(options: Options) -> int:
