@@ -93,8 +93,6 @@ class Facts:
     """What a run records of its game, such as rom_md5."""
     start: Path | None = None
     """The file of the network that the run starts from."""
-    trusts: str = ""
-    """A stranger's code that the run executes, as module:object; only with --trust."""
 
 
 @dataclass(frozen=True, kw_only=True)

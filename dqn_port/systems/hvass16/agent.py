@@ -126,9 +126,15 @@ class Agent:
         return self._end_state()
 
     def play_state(self, action: int | None = None, shown: list[Frame] | None = None) -> None:
-        """Play one state: the agent's choice, or ``action``."""
+        """Play one state: the agent's choice, or ``action``.
+
+        ``shown``: where given, the first frame of a game and all frames played are appended.
+        """
         if self.end_episode:
-            self.tracer = MotionTracer(self.env.reset(), self._process, **self._trace)
+            first = self.env.reset()
+            self.tracer = MotionTracer(first, self._process, **self._trace)
+            if shown is not None:
+                shown.append(first)
             self.reward_episode = 0.0
             self.count_episodes += 1
             self.num_lives = self.env.lives()

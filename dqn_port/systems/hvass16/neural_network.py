@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import nn
 
-from dqn_port.errors import CheckpointError, DivergedError
+from dqn_port.errors import CheckpointError, DivergedError, DqnPortError
 
 OUTPUT: Final = "layer_fc_out"
 _AT_ONCE: Final = 1_000_000
@@ -182,13 +182,18 @@ class NeuralNetwork(nn.Module):
         both |= {name + SLOT: values for name, values in self.mean_square.items()}
         return {name: values.cpu().numpy() for name, values in both.items()}
 
-    def load_arrays(self, arrays: Mapping[str, Any], where: str) -> None:
+    def load_arrays(
+        self,
+        arrays: Mapping[str, Any],
+        where: str,
+        error: type[DqnPortError] = CheckpointError,
+    ) -> None:
         """Take over parameters, and mean squares as far as they are there.
 
         Weights may be called ``weights`` or ``kernel``, as PrettyTensor and tf.layers call them.
 
         Raises:
-            CheckpointError: a parameter is missing or of another shape.
+            ``error``: a parameter is missing or of another shape.
         """
         found: list[tuple[torch.Tensor, NDArray[np.float32]]] = []
         for name, parameter in self.named_parameters():
@@ -199,7 +204,7 @@ class NeuralNetwork(nn.Module):
                 array = next((arrays[n] for n in _names(own) if n in arrays), None)
                 if array is None and optional:
                     array = np.ones(values.shape, dtype=np.float32)
-                found.append((values, _checked(array, values, f"{where}: {own}")))
+                found.append((values, _checked(array, values, f"{where}: {own}", error)))
         for values, array in found:
             values.copy_(torch.from_numpy(array))
 
@@ -208,18 +213,18 @@ def _names(name: str) -> tuple[str, ...]:
     return name, name.replace("/weights", "/kernel")
 
 
-def _checked(array: Any, like: torch.Tensor, where: str) -> NDArray[np.float32]:
+def _checked(
+    array: Any, like: torch.Tensor, where: str, error: type[DqnPortError]
+) -> NDArray[np.float32]:
     expected = f"float32 {list(like.shape)}"
     if not isinstance(array, np.ndarray):
         got = "nothing" if array is None else f"a {type(array).__name__}"
-        raise CheckpointError(f"{where}: expected {expected}, got {got}")
+        raise error(f"{where}: expected {expected}, got {got}")
     if array.dtype != np.float32 or array.shape != tuple(like.shape):
         hint = ""
         if OUTPUT in where and array.shape[:-1] == tuple(like.shape)[:-1]:
             hint = f"; it has {array.shape[-1]} actions, and the game has {like.shape[-1]}"
-        raise CheckpointError(
-            f"{where}: expected {expected}, got {array.dtype} {list(array.shape)}{hint}"
-        )
+        raise error(f"{where}: expected {expected}, got {array.dtype} {list(array.shape)}{hint}")
     return array
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from dqn_port.interfaces import Column, Param, Table
+from dqn_port.interfaces import Param
+from dqn_port.records import Chart, Column, Table
 from dqn_port.systems.hvass16.preprocessing import REVISIONS
 
 
@@ -91,7 +92,18 @@ OPTIONS: Final = (
 EVALUATION: Final = Table(
     clock="states",
     score="reward_mean",
-    score_means="whole games at ε = epsilon_testing, in an environment of their own",
+    score_means=(
+        "whole games with ε {epsilon_testing}",
+        "in an environment of their own, beside the training",
+    ),
+    episodes="games",
+    charts=(
+        Chart(
+            title="Reward of whole test games",
+            columns=("reward_min", "reward_mean", "reward_max"),
+            keys=("min", "mean", "max"),
+        ),
+    ),
     columns=(
         Column(name="states", meaning="processed in training", dtype="int64", unit="states"),
         Column(name="episodes", meaning="begun in training", dtype="int64", unit="episodes"),
@@ -106,6 +118,13 @@ EVALUATION: Final = Table(
 REWARD: Final = Table(
     name="reward",
     clock="states",
+    charts=(
+        Chart(
+            title="Reward of training episodes",
+            columns=("reward", "mean"),
+            keys=("episode", "mean of the last"),
+        ),
+    ),
     columns=(
         Column(name="episodes", meaning="the episode's number", dtype="int64"),
         Column(name="states", meaning="processed when it ended", dtype="int64", unit="states"),
@@ -116,6 +135,7 @@ REWARD: Final = Table(
 Q_VALUES: Final = Table(
     name="q_values",
     clock="states",
+    charts=(Chart(title="Mean Q-value in the memory after a sweep", columns=("mean",)),),
     columns=(
         Column(name="episodes", meaning="begun", dtype="int64"),
         Column(name="states", meaning="processed", dtype="int64", unit="states"),

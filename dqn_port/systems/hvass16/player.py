@@ -7,11 +7,13 @@ from typing import Any, Final
 
 import numpy as np
 
+from dqn_port.errors import SnapshotError
 from dqn_port.events import Event, Ticked
 from dqn_port.fields import Fields
-from dqn_port.interfaces import Array, SavedNetwork, Step
+from dqn_port.interfaces import Array, Step
+from dqn_port.saved_networks import SavedNetwork
 from dqn_port.systems.hvass16.agent import Agent, Network
-from dqn_port.systems.hvass16.environment import Frame, game_of
+from dqn_port.systems.hvass16.environment import AtariEnvironment, Frame, game_of
 from dqn_port.systems.hvass16.generators import load_random_state, random_state_dict
 from dqn_port.systems.hvass16.setup import (
     GAME,
@@ -28,6 +30,8 @@ EVALUATING: Final = "evaluating"
 class Player:
     """Play game after game, as the original's agent without training; see interfaces.Player."""
 
+    random_starts = 0
+
     def __init__(
         self,
         options: Options,
@@ -40,16 +44,18 @@ class Player:
         """``seed``: of the player's own numbers and of its game.
 
         Raises:
-            CheckpointError: the network is of another game.
+            SnapshotError: the network is of another game.
         """
         game = game_of(options["env"])
         self.game = game.name
         skips: list[int] = options["frame_skip"]
         self.frames_per_step = round(sum(skips) / len(skips))
+        self.which = network.which if isinstance(network, SavedNetwork) else "last"
+        self.about_game: dict[str, str] = {}
         self.env = make_environment(options, [*seed, GAME])
         if isinstance(network, SavedNetwork):
             made = make_network(options, len(self.env.action_names))
-            made.load_arrays(network.weights, f"{network.path}")
+            made.load_arrays(network.weights, f"{network.path}", SnapshotError)
             network = made
         self.agent: Agent = make_agent(
             options,
@@ -73,7 +79,9 @@ class Player:
         if agent.end_episode:
             self._number = self._frames = 0
         before = getattr(self.env, "frames", 0)
-        shown: list[Frame] | None = [] if show and hasattr(self.env, "frames") else None
+        shown: list[Frame] | None = None
+        if show and isinstance(self.env, AtariEnvironment):
+            shown = [] if agent.end_episode else [self.env.picture()]
         agent.play_state(action, shown)
         frames = getattr(self.env, "frames", before + 1) - before
         self._frames += frames
@@ -82,6 +90,9 @@ class Player:
         if lives_left or (self._cap and self._frames >= self._cap and ended is None):
             ended, agent.end_episode = "limit", True
         self.told = [event for event in agent._end_state() if not isinstance(event, Ticked)]
+        if shown and ended is None:
+            # The next step shows it as what it met.
+            shown.pop()
         state, q_values = agent.state, agent.q_values
         step = Step(
             number=self._number,

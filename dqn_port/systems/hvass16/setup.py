@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 import importlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
 
+from dqn_port.arguments.trust import is_trusted, with_trust
 from dqn_port.errors import UsageError
-from dqn_port.interfaces import SavedNetwork
+from dqn_port.saved_networks import SavedNetwork
 from dqn_port.systems.hvass16.agent import Agent, Learning, Network
 from dqn_port.systems.hvass16.environment import AtariEnvironment, Environment, game_of
 from dqn_port.systems.hvass16.epsilon_greedy import EpsilonGreedy
@@ -20,7 +21,7 @@ from dqn_port.systems.hvass16.neural_network import Layers, NeuralNetwork
 from dqn_port.systems.hvass16.preprocessing import pre_process_image
 from dqn_port.systems.hvass16.replay_memory import ReplayMemory
 
-Options = dict[str, Any]
+Options = Mapping[str, Any]
 
 GAME, WEIGHTS, TEST = 1, 2, 3
 """Streams of random numbers beside the agent's own: seeded by (seed, stream, …)."""
@@ -54,11 +55,16 @@ def make_environment(options: Options, seed: Sequence[int]) -> Environment:
 
 
 def _own_environment(name: str, seed: Sequence[int]) -> Environment:
-    """Return what a stranger's ``module:object`` makes of a seed; the workshop asked for trust.
+    """Return what a stranger's ``module:object`` makes of a seed.
 
     Raises:
-        UsageError: there is no such object.
+        UsageError: the user did not trust it, or there is no such object.
     """
+    if not is_trusted():
+        raise UsageError(
+            f"env: '{name}' is code of others, and importing it runs it; if you trust it: "
+            f"{with_trust()}"
+        )
     module, _, attribute = name.partition(":")
     try:
         make = getattr(importlib.import_module(module), attribute)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
+import torch
 
-from dqn_port.errors import CheckpointError
+from dqn_port.errors import CheckpointError, SnapshotError
 from dqn_port.events import Event, Row
 from dqn_port.fields import Fields
-from dqn_port.interfaces import Array, Files, Ring, SavedNetwork
+from dqn_port.interfaces import Array, Files, Ring
+from dqn_port.saved_networks import SavedNetwork
 from dqn_port.systems.hvass16.agent import Agent
 from dqn_port.systems.hvass16.generators import load_random_state, random_state_dict
+from dqn_port.systems.hvass16.logs import LogQValues, LogReward
 from dqn_port.systems.hvass16.neural_network import NeuralNetwork
 from dqn_port.systems.hvass16.player import Evaluation
 from dqn_port.systems.hvass16.replay_memory import ReplayMemory
@@ -50,7 +54,7 @@ class Training:
         """``parts``: environment, network.
 
         Raises:
-            CheckpointError: the network to start from is of another game.
+            SnapshotError: the network to start from is of another game.
         """
         parts, seed = parts or {}, options["seed"]
         self._options = options
@@ -59,9 +63,12 @@ class Training:
             options, len(env.action_names), device
         )
         if start is not None:
-            self.network.load_arrays(start.weights, f"{start.path}")
+            self.network.load_arrays(start.weights, f"{start.path}", SnapshotError)
         elif "network" not in parts:
             self.network.initialise(np.random.RandomState([seed, WEIGHTS]))
+        torch.set_num_threads(min(options["threads"], len(os.sched_getaffinity(0))))
+        for log in (LogReward, LogQValues):
+            files.append(log.NAME, "")
         generator = np.random.RandomState(seed)
         self.agent: Agent = make_agent(options, env, self.network, generator, append=files.append)
         if start is not None:

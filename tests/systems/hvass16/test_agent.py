@@ -137,7 +137,8 @@ def test_a_player_plays_whole_games_and_tells_the_originals_lines():
         assert set(step.seen) == {"image", "motion trace"}
         assert step.seen["image"].shape == (21, 16)
         assert step.valued == [0.0, 1.0, 0.5, 0.25]
-        assert len(step.shown) == step.frames
+        # Every frame is shown once: the game's first, all that were played, and its last.
+        assert len(step.shown) == step.frames + (step.ended is not None)
         lines += [line for event in player.told for line in lines_of(event)]
         if step.ended:
             ended.append(step.ended)

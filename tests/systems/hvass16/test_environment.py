@@ -8,6 +8,7 @@ import types
 import numpy as np
 import pytest
 
+from dqn_port.arguments.trust import trusting
 from dqn_port.errors import ArgsError, UsageError
 from dqn_port.systems.hvass16.environment import AtariEnvironment, Game, game_of
 from tests.systems.hvass16.building import options, run, training
@@ -131,12 +132,13 @@ def test_an_environment_of_ones_own(monkeypatch):
     module = types.ModuleType("own_game")
     module.Own = Own
     monkeypatch.setitem(sys.modules, "own_game", module)
-    made = training(options(env="own_game:Own", episodes=3))
-    run(made)
+    with trusting(True):
+        made = training(options(env="own_game:Own", episodes=3, eval_freq=5, eval_episodes=1))
+        run(made)
     assert made.agent.count_episodes == 4
     assert set(made.agent.episode_rewards) <= set(range(7))
     assert made.networks()["last"]["layer_fc_out/bias"].shape == (2,)
-    with pytest.raises(UsageError) as caught:
+    with trusting(True), pytest.raises(UsageError) as caught:
         training(options(env="own_game:Other"))
     assert str(caught.value) == (
         "env=own_game:Other: cannot be imported: module 'own_game' has no attribute 'Other'"

@@ -7,12 +7,27 @@ from pathlib import Path
 
 import pytest
 
-from dqn_port.errors import ArgsError, LuaExit, RomError, UsageError
+from dqn_port.errors import ArgsError, LuaExit, MemoryNeedError, RomError, UsageError
 from dqn_port.systems.hvass16.options import OPTIONS
 from dqn_port.systems.hvass16.system import SYSTEM
 from tests.systems.hvass16.building import options
 
 LEGACY_ARGS = Path(__file__).parents[3] / "legacy_args"
+
+
+@pytest.fixture(autouse=True)
+def _memory_of_a_big_machine(monkeypatch):
+    monkeypatch.setattr("dqn_port.systems.hvass16.system.machine_memory", lambda: 16 * 2**30)
+
+
+def test_a_memory_that_does_not_fit(monkeypatch):
+    monkeypatch.setattr("dqn_port.systems.hvass16.system.machine_memory", lambda: 10**9)
+    with pytest.raises(MemoryNeedError) as caught:
+        options(replay_size=2_000_000)
+    assert str(caught.value) == (
+        "replay_size: 2000000 states and the network take 1.97 GB, this machine has 1.00 GB; set "
+        "a smaller one, --set replay_size=709934"
+    )
 
 
 def test_the_defaults_are_the_published_codes():

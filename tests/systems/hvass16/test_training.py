@@ -10,7 +10,7 @@ import pytest
 
 from dqn_port.errors import CheckpointError
 from dqn_port.events import EpisodeEnded, Row, Ticked
-from dqn_port.interfaces import SavedNetwork
+from dqn_port.saved_networks import SavedNetwork
 from dqn_port.systems.hvass16.happenings import BurstBegun, RunEnded, Updated
 from tests.systems.hvass16.building import (
     fill_rings,
@@ -52,8 +52,8 @@ def test_it_goes_on_exactly_from_every_tick(case):
         assert told(other.tick()) == told(events)
         assert same(frozen(other.state_dict()), frozen(made.state_dict()))
         assert same(rings_of(other).popitem()[1][1], rings_of(made).popitem()[1][1])
-        added = {name: text[len(before.get(name, "")) :] for name, text in made.files.texts.items()}
-        assert other.files.texts == {name: text for name, text in added.items() if text}
+        added = {name: text[len(before[name]) :] for name, text in made.files.texts.items()}
+        assert other.files.texts == added
         assert other.done == made.done
     expected = {"playing", "learning"} | ({"evaluating"} if opt["eval_freq"] else set())
     assert phases == expected

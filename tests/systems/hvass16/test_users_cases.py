@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dqn_port.errors import CheckpointError
+from dqn_port.arguments.trust import trusting
+from dqn_port.errors import SnapshotError, UsageError
 from dqn_port.events import Started
-from dqn_port.interfaces import SavedNetwork
+from dqn_port.saved_networks import SavedNetwork
 from dqn_port.systems.hvass16.system import SYSTEM
 from tests.systems.hvass16.building import options, run, training
 
@@ -25,7 +26,7 @@ def test_case_2_a_network_with_other_actions_stops_in_place_of_a_new_start():
         lambda: training(start=network_of(weights)),
         lambda: SYSTEM.player(options(), network_of(weights), seed=1),
     ):
-        with pytest.raises(CheckpointError) as caught:
+        with pytest.raises(SnapshotError) as caught:
             use()
         assert str(caught.value) == (
             "old.npz: layer_fc_out/weights: expected float32 [6, 4], got float32 [6, 6]; it has "
@@ -48,8 +49,17 @@ def test_case_3_a_first_start_says_nothing_of_a_restore_and_a_restore_where_it_g
 
 
 def test_case_4_an_environment_of_ones_own_asks_for_trust():
-    assert SYSTEM.facts(options(env="own_game:Own")).trusts == "own_game:Own"
-    assert SYSTEM.facts(options()).trusts == ""
+    opt = options(env="own_game:Own")
+    assert not SYSTEM.facts(opt).has_pictures
+    with pytest.raises(UsageError) as caught:
+        training(opt)
+    assert str(caught.value).startswith(
+        "env: 'own_game:Own' is code of others, and importing it runs it; if you trust it: "
+    )
+    assert " --trust" in str(caught.value)
+    with trusting(True), pytest.raises(UsageError) as caught:
+        training(opt)
+    assert str(caught.value) == "env=own_game:Own: cannot be imported: No module named 'own_game'"
 
 
 def test_case_8_a_network_outlives_its_program_as_arrays_by_name(tmp_path):
@@ -58,11 +68,32 @@ def test_case_8_a_network_outlives_its_program_as_arrays_by_name(tmp_path):
     weights = {n: a for n, a in made.networks()["last"].items() if "/RMSProp" not in n}
     path = tmp_path / "old.npz"
     np.savez(path, **{name.replace("/weights", "/kernel"): a for name, a in weights.items()})
-    with np.load(path) as file:
-        read = {name: file[name] for name in file.files}
-    other = training(start=network_of(read))
+    read = SYSTEM.load_network(path)
+    assert (read.which, read.step) == ("last", made.step)
+    other = training(start=read)
     assert (other.step, other.agent.count_episodes) == (made.step, 6)
-    player = SYSTEM.player(options(), network_of(read), seed=1)
+    named = training(options(network=str(path)))
+    assert named.step == made.step
+    player = SYSTEM.player(options(), read, seed=1)
     assert player.step().valued == pytest.approx(
         made.network.get_q_values(player.agent.state).tolist()
     )
+
+
+def test_case_8_old_checkpoints_and_damaged_files_are_told(tmp_path):
+    for name in ("checkpoint-20747.index", "model.ckpt-3.meta"):
+        path = tmp_path / name
+        path.write_bytes(b"x")
+        with pytest.raises(SnapshotError) as caught:
+            SYSTEM.load_network(path)
+        assert str(caught.value) == (
+            f"{path}: expected NAME.safetensors or an .npz, got TensorFlow's checkpoint; "
+            "docs/hvass16.md has the lines that turn it into an .npz"
+        )
+    path = tmp_path / "old.npz"
+    np.savez(path, a=np.array([{}], dtype=object))
+    for content in (path.read_bytes(), b"PK damaged"):
+        path.write_bytes(content)
+        with pytest.raises(SnapshotError) as caught:
+            SYSTEM.load_network(path)
+        assert str(caught.value) == f"{path}: expected arrays by name, got a damaged file"
