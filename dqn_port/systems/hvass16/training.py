@@ -96,7 +96,7 @@ class Training:
 
     @property
     def done(self) -> bool:
-        """Whether the last episode, its extra state and its evaluation are played."""
+        """Whether the last episode, its extra state and an evaluation due there are played."""
         return self.agent.done and self.evaluation is None and not self._evaluation_due()
 
     def tick(self) -> list[Event]:
@@ -115,10 +115,10 @@ class Training:
         return self.agent.tick()
 
     def _evaluation_due(self) -> bool:
-        freq, agent = self._options["eval_freq"], self.agent
-        if not freq or agent.optimization is not None or self._evaluated_at == self.step:
+        freq = self._options["eval_freq"]
+        if not freq or self.agent.optimization is not None or self._evaluated_at == self.step:
             return False
-        return agent.done or self.step % freq == 0
+        return self.step % freq == 0
 
     def _evaluate(self, evaluation: Evaluation) -> list[Event]:
         events: list[Event] = [evaluation.tick(getattr(self.agent.env, "frames", self.step))]

@@ -98,6 +98,20 @@ def test_one_state_more_is_played_after_the_last_episode():
     assert (made.agent.count_episodes, made.step) == (3, last.step + 1)
 
 
+def test_a_longer_run_is_the_same_as_one_that_was_lengthened():
+    made = training(options(episodes=2, eval_freq=30, eval_episodes=1))
+    events = run(made)
+    assert isinstance(events.pop(), RunEnded)
+    state, rows = frozen(made.state_dict()), rings_of(made)
+    longer = options(episodes=5, eval_freq=30, eval_episodes=1)
+    other, straight = training(longer), training(longer)
+    fill_rings(other, rows)
+    other.load_state_dict(state)
+    then = [line.replace("episode 3/2", "episode 3/5") for line in told(events)]
+    then = [line.replace("/2, state", "/5, state") for line in then]
+    assert then + told(run(other)) == told(run(straight))
+
+
 def test_no_episodes_play_one_state():
     made = training(options(episodes=0))
     events = run(made)
@@ -143,13 +157,13 @@ def test_the_seed_decides():
     assert same(first.networks(), again.networks())
 
 
-def test_evaluations_come_at_intervals_and_at_the_end_and_change_nothing():
+def test_evaluations_come_at_intervals_and_change_nothing():
     plain = training()
     events = run(plain)
     made = training(options(eval_freq=30, eval_episodes=2))
     evaluated = run(made)
     rows = [e.cells for e in evaluated if isinstance(e, Row) and e.table == ""]
-    assert [row["states"] for row in rows] == [*range(30, made.step, 30), made.step]
+    assert [row["states"] for row in rows] == list(range(30, made.step + 1, 30))
     assert {row["games"] for row in rows} == {2}
     assert all(r["reward_min"] <= r["reward_mean"] <= r["reward_max"] for r in rows)
     kept = [e for e in evaluated if not isinstance(e, Row) or e.table]
