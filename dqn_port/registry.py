@@ -18,6 +18,7 @@ from dqn_port.interfaces import System
 SYSTEMS: Final = {
     "lua_dqn": "dqn_port.systems.lua_dqn",
     "practical_rl": "dqn_port.systems.practical_rl",
+    "hvass16": "dqn_port.systems.hvass16",
 }
 """Name → package. In it, system.py holds SYSTEM; traces.py and bench.py are optional."""
 
