@@ -93,18 +93,23 @@ class AleEmulator:
     its screen and lives are shown. From there ale-py plays as xitari did.
     """
 
-    def __init__(self, env: str, game_path: str = "", *, reset: str = "xitari") -> None:
+    def __init__(
+        self, env: str, game_path: str = "", *, reset: str = "xitari", rules: str = "xitari"
+    ) -> None:
         """Load the checked ROM of ``env`` and reset the game.
 
-        ``reset``: "xitari", or "ale" to leave ale-py as it is.
+        ``reset``: "xitari", or "ale" to leave ale-py as it is. ``rules``: whose minimal actions,
+        and whose limit of a game's frames; ale-py has no limit.
 
         Raises:
             RomError, UnknownGameError: see roms.check_rom.
         """
-        self._env, self._game_path, self._reset_is = env, game_path, reset
+        self._env, self._game_path, self._reset_is, self._rules = env, game_path, reset, rules
         self._load_rom()
         minimal = tuple(int(action.value) for action in self.ale.getMinimalActionSet())
-        self.actions: tuple[int, ...] = XITARI_ACTIONS.get(env, minimal)
+        self.actions: tuple[int, ...] = (
+            XITARI_ACTIONS.get(env, minimal) if rules == "xitari" else minimal
+        )
         self.palette = palette()
         self.height, self.width = self.ale.getScreenDims()
         self._by_number = {int(action.value): action for action in Action.__members__.values()}
@@ -120,7 +125,8 @@ class AleEmulator:
         self.ale.setInt("random_seed", 1)
         self.ale.setFloat("repeat_action_probability", 0.0)
         self.ale.setInt("frame_skip", 1)
-        self.ale.setInt("max_num_frames_per_episode", _FRAME_CAPS.get(self._env, _FRAME_CAP))
+        cap = _FRAME_CAPS.get(self._env, _FRAME_CAP) if self._rules == "xitari" else 0
+        self.ale.setInt("max_num_frames_per_episode", cap)
         self.ale.loadROM(path)
         self.game_over = self.ale.game_over
 
