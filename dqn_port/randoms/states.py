@@ -32,7 +32,9 @@ def load_torch_state(generator: torch.Generator, fields: Fields, name: str) -> N
     try:
         generator.set_state(torch.from_numpy(np.array(state)))
     except RuntimeError as error:
-        raise fields.fault(name, "a generator's state", "damage") from error
+        raise CheckpointError(
+            f"{name}: expected the state of a generator of PyTorch's, got another"
+        ) from error
 
 
 def python_state(generator: random.Random) -> NDArray[np.uint32]:

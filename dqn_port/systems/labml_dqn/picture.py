@@ -5,6 +5,7 @@ labml: game.py, Game._process_obs: cv2.cvtColor, then cv2.resize with INTER_AREA
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any, Final
 
@@ -25,6 +26,7 @@ def gray_of(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return ((weighted + (1 << 14)) >> 15).astype(np.uint8)
 
 
+@functools.cache
 def _area(n: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """Return which of ``n`` pixels make each of 84, and by what weight: [most, 84] both."""
     scale = n / SIZE

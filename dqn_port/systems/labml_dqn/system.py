@@ -133,11 +133,12 @@ class LabmlDqn(Declared):
             MemoryNeedError: the replay buffer does not fit.
             SnapshotError: the network to start from does not fit.
         """
+        opened = [self._open(options)]
         try:
             return Trainer(
                 options,
-                open_environment=lambda: self._open(options),
-                n_actions=len(self._open(options).actions),
+                open_environment=lambda: opened.pop() if opened else self._open(options),
+                n_actions=len(opened[0].actions),
                 device=torch.device(device),
                 start=start,
                 storage=(parts or {}).get("storage"),

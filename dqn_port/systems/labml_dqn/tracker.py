@@ -120,9 +120,8 @@ class Tracker:
         kept: dict[str, list[NDArray[Any]]] = {}
         for name in fields.take("added", "a table by name", lambda x: _NAMES.issuperset(x)):
             dtype = np.float64 if name in DOUBLES else np.float32
-            values = added.take(name, f"{np.dtype(dtype).name} [n]", lambda x, d=dtype: (
-                isinstance(x, np.ndarray) and (x.dtype, x.ndim) == (np.dtype(d), 1)))  # fmt: skip
-            kept[name] = [np.array(values)]
+            values = added.take(name, "numbers [n]", _is_vector)
+            kept[name] = [values.astype(dtype)]
         lists = {name: queues.numbers(name, float) for name in QUEUES}
         shown = []
         for entry in fields.entries("shown"):
@@ -136,6 +135,10 @@ class Tracker:
         self._shown = {name: text for name, text, _, _ in shown}
         self._averages = {name: average for name, _, average, _ in shown}
         self._n_printed = {name: n for name, _, _, n in shown}
+
+
+def _is_vector(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and value.dtype.kind == "f" and value.ndim == 1
 
 
 def _is_shown(entry: Any) -> bool:
