@@ -69,6 +69,9 @@ OPTIONS: Final = (
           meaning="of a TD error e: Huber's, or e²/2"),
     Param(name="tree_dtype", kind="string", default="float64", choices=("float64", "float32"),
           meaning="what priorities are summed in: as with NumPy 1, or as with NumPy 2"),
+    Param(name="threads", kind="integer", role="threads", default=1, low=1, high=1024,
+          unit="threads", meaning="of the CPU's arithmetic; PyTorch rounds otherwise with another "
+                                  "number"),
     Param(name="eval_updates", kind="integer", default=500, low=1, unit="updates",
           meaning="updates between evaluations"),
     Param(name="eval_games", kind="integer", default=5, low=1, unit="games",

@@ -1,6 +1,6 @@
 """The picture that the network sees: gray and 84 x 84, byte for byte as OpenCV makes it.
 
-labml: game.py, Game._process_obs: cv2.cvtColor, then cv2.resize with INTER_AREA.
+labml: game.py, Game._process_obs, which calls OpenCV: gray, then resize with INTER_AREA.
 """
 
 from __future__ import annotations

@@ -23,13 +23,12 @@ def test_a_trace_is_met(group):
     assert result.differences == ()
     assert result.same
     assert all("odd.drift" in note for note in result.notes)
+    if group == "loop_breakout":
+        # What comes of the network alone may be off, and only in its last bits.
+        assert result.n_values == 34785
+        assert result.largest < 1e-6
 
 
 def test_all_are_there():
     assert len(GROUPS) == 16
 
-
-def test_what_comes_of_the_network_alone_may_be_off_and_only_a_little():
-    (result,) = verify(FOLDER, system="labml_dqn", only=("loop_breakout",))
-    assert result.n_values == 34785
-    assert result.largest < 1e-6

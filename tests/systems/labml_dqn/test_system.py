@@ -26,7 +26,7 @@ def test_the_original_is_the_default():
     assert loaded == plain
     assert loaded["game"] == "breakout"
     given = json.loads(ARGS.read_text())
-    assert {param.name for param in OPTIONS} <= given.keys() | {"game_path"}
+    assert {param.name for param in OPTIONS} <= given.keys() | {"game_path", "threads"}
 
 
 def test_what_args_json_holds_gives_the_same_options(tmp_path):
@@ -52,8 +52,8 @@ def test_facts():
 
 
 def test_more_updates_are_another_run():
-    one, other = options(), options(updates=7, threads=2)
-    assert SYSTEM.differences(one, other).numbers == {"updates": (6, 7)}
+    one, other = options(), options(updates=7, game_path="", threads=2)
+    assert SYSTEM.differences(one, other).numbers == {"threads": (1, 2), "updates": (6, 7)}
 
 
 @pytest.mark.parametrize(
