@@ -14,7 +14,7 @@ PACKAGE = Path(dqn_port.__file__).parent
 LAYERS = (
     {"errors"},
     {"files", "fields"},
-    {"randoms", "torch7", "native", "events"},
+    {"randoms", "torch7", "native", "events", "devices", "records", "saved_networks", "memory"},
     {"interfaces"},
     {"games", "arguments"},
     {"systems"},
@@ -60,7 +60,7 @@ PIPELINES = sorted(Path(pipelines.__file__).parent.rglob("*.py"))
 def top_of(path: Path) -> str:
     """Return a module's place in LAYERS: a system's traces and bench stand with verify, bench."""
     parts = [part.removesuffix(".py") for part in path.relative_to(PACKAGE).parts]
-    beside = {"traces": "verify", "bench": "bench"}
+    beside = {"traces": "verify", "bench": "bench", "screens": "tools", "exactness": "tools"}
     return beside.get(parts[2], parts[0]) if parts[0] == "systems" and parts[2:] else parts[0]
 
 
@@ -97,7 +97,6 @@ def test_the_pipelines_import_the_library_and_not_its_cli(path):
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
 def test_opencv_and_prints_stand_only_where_they_belong(path):
-    top = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
     tree = ast.parse(path.read_text())
     at_top = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
     names = {alias.name for node in at_top for alias in node.names}
@@ -105,7 +104,7 @@ def test_opencv_and_prints_stand_only_where_they_belong(path):
         "opencv-python is imported where it is used, so that it may be absent"
     )
     if "cv2" in path.read_text():
-        assert top in OPENCV_ONLY_IN
+        assert top_of(path) in OPENCV_ONLY_IN
     calls = {n.func.id for n in ast.walk(tree) if isinstance(n, ast.Call)
              and isinstance(n.func, ast.Name)}  # fmt: skip
     assert "print" not in calls

@@ -18,15 +18,18 @@ from typing import Any, Final
 from dqn_port.errors import EvaluationError, RunFolderError
 from dqn_port.fields import MOST
 from dqn_port.files import read_start, reading, sha256_of
+from dqn_port.records import RunRecord
+from dqn_port.registry import old_name
 from dqn_port.runs.evaluation_fields import EvaluationFields
-from dqn_port.runs.record import RunRecord
 
 EVALUATION: Final = "evaluation.json"
-FORMAT: Final = 1
-"""Of evaluation.json."""
+FORMAT: Final = 2
+"""Of evaluation.json; 1 is still read."""
 
 NETWORKS: Final = ("last", "best")
 
+MAX_VECTORS: Final = 2_000
+"""Steps of an episode that are kept of a game without pictures."""
 MAX_CLIP_BYTES: Final = 1_500_000
 """A page that holds it still opens at once."""
 _MAX_PICTURE_BYTES: Final = 1_000_000
@@ -47,7 +50,7 @@ class PlayedEpisode:
     steps: int
     """Agent steps."""
     frames: int
-    """Emulator frames, steps · actrep as the original counts them."""
+    """Emulator frames, as the system counts them."""
     cut: bool
     """Whether it was ended by the limit of its length rather than by the game."""
 
@@ -93,6 +96,23 @@ class Seen:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Vectors:
+    """An episode of a game without pictures: what was seen, done, valued and earned."""
+
+    episode: int
+    """Its index in the record's episodes."""
+    seen: tuple[tuple[float, ...], ...]
+    """What the agent chose by, a vector a step."""
+    done: tuple[int, ...]
+    """Indices of actions."""
+    valued: tuple[tuple[float, ...], ...]
+    """The value of every action."""
+    earned: tuple[float, ...]
+    whole: bool
+    """Whether it is the episode to its end; otherwise its beginning."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class EvaluationRecord:
     """What was evaluated, how, and what came of it."""
 
@@ -103,8 +123,8 @@ class EvaluationRecord:
     seeds: tuple[int, ...]
     max_frames: int
     """Emulator frames after which an episode is cut; 0: never."""
-    actrep: int
-    """Emulator frames an agent step."""
+    frames_per_step: int
+    """Emulator frames that an agent step usually takes."""
     random_starts: int
     """Null actions at most at an episode's start."""
     snapshot: str
@@ -115,6 +135,8 @@ class EvaluationRecord:
     """By network, seed and time."""
     clip: Clip | None
     seen: Seen | None
+    vectors: Vectors | None = None
+    """In place of clip and seen, where the game has no pictures."""
 
     def of(self, network: str) -> tuple[PlayedEpisode, ...]:
         """Return the episodes that a network played."""
@@ -135,6 +157,8 @@ def to_json(record: EvaluationRecord) -> dict[str, Any]:
         return [plain(entry) for entry in value] if isinstance(value, list | tuple) else value
 
     table = {key: value for key, value in asdict(record).items() if key != "folder"}
+    if record.vectors is not None:
+        table["vectors"]["earned"] = [[points] for points in record.vectors.earned]
     return {"format": FORMAT} | plain(table)
 
 
@@ -150,8 +174,9 @@ def read_evaluation(folder: Path) -> EvaluationRecord:
         table = EvaluationFields(json.loads(content), f"{path}: the file", f"{path}: ")
     except (ValueError, RecursionError) as error:
         raise EvaluationError(f"{path}: expected JSON, got {error}; record it again") from error
-    if (found := table.integer("format", 0)) != FORMAT:
-        raise table.fault("format", f"{FORMAT}", found)
+    if (found := table.integer("format", 0)) not in (1, FORMAT):
+        raise table.fault("format", f"1 or {FORMAT}", found)
+    per_step = old_name("frames_per_step") if found == 1 else "frames_per_step"
     rom = table.raw("rom_md5")
     record = EvaluationRecord(
         folder=folder,
@@ -160,7 +185,7 @@ def read_evaluation(folder: Path) -> EvaluationRecord:
         epsilon=table.within("epsilon", 0, 1),
         seeds=tuple(table.integers("seeds")),
         max_frames=table.integer("max_frames", 0),
-        actrep=table.integer("actrep", 1),
+        frames_per_step=table.integer(per_step, 1),
         random_starts=table.integer("random_starts", 0),
         snapshot=table.name("snapshot"),
         snapshot_sha256=table.digest("snapshot_sha256", 64),
@@ -168,13 +193,11 @@ def read_evaluation(folder: Path) -> EvaluationRecord:
         episodes=tuple(_episode(entry) for entry in table.tables("episodes")),
         clip=None,
         seen=None,
+        vectors=_vectors(table, len(table.entries("episodes")) - 1),
     )
     for i, episode in enumerate(record.episodes):
         if episode.seed not in record.seeds:
             raise table.fault(f"episodes[{i}].seed", f"one of {record.seeds}", episode.seed)
-        if episode.frames != episode.steps * record.actrep:
-            expected = f"steps · actrep = {episode.steps * record.actrep}"
-            raise table.fault(f"episodes[{i}].frames", expected, episode.frames)
     last = len(record.episodes) - 1
     clip, seen = table.inner_or_none("clip"), table.inner_or_none("seen")
     # What is read first names a fault first, so the files come when all else is well.
@@ -274,6 +297,23 @@ def _seen(folder: Path, table: EvaluationFields, last: int) -> Seen:
         expected = f"so many of equal width in {seen.strip.width} pixels"
         raise table.fault("frames", expected, seen.frames)
     return seen
+
+
+def _vectors(table: EvaluationFields, last: int) -> Vectors | None:
+    if not table.has("vectors"):
+        return None
+    inner = table.inner("vectors")
+    done = tuple(inner.integers("done"))
+    seen, valued = inner.rows("seen", len(done)), inner.rows("valued", len(done))
+    (earned,) = zip(*inner.rows("earned", len(done), width=1), strict=True)
+    return Vectors(
+        episode=inner.integer("episode", 0, last),
+        seen=seen,
+        done=done,
+        valued=valued,
+        earned=earned,
+        whole=inner.boolean("whole"),
+    )
 
 
 def _read(path: Path, most: int) -> bytes:

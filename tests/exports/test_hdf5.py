@@ -17,9 +17,10 @@ from dqn_port.exports.hdf5 import (
     export_hdf5,
     run_ids,
 )
-from dqn_port.exports.hdf5_layout import EPISODES, HISTORY
+from dqn_port.exports.hdf5_layout import EPISODES, history_series
 from dqn_port.exports.hdf5_reading import read_hdf5
 from dqn_port.runs.record import read_run
+from dqn_port.systems.lua_dqn.histories import HISTORY
 from tests.exports.building import ROWS, SHA256, evaluation_of, write_run
 
 LATER = datetime.datetime(2027, 1, 2, 3, 4, 5, tzinfo=datetime.UTC)
@@ -69,7 +70,7 @@ def test_the_episodes_are_those_of_the_evaluations(tmp_path, run):
         "epsilon": 0.05,
         "seeds": [1, 2],
         "max_frames": 18000,
-        "actrep": 4,
+        "frames_per_step": 4,
         "random_starts": 30,
         "versions": {"python": "3.11.7"},
     }
@@ -93,9 +94,10 @@ def test_the_root_tells_of_the_run(exported, run):
         told = texts(file.attrs)
     assert json.loads(told.pop("arguments")) == run.arguments
     assert json.loads(told.pop("versions")) == {"python": "3.11.7", "torch": "2.13.0"}
+    assert json.loads(told.pop("tables")) == json.loads(json.dumps([HISTORY.to_json()]))
     assert told == {
         "schema": "dqn-port history",
-        "schema_version": 2,
+        "schema_version": 3,
         "Conventions": "CF-1.11",
         "created": "2026-02-03T04:05:06+00:00",
         "run_count": 1,
@@ -105,6 +107,7 @@ def test_the_root_tells_of_the_run(exported, run):
         "arguments_hash": "0123456789",
         "seed": 3,
         "finished": 1,
+        "system": "lua_dqn",
     }
 
 
@@ -114,7 +117,7 @@ def test_every_dataset_is_as_other_programs_need_it(tmp_path, empty):
     path = tmp_path / "a.h5"
     export_hdf5(path, [(run, [] if empty else [evaluation_of(run)])])
     with h5py.File(path) as file:
-        for group, table in (("history", HISTORY), ("episodes", EPISODES)):
+        for group, table in (("history", history_series(HISTORY)), ("episodes", EPISODES)):
             assert sorted(file[group]) == sorted(each.name for each in table)
             for each in table:
                 dataset = file[group][each.name]
@@ -182,6 +185,7 @@ def test_a_file_of_the_first_version_is_read(exported):
     expected = read_hdf5(exported)
     with h5py.File(exported, "r+") as file:
         file.attrs["schema_version"] = np.int64(1)
+        del file.attrs["system"], file.attrs["tables"]
         words = file["episodes/network"]
         told = {name: words.attrs[name] for name in ("units", "long_name")}
         del file["episodes/network"]

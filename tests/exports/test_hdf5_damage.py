@@ -14,9 +14,10 @@ import pytest
 from dqn_port.errors import HistoryError
 from dqn_port.exports import hdf5_child
 from dqn_port.exports.hdf5 import export_hdf5
-from dqn_port.exports.hdf5_layout import GROUPS
+from dqn_port.exports.hdf5_layout import history_series
 from dqn_port.exports.hdf5_reading import read_hdf5
 from dqn_port.runs.record import read_run
+from dqn_port.systems.lua_dqn.histories import HISTORY
 from tests.exports.building import evaluation_of, write_run
 
 
@@ -180,7 +181,7 @@ def other_steps(file):
 
 
 def version(file):
-    file.attrs["schema_version"] = np.int64(3)
+    file.attrs["schema_version"] = np.int64(4)
 
 
 def no_schema(file):
@@ -227,8 +228,8 @@ def many_runs(file):
     file.attrs["run_count"] = np.int64(2)
 
 
-MEMBERS = ", ".join(sorted(GROUPS))
-ALL = ", ".join(sorted(each.name for each in GROUPS["history"]))
+MEMBERS = "episodes, history"
+ALL = ", ".join(sorted(each.name for each in history_series(HISTORY)))
 ANOTHER = "another class of types"
 STORAGE = "one chunk with shuffle, gzip and fletcher32, got another storage"
 
@@ -267,7 +268,7 @@ STORAGE = "one chunk with shuffle, gzip and fletcher32, got another storage"
         (missing, f"/history: expected the members {ALL}, got others (v)"),
         (more, f"/history: expected the members {ALL}, got others (w)"),
         (other_steps, "/history/time_step: expected 0 and the steps, got others"),
-        (version, "/@schema_version: expected 1 or 2, got 3"),
+        (version, "/@schema_version: expected 1 or 2 or 3, got 4"),
         (no_schema, "/: expected the attribute schema of a dqn-port history, got none"),
         (vlen_attribute, f"/@game: expected a text, got {ANOTHER}"),
         (long_attribute, "/@seed: expected int64, got int64 (1000,)"),

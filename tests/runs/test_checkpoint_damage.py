@@ -14,11 +14,11 @@ from dqn_port.errors import CheckpointError, RunFolderError, T7Error
 from dqn_port.runs.checkpoint import FOLDER, Checkpoints
 from dqn_port.runs.run import Run
 from dqn_port.runs.state_file import load_state, save_state
+from dqn_port.systems.lua_dqn.system import SYSTEM
 from tests.cli.running import run
 from tests.comparing import assert_same_runs
 from tests.runs.fuzz_checkpoint import fuzz
 from tests.runs.test_resume import finish, opt, play
-from tests.systems.lua_dqn.test_setup import CPU
 
 
 def damaged(path, at=None):
@@ -36,7 +36,7 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path, kind):
     newest = checkpoints.folder / names.get(kind, found.segments[-1].name)
     damaged(newest)
     before = {p: p.read_bytes() for p in (tmp_path / "t").rglob("*") if p.is_file() and p != newest}
-    events = Run(opt(replay_memory=40), tmp_path).train(CPU)
+    events = Run(SYSTEM, opt(replay_memory=40), tmp_path).train("cpu")
     started = next(events)
     assert started.resumed
     (note,) = started.notes
@@ -65,7 +65,7 @@ def test_where_no_checkpoint_can_be_used_nothing_is_harmed(capsys, tmp_path):
     result = run(capsys, "train", "--quiet", "--resume", tmp_path / "t")
     assert (result.code, result.error) == (1, f"{caught.value}; --overwrite begins anew")
     assert before == {p: p.read_bytes() for p in before}
-    assert next(iter(Run(opt(), tmp_path).train(CPU, anew=True))).step == 0
+    assert next(iter(Run(SYSTEM, opt(), tmp_path).train("cpu", anew=True))).step == 0
 
 
 def test_flipped_bits_and_cuts_at_many_offsets(tmp_path):
@@ -135,7 +135,7 @@ def rewritten(tmp_path, change):
     change(tree)
     for path in checkpoints.folder.glob("*.json"):
         path.unlink()
-    checkpoints.save(tree, step=found.step, replay=None)
+    checkpoints.save(tree, step=found.step, rings=None)
     manifest = next(checkpoints.folder.glob("*.json"))
     table = json.loads(manifest.read_text())
     assert table["mode"] == "weights"
@@ -157,11 +157,21 @@ def put(*path_and_value):
     return change
 
 
+def older_bytes(length):
+    """Change a tree to that of an older version, which held the length of history.csv alone."""
+
+    def change(tree):
+        del tree["files"]
+        tree["history_bytes"] = length
+
+    return change
+
+
 def older_rows(rows):
     """Change a tree to that of an older version, which held the rows of history.csv."""
 
     def change(tree):
-        del tree["history_bytes"]
+        del tree["files"]
         tree["rows"] = rows
 
     return change
@@ -192,9 +202,13 @@ def older_rows(rows):
          "reward_history: expected an entry for each of 0 evaluations, got 1"),
         (put("train", "histories", "steps", ["x"]), "checkpoint.train.histories.steps: expected a "
          "list of whole numbers, got a list"),
-        (put("history_bytes", -1), "checkpoint.history_bytes: expected a whole number of 0 to "
+        (put("files", '{"history.csv": -1}'), "checkpoint.files: expected lengths by name, got "
+         "others"),
+        (put("files", '{"history.csv": 0, "../x": 0}'), "checkpoint.files: expected lengths by "
+         "name, got others"),
+        (older_bytes(-1), "checkpoint.history_bytes: expected a whole number of 0 to "
          "9007199254740992, got -1"),
-        (older_rows("[{}]"), "checkpoint.rows: expected a row for each of 0 evaluations"),
+        (older_rows("[{}]"), "checkpoint.rows: expected rows of the history, got others"),
         (put("best_network", {"w": 5}), "checkpoint.best_network.w: expected float32 [7324], got "
          "5"),
     ],

@@ -7,11 +7,13 @@ import sys
 
 import pytest
 
+from dqn_port.arguments.trust import with_trust
 from dqn_port.errors import ArgsError, RegistryError
 from dqn_port.runs.run import Run
 from dqn_port.systems.lua_dqn import parts as registry
 from dqn_port.systems.lua_dqn.parts import PARTS, find
 from dqn_port.systems.lua_dqn.setup import load_options, setup
+from dqn_port.systems.lua_dqn.system import SYSTEM
 from tests.cli.running import run, toy, write_toy
 
 PART = """
@@ -100,26 +102,27 @@ def test_a_file_may_not_name_what_would_be_imported(key, changes, tmp_path):
     value = next(iter(changes.values()))
     assert str(caught.value) == (
         f"{path}: {key}: expected the name of a part, got '{value}', and importing it would run "
-        f"code; if you trust it, add --set {key}={value}"
+        f"code; if you trust it: {with_trust()}"
     )
     assert "my_part" not in sys.modules
 
 
 @pytest.mark.usefixtures("my_part")
 def test_a_snapshot_with_a_part_of_ones_own_is_played_once_it_is_trusted(tmp_path, capsys):
-    import torch
 
     opt = load_options(args_file=write_toy(tmp_path), assignments=["agent=my_part:Learner"])
-    run_ = Run(opt, tmp_path / "out")
-    for _ in run_.train(torch.device("cpu")):
+    run_ = Run(SYSTEM, opt, tmp_path / "out")
+    for _ in run_.train("cpu"):
         pass
     sys.modules.pop("my_part")
-    refused = run(capsys, "evaluate", run_.snapshot_path, "--episodes", "1")
+    refused = run(capsys, "evaluate", run_.newest_networks(), "--episodes", "1")
     assert refused.code == 1
     assert "agent: expected the name of a part, got 'my_part:Learner'" in refused.error
     assert "my_part" not in sys.modules
-    words = ["--episodes", "1", "--set", "agent=my_part:Learner"]
-    assert run(capsys, "evaluate", run_.snapshot_path, *words).code == 0
+    for words in (["--set", "agent=my_part:Learner"], ["--trust"]):
+        words = ["--episodes", "1", *words]
+        assert run(capsys, "evaluate", run_.newest_networks(), *words).code == 0
+        sys.modules.pop("my_part")
 
 
 @pytest.mark.usefixtures("my_part")
@@ -128,13 +131,13 @@ def test_what_is_no_part_is_refused_in_one_line():
         find("agent", "my_part:Half")
     assert str(caught.value) == (
         "agent: expected a part with PARAMS, perceive, got 'my_part:Half' without perceive; "
-        "docs/parts.md says more"
+        "docs/systems.md says more"
     )
     with pytest.raises(RegistryError) as caught:
         find("network", "my_part:IMPORTED")
     assert str(caught.value) == (
         "network: expected a part with a call, got 'my_part:IMPORTED' without it; "
-        "docs/parts.md says more"
+        "docs/systems.md says more"
     )
     with pytest.raises(RegistryError) as caught:
         find("network", "no_such_module:x")
@@ -150,7 +153,7 @@ def test_an_agent_declares_what_is_read_of_it(tmp_path):
     assert str(caught.value) == (
         "agent: expected PARAMS with best, hist_len, input_dims, learn_start, minibatch_size, "
         "ncols, network, preproc, replay_memory, state_dim, valid_size, got 'my_part:Bare' "
-        "without; docs/parts.md says more"
+        "without; docs/systems.md says more"
     )
 
 

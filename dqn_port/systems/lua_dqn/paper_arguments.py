@@ -1,0 +1,59 @@
+"""What a run's arguments have in common with the paper's, and what not."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Mapping
+from importlib import resources
+from typing import Any, Final
+
+from dqn_port.arguments.values import shown
+from dqn_port.interfaces import OtherOption
+
+NOT_COMPARED: Final = frozenset({"env", "game_path", "name", "ignored"})
+"""What names a run rather than shapes it."""
+
+WITHOUT_EFFECT: Final = frozenset({"prog_freq", "save_freq", "threads", "verbose"})
+"""What changes no result, only when it is told and how quickly it is there."""
+
+
+@functools.cache
+def dqn3_0_1() -> dict[str, Any]:
+    """Return the options of DQN3_0_1, the paper's program, as they took effect, by path.
+
+    Those of run_gpu; legacy_args/pong.json holds them as they were given.
+    """
+    text = (resources.files("dqn_port.systems.lua_dqn") / "dqn3_0_1.json").read_text("utf-8")
+    return dict(flat(json.loads(text)))
+
+
+def differences(arguments: Mapping[str, Any], *, told: bool = False) -> list[OtherOption]:
+    """Return where a run's options, those of its args.json, differ from the paper's.
+
+    Those that change no result come last. ``told``: only those that ``arguments`` holds are
+    compared, which are not all of them.
+    """
+    here, paper = flat(arguments), dqn3_0_1()
+    every = here if told else here | paper
+    paths = [path for path in every if path.split(".")[0] not in NOT_COMPARED]
+    found = [
+        OtherOption(path, shown(here.get(path)), shown(paper.get(path)), path not in WITHOUT_EFFECT)
+        for path in sorted(paths)
+        if here.get(path) != paper.get(path)
+    ]
+    return sorted(found, key=lambda difference: not difference.matters)
+
+
+def flat(table: Mapping[str, Any]) -> dict[str, Any]:
+    """Return nested options by path."""
+    found: dict[str, Any] = {}
+    left = [("", table)]
+    while left:
+        prefix, inner = left.pop()
+        for key, value in inner.items():
+            if isinstance(value, dict):
+                left.append((f"{prefix}{key}.", value))
+            else:
+                found[prefix + key] = value
+    return found
