@@ -17,10 +17,12 @@ from numpy.typing import NDArray
 
 from dqn_port.errors import DivergedError, SnapshotError
 from dqn_port.events import EpisodeEnded, Event, Row, Ticked
-from dqn_port.interfaces import Array, Ring, SavedNetwork
+from dqn_port.interfaces import Array, Ring
+from dqn_port.saved_networks import SavedNetwork
 from dqn_port.systems.labml_dqn.choice import sample_action
 from dqn_port.systems.labml_dqn.evaluation import Evaluation
 from dqn_port.systems.labml_dqn.game import Game, Step
+from dqn_port.systems.labml_dqn.histories import UPDATES
 from dqn_port.systems.labml_dqn.model import empty_model, obs_to_torch
 from dqn_port.systems.labml_dqn.no_frameskip import Environment
 from dqn_port.systems.labml_dqn.options import schedule_of
@@ -31,9 +33,6 @@ from dqn_port.systems.labml_dqn.replay_buffer import TREE_DTYPES, ReplayBuffer, 
 from dqn_port.systems.labml_dqn.storage import Frames, Storage
 from dqn_port.systems.labml_dqn.tracker import Tracker
 from dqn_port.systems.labml_dqn.training_state import load_training, training_state
-
-UPDATES = "updates"
-"""The table with a row an update."""
 
 
 @dataclass(frozen=True, kw_only=True)

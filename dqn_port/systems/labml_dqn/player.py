@@ -22,6 +22,7 @@ class Player:
     """Play game after game, each to its own end or to a limit; a lost life ends nothing."""
 
     frames_per_step = FRAMES
+    random_starts = 0
 
     def __init__(
         self,
@@ -33,9 +34,12 @@ class Player:
         seed: int,
         epsilon: float,
         max_frames: int,
+        which: str = "last",
+        about_game: dict[str, str] | None = None,
     ) -> None:
         """Take a game and a network; the first game begins at once."""
         self.game, self.epsilon, self.max_frames = game, epsilon, max_frames
+        self.which, self.about_game = which, about_game or {}
         self._env, self._model, self._n_actions = env, model, n_actions
         self._device = next(model.parameters()).device
         self._generator = torch.Generator().manual_seed(seed)

@@ -31,4 +31,3 @@ def test_a_trace_is_met(group):
 
 def test_all_are_there():
     assert len(GROUPS) == 16
-

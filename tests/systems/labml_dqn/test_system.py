@@ -11,7 +11,7 @@ import pytest
 from dqn_port.errors import ArgsError, SnapshotError, UsageError
 from dqn_port.events import EpisodeEnded, Row
 from dqn_port.games.ale.roms import UnknownGameError
-from dqn_port.interfaces import SavedNetwork
+from dqn_port.saved_networks import SavedNetwork
 from dqn_port.systems.labml_dqn.experiment import Tracked
 from dqn_port.systems.labml_dqn.options import OPTIONS
 from dqn_port.systems.labml_dqn.system import SYSTEM
@@ -110,7 +110,7 @@ def test_rows_have_the_tables_columns(finished):
                 if value is None:
                     assert column.may_be_empty
                 else:
-                    kind = int if column.dtype == "int64" else (int, float)
+                    kind = int if column.is_count else (int, float)
                     assert isinstance(value, kind)
                     assert not isinstance(value, np.generic)
 
