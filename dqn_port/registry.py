@@ -17,6 +17,7 @@ from dqn_port.interfaces import System
 
 SYSTEMS: Final = {
     "lua_dqn": "dqn_port.systems.lua_dqn",
+    "labml_dqn": "dqn_port.systems.labml_dqn",
     "practical_rl": "dqn_port.systems.practical_rl",
     "hvass16": "dqn_port.systems.hvass16",
 }
