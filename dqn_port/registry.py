@@ -9,7 +9,10 @@ from typing import Final
 
 from dqn_port.errors import RegistryError, near_match
 
-SYSTEMS: Final = {"lua_dqn": "dqn_port.systems.lua_dqn"}
+SYSTEMS: Final = {
+    "lua_dqn": "dqn_port.systems.lua_dqn",
+    "simple_dqn": "dqn_port.systems.simple_dqn",
+}
 """Name → package. In it, system.py holds SYSTEM; traces.py and bench.py are optional."""
 
 DEFAULT: Final = "lua_dqn"

@@ -1,0 +1,1 @@
+def replay(*a): raise NotImplementedError
