@@ -78,12 +78,10 @@ class DeepQNetwork:
         }
         """What the optimiser keeps, by the tensor's name."""
         self.train_iterations = 0
-        self.last_q: Array = np.empty(0)
-        """Of the last ``train``: Q of the pre-states before it, [B, A], for traces."""
         self.last_target_q: Array = np.empty(0)
-        """The target's Q of the post-states: [B, A]."""
+        """Of the last update: the target's Q of the post-states, [B, A]."""
         self.last_deltas: Array = np.empty(0)
-        """δ after clipping: [B, A]."""
+        """Of the last update: δ after clipping, [B, A]."""
 
     def _learnt(self) -> dict[str, torch.Tensor]:
         return {
@@ -150,7 +148,7 @@ class DeepQNetwork:
                     updates=self.train_iterations,
                 )
                 w.grad = None
-        self.last_q, self.last_target_q, self.last_deltas = before, target_q, deltas
+        self.last_target_q, self.last_deltas = target_q, deltas
         return cost
 
     # Weights, as they go out and come back.

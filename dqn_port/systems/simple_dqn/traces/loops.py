@@ -25,8 +25,10 @@ from dqn_port.verify.kinds import Replaying
 from dqn_port.verify.traces import SHIPPED, Trace
 
 _Q: Final = 1e-4
-"""Of Q in a run, and of costs and sums of weights; relative where those are above 1. Batch norm and
-runs without a target or clipping amplify rounding."""
+"""Of Q and costs in a run, relative where those are above 1. Batch norm and runs without a target or
+clipping amplify rounding."""
+_SUMS: Final = 1e-3
+"""Of sums over up to 32768 weights, likewise."""
 
 _PHASES: Final = ("random", "train", "test", "play")
 _MEAN_Q: Final = 10
@@ -97,7 +99,9 @@ def replay(trace: Trace, compare: Comparer, replaying: Replaying) -> None:
         replaying.tell(training.step, total)
     if isinstance(toy, TraceToy):
         watcher.columns["ale"] = list(toy.log)
-    compare.what = f"{plural(training.step, 'step')}, {plural(training.net.train_iterations, 'update')}"
+    compare.what = (
+        f"{plural(training.step, 'step')}, {plural(training.net.train_iterations, 'update')}"
+    )
     _compare_columns(trace, compare, watcher)
     _compare_csv(compare, trace.key("csv", list), files.texts["statistics.csv"])
     compare.value("n_random", trace.meta.get("n_random"), training.random.n_draws)
@@ -228,9 +232,10 @@ def _compare_columns(trace: Trace, compare: Comparer, watcher: Watcher) -> None:
             compare.value(f"{name} rows", 0, len(got))
             continue
         bounds: Any = 0.0
-        if name in _FLOATS and expected is not None:
-            bounds = _Q * np.maximum(1, np.abs(expected.astype(np.float64)))
         sums = name.startswith("t_w")
+        if name in _FLOATS and expected is not None:
+            tolerance = _SUMS if sums else _Q
+            bounds = tolerance * np.maximum(1, np.abs(expected.astype(np.float64)))
         compare.array(name, got, tolerance=bounds, sums=sums)
 
 
@@ -255,5 +260,3 @@ def _number(text: str) -> float:
         return int(text) if text.lstrip("-").isdecimal() else float(text)
     except ValueError as error:
         raise TraceError(f"csv: expected a number, got {text[:40]!r}") from error
-
-

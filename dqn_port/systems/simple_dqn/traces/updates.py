@@ -28,6 +28,9 @@ size, amplify rounding."""
 _SUMS: Final = 4e-6
 """Of sums over a tensor, relative where they are above 1."""
 _SUMS_OF: Final = (("full_bn", 1e-3), ("small_bn", 1e-5), ("full_adam", 2e-4))
+_STATES_OF: Final = (("full_adam", 2e-3), ("full_adadelta", 2e-5), ("small_bn", 2e-5))
+"""Of the optimiser's averages. In the sixth update of full_adam a unit is on here and off there, its
+value being within 1e-7 of 0; one of these averages then differs by a thousandth."""
 _FLOAT64: Final = 1e-13
 _FINAL: Final = 2e-6
 """Of single weights and averages."""
@@ -51,9 +54,7 @@ def replay(trace: Trace, compare: Comparer, replaying: Replaying) -> None:
 class _Set:
     """The updates of one set of options."""
 
-    def __init__(
-        self, trace: Trace, compare: Comparer, name: str, replaying: Replaying
-    ) -> None:
+    def __init__(self, trace: Trace, compare: Comparer, name: str, replaying: Replaying) -> None:
         self.trace, self.compare, self.name = trace, compare, name
         self.meta: Mapping[str, Any] = trace.key(name, dict)
         settings = trace.key("settings", dict, of=self.meta, where=name)
@@ -77,16 +78,17 @@ class _Set:
             if u in (0, n_updates // 2) and self.options["target_steps"]:
                 self.net.update_target_network()
             minibatch = self._minibatch(u)
+            q = self.net.predict(minibatch.prestates)
             cost = self.net.train(minibatch, u // 4)
             row = {
-                "q_before": self.net.last_q,
+                "q_before": q,
                 "deltas": self.net.last_deltas.T,
                 "cost": np.array(cost),
                 "stat": self._stat(self.net.model),
+                "target_stat": self._stat(self.net.target_model),
             }
             if self.options["target_steps"]:
                 row["target_q"] = self.net.last_target_q.T
-                row["target_stat"] = self._stat(self.net.target_model)
             for key, array in row.items():
                 rows.setdefault(key, []).append(array)
         for key, arrays in rows.items():
@@ -180,7 +182,7 @@ class _Set:
             for part, at in (("first16", slice(16)), ("last16", slice(-16, None))):
                 key = f"{self.name}_final_{name}_{part}"
                 self.compare.array(key, tensor.reshape(-1)[at], tolerance=tolerance)
-        sums = _tolerance(self.name, _SUMS, _SUMS_OF)
+        sums = _tolerance(self.name, _SUMS, _STATES_OF)
         for i, layer in enumerate(self.net.model.tensors()):
             states = [s for n in layer.learnt for s in self.net.states[f"{layer.name}.{n}"]]
             for m, state in enumerate(states):
