@@ -154,7 +154,9 @@ class ALEEnvironment:
             CheckpointError: it does not fit.
         """
         fields = Fields(state, "environment")
-        mode = fields.take("mode", "train or test", lambda value: value in _MODES)
+        mode = fields.take(
+            "mode", "train or test", lambda value: type(value) is str and value in _MODES
+        )
         life_lost, frames = fields.boolean("life_lost"), fields.integer("frames", low=0)
         self.ale.load_state_dict(fields.raw("emulator"))
         self.mode, self.life_lost, self.frames = mode, life_lost, frames

@@ -55,8 +55,8 @@ def find_filters(
 ) -> Iterator[Filter]:
     """Yield the first n filters of every convolution.
 
-    states: uint8 [N, H, h, w]. They are taken in batches, in order; the last batch is filled up from
-    the beginning.
+    states: uint8 [N, H, h, w]. They are taken in batches, in order; the last batch is filled up
+    from the beginning.
 
     Raises:
         UsageError: there is no state.
@@ -118,7 +118,7 @@ def _outputs(network: Network, x: Tensor) -> list[tuple[Tensor, Tensor]]:
 
 
 def _strongest(output: Tensor) -> tuple[float, int, int]:
-    """Return (value, row, position) of the largest in [B, h, w], the first by position, then row."""
+    """Return (value, row, position) of the largest in [B, h, w], first by position, then row."""
     flat = output.flatten(1).T
     at = int(flat.argmax())
     position, row = divmod(at, flat.shape[1])

@@ -65,6 +65,13 @@ class BatchNorm(nn.Module):
         return batch_norm(x, None, None, self.gamma, self.beta, training=True, eps=_EPSILON)
 
 
+def _empty(kind: type[nn.Module], *sizes: int, dtype: torch.dtype) -> nn.Module:
+    """Return a layer without biases whose weights are not drawn."""
+    make: Any = skip_init
+    layer: nn.Module = make(kind, *sizes, bias=False, dtype=dtype)
+    return layer
+
+
 class Tensors(NamedTuple):
     """A layer's tensors by Neon's names, and which of them are learnt."""
 
@@ -92,17 +99,17 @@ class Network(nn.Module):
         self.operations = nn.ModuleDict()
         self.norms = nn.ModuleDict()
         for i, (filters, side, stride) in enumerate(CONVOLUTIONS, start=1):
-            self.operations[f"conv{i}"] = skip_init(
-                nn.Conv2d, channels, filters, side, stride, bias=False, dtype=dtype
+            self.operations[f"conv{i}"] = _empty(
+                nn.Conv2d, channels, filters, side, stride, dtype=dtype
             )
             sizes, channels = [(size - side) // stride + 1 for size in sizes], filters
         n_in = channels * sizes[0] * sizes[1]
-        self.operations["linear"] = skip_init(nn.Linear, n_in, HIDDEN, bias=False, dtype=dtype)
-        self.operations["output"] = skip_init(nn.Linear, HIDDEN, n_actions, bias=False, dtype=dtype)
+        self.operations["linear"] = _empty(nn.Linear, n_in, HIDDEN, dtype=dtype)
+        self.operations["output"] = _empty(nn.Linear, HIDDEN, n_actions, dtype=dtype)
         if batch_norm:
-            for name in list(self.operations)[:-1]:
-                operation = self.operations[name]
-                self.norms[name] = BatchNorm(operation.weight.shape[0], dtype)  # type: ignore[arg-type]
+            outputs = (*(filters for filters, _, _ in CONVOLUTIONS), HIDDEN)
+            for name, n in zip(self.operations, outputs, strict=False):
+                self.norms[name] = BatchNorm(n, dtype)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return Q, [B, A], of states in 0..1: [B, H, h, w]."""

@@ -5,6 +5,7 @@ simple_dqn: main.py, and the loops of agent.py.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping
 from pathlib import PurePath
 from typing import Any, NamedTuple
@@ -146,9 +147,8 @@ class Training:
         if phase.name == "train" and prefix:
             name = f"{prefix}_{phase.epoch + 1}"
             for suffix, write in ((".prm", write_prm), (".safetensors", write_safetensors)):
-                path = self._files.write(
-                    f"{name}{suffix}", lambda file, write=write: write(file, self.net, self.options)
-                )
+                whole = functools.partial(write, net=self.net, options=self.options)
+                path = self._files.write(f"{name}{suffix}", whole)
                 events.append(Saved(self.step, path))
         self.at, self.i = self.at + 1, 0
         return events

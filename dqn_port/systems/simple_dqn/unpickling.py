@@ -61,9 +61,11 @@ class _Refused(Exception):  # noqa: N818
 class _Machine:
     """The stack and the memo of a pickle."""
 
-    def __init__(self) -> None:
+    def __init__(self, allowance: int) -> None:
+        """``allowance``: bytes that may be made of those in the file."""
         self.stack: list[Any] = []
         self._memo: dict[int, Any] = {}
+        self._allowance = allowance
 
     def do(self, name: str, argument: Any) -> None:
         """Carry out one operation."""
@@ -102,9 +104,10 @@ class _Machine:
             self._name(f"{stack.pop()} {last}")
         elif name == "REDUCE":
             given = stack.pop()
-            stack.append(_called(stack.pop(), given))
+            stack.append(self._called(stack.pop(), given))
         elif name == "BUILD":
-            _build(stack[-2], stack.pop())
+            state = stack.pop()
+            self._build(stack[-1], state)
         else:
             raise _Refused(f"arrays and plain containers, got the operation {name}")
 
@@ -135,42 +138,41 @@ class _Machine:
             raise _Refused(f"arrays and plain containers, got {name.replace(' ', '.')[:60]!a}")
         self.stack.append(_Global(name))
 
+    def _called(self, function: Any, given: Any) -> Any:
+        """Return what a call of one of the few known functions stands for."""
+        if type(function) is _Global and type(given) is tuple:
+            if function in _RECONSTRUCT and given[:2] == ("numpy ndarray", (0,)):
+                return _Array()
+            if function == "numpy dtype" and given and given[0] in _DTYPES:
+                return _DType(given[0])
+            if function == "_codecs encode" and len(given) == 2 and given[1] == "latin1":
+                return self._bytes(given[0])
+        raise _Refused("an array of numbers, got another call")
 
-def _called(function: Any, given: Any) -> Any:
-    """Return what a call of one of the few known functions stands for."""
-    if type(function) is _Global and type(given) is tuple:
-        if function in _RECONSTRUCT and given[:2] == ("numpy ndarray", (0,)):
-            return _Array()
-        if function == "numpy dtype" and given and given[0] in _DTYPES:
-            return _DType(given[0])
-        if function == "_codecs encode" and len(given) == 2 and given[1] == "latin1":
-            return _bytes(given[0])
-    raise _Refused("an array of numbers, got another call")
+    def _bytes(self, value: Any) -> bytes:
+        """Return the bytes that a text of Python 2, one of Python 3 or bytes hold."""
+        if type(value) not in (bytes, str):
+            raise _Refused("an array's bytes, got something else")
+        self._allowance -= len(value)
+        if self._allowance < 0:
+            raise _Refused("arrays of bytes of their own, got the same ones again and again")
+        return value if type(value) is bytes else value.encode("latin1")
 
-
-def _bytes(value: Any) -> bytes:
-    """Return the bytes that a text of Python 2, one of Python 3 or bytes hold."""
-    if type(value) is bytes:
-        return value
-    if type(value) is not str:
-        raise _Refused("an array's bytes, got something else")
-    return value.encode("latin1")
-
-
-def _build(thing: Any, state: Any) -> None:
-    """Give an array its bytes, or a type its byte order."""
-    if type(state) is not tuple:
-        raise _Refused("an array's state, got something else")
-    if type(thing) is _DType and len(state) >= 2 and state[1] in ("<", ">", "|", "="):
-        thing.order = state[1]
-        return
-    if type(thing) is not _Array or len(state) != 5 or type(state[2]) is not _DType:
-        raise _Refused("an array's state, got something else")
-    _, shape, dtype, fortran, content = state
-    data = np.frombuffer(_bytes(content), dtype=np.dtype(dtype.name).newbyteorder(dtype.order))
-    if type(shape) is not tuple or not all(type(n) is int and n >= 0 for n in shape):
-        raise _Refused("an array's shape, got something else")
-    thing.array = np.array(data.reshape(shape, order="F" if fortran is True else "C"))
+    def _build(self, thing: Any, state: Any) -> None:
+        """Give an array its bytes, or a type its byte order."""
+        if type(state) is not tuple:
+            raise _Refused("an array's state, got something else")
+        if type(thing) is _DType and len(state) >= 2 and state[1] in ("<", ">", "|", "="):
+            thing.order = state[1]
+            return
+        if type(thing) is not _Array or len(state) != 5 or type(state[2]) is not _DType:
+            raise _Refused("an array's state, got something else")
+        _, shape, dtype, fortran, content = state
+        kind = np.dtype(dtype.name).newbyteorder(dtype.order)
+        data = np.frombuffer(self._bytes(content), dtype=kind)
+        if type(shape) is not tuple or not all(type(n) is int and n >= 0 for n in shape):
+            raise _Refused("an array's shape, got something else")
+        thing.array = np.array(data.reshape(shape, order="F" if fortran is True else "C"))
 
 
 def read_pickle(path: Path) -> Any:
@@ -181,7 +183,7 @@ def read_pickle(path: Path) -> Any:
     """
     with reading(path, SnapshotError):
         content = path.read_bytes()
-    machine, at, last = _Machine(), 0, ""
+    machine, at, last = _Machine(2 * len(content)), 0, ""
     try:
         for operation, argument, position in pickletools.genops(content):
             at, last = position or 0, operation.name

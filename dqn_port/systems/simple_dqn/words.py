@@ -97,10 +97,8 @@ def _train(words: Sequence[str]) -> Words:
     name = PurePath(rom).stem
     if rest and not rest[0].startswith("-"):
         name = f"{name}_{rest.pop(0)}"
-    return _main(
-        ["--csv_file", f"results/{name}.csv", "--save_weights_prefix", f"snapshots/{name}"]
-        + [rom, *rest]
-    )
+    added = ["--csv_file", f"results/{name}.csv", "--save_weights_prefix", f"snapshots/{name}"]
+    return _main([rom, *added, *rest])
 
 
 def _from_snapshot(script: str, words: Sequence[str]) -> Words:

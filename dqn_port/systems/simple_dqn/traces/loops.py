@@ -17,6 +17,7 @@ from dqn_port.games.picture_games import Emulator
 from dqn_port.systems.simple_dqn.agent import Stepped
 from dqn_port.systems.simple_dqn.environment import ALEEnvironment
 from dqn_port.systems.simple_dqn.main import Training
+from dqn_port.systems.simple_dqn.neon_files import read_neon
 from dqn_port.systems.simple_dqn.replay_memory import Minibatch
 from dqn_port.systems.simple_dqn.system import SYSTEM
 from dqn_port.systems.simple_dqn.traces.toy_emulator import TraceToy
@@ -25,10 +26,13 @@ from dqn_port.verify.kinds import Replaying
 from dqn_port.verify.traces import SHIPPED, Trace
 
 _Q: Final = 1e-4
-"""Of Q and costs in a run, relative where those are above 1. Batch norm and runs without a target or
-clipping amplify rounding."""
+"""Of Q and costs in a run, relative where those are above 1. Batch norm and runs without a target
+or clipping amplify rounding."""
 _SUMS: Final = 1e-3
 """Of sums over up to 32768 weights, likewise."""
+
+_WEIGHTS: Final = 2e-6
+"""Of single weights of the snapshot."""
 
 _PHASES: Final = ("random", "train", "test", "play")
 _MEAN_Q: Final = 10
@@ -104,6 +108,7 @@ def replay(trace: Trace, compare: Comparer, replaying: Replaying) -> None:
     )
     _compare_columns(trace, compare, watcher)
     _compare_csv(compare, trace.key("csv", list), files.texts["statistics.csv"])
+    _compare_snapshot(compare, training, files)
     compare.value("n_random", trace.meta.get("n_random"), training.random.n_draws)
     compare.value("next_random", trace.meta.get("next_random"), training.random.random())
 
@@ -117,7 +122,7 @@ class Watcher:
         self._stepping = False
         self._greedy = self._dummies = 0
         agent, mem, net = training.agent, training.mem, training.net
-        self._plain = {
+        self._plain: dict[str, Callable[..., Any]] = {
             "step": agent.step,
             "restart_random": agent.restart_random,
             "get_minibatch": mem.get_minibatch,
@@ -199,8 +204,8 @@ class Watcher:
 
     def _train(self, minibatch: Minibatch, epoch: int) -> float:
         cost: float = self._plain["train"](minibatch, epoch)
-        weights = [layer.params["W"].detach().double() for layer in self.training.net.model.tensors()
-                   if "W" in layer.params]  # fmt: skip
+        layers = self.training.net.model.tensors()
+        weights = [layer.params["W"].detach().double() for layer in layers if "W" in layer.params]
         for name, value in (
             ("step", self.training.step + 1),
             ("epoch", epoch),
@@ -253,6 +258,16 @@ def _compare_csv(compare: Comparer, expected: list[Any], text: str) -> None:
                 compare.number(name, cell, float(found), tolerance=bound, where=where)
             else:
                 compare.value(name, _number(cell), _number(found), where)
+
+
+def _compare_snapshot(compare: Comparer, training: Training, files: KeptFiles) -> None:
+    """Compare the last network, where the original's snapshot of it is among our traces."""
+    prefix, epochs = training.options["save_weights_prefix"], training.options["epochs"]
+    path = SHIPPED / SYSTEM.NAME / f"{prefix}_{epochs}.prm"
+    if path.name in files.written and path.exists():
+        got = training.net.weights()
+        for name, expected in read_neon(path).weights.items():
+            compare.compare(f"{path.name} {name}", expected, got[name], tolerance=_WEIGHTS)
 
 
 def _number(text: str) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Mapping
 from typing import Any, Final
@@ -29,8 +30,8 @@ _SUMS: Final = 4e-6
 """Of sums over a tensor, relative where they are above 1."""
 _SUMS_OF: Final = (("full_bn", 1e-3), ("small_bn", 1e-5), ("full_adam", 2e-4))
 _STATES_OF: Final = (("full_adam", 2e-3), ("full_adadelta", 2e-5), ("small_bn", 2e-5))
-"""Of the optimiser's averages. In the sixth update of full_adam a unit is on here and off there, its
-value being within 1e-7 of 0; one of these averages then differs by a thousandth."""
+"""Of the optimiser's averages. In the sixth update of full_adam a unit is on here and off there,
+its value being within 1e-7 of 0; one of these averages then differs by a thousandth."""
 _FLOAT64: Final = 1e-13
 _FINAL: Final = 2e-6
 """Of single weights and averages."""
@@ -108,15 +109,8 @@ class _Set:
             self.compare.value(f"{self.name} batch0_sha256", expected.get(key), got, key)
 
     def _states(self, v: int, which: int) -> NDArray[np.uint8]:
-        """Return the screens of a minibatch by the trace's formula."""
         names = ("batch_size", "history_length", "screen_height", "screen_width")
-        shape = tuple(self.options[name] for name in names)
-        b = np.arange(shape[0], dtype=np.int64)[:, None]
-        j = np.arange(np.prod(shape[1:]), dtype=np.int64)
-        h = (v * 1000003 + b * 8191 + j * 131 + which * 524287 + 12345) % 65536
-        for _ in range(2):
-            h = (h * 25173 + 13849) % 65536
-        return (h // 256).astype(np.uint8).reshape(shape)
+        return _states(v, which, tuple(self.options[name] for name in names))
 
     def _minibatch(self, u: int) -> Minibatch:
         b = np.arange(self.options["batch_size"])
@@ -190,6 +184,17 @@ class _Set:
                 got = sum_sumsq_max(state.cpu().numpy().reshape(-1))
                 bounds = sums * np.maximum(1, np.abs(self.trace.numbers(key, ndim=1)))
                 self.compare.array(key, got, tolerance=bounds, sums=True)
+
+
+@functools.lru_cache(maxsize=16)
+def _states(v: int, which: int, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """Return the screens of a minibatch by the trace's formula."""
+    b = np.arange(shape[0], dtype=np.int64)[:, None]
+    j = np.arange(np.prod(shape[1:]), dtype=np.int64)
+    h = (v * 1000003 + b * 8191 + j * 131 + which * 524287 + 12345) % 65536
+    for _ in range(2):
+        h = (h * 25173 + 13849) % 65536
+    return (h // 256).astype(np.uint8).reshape(shape)
 
 
 def _word(value: Any) -> str:
