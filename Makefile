@@ -40,13 +40,13 @@ test-gpu: install ## run the tests that need a CUDA device
 
 .PHONY: bench
 bench: bench-env ## measure speed beside Stable-Baselines3, and every part
-	@.venv/bin/python -m dqn_port.bench $(BENCH_ARGS)
+	@.venv/bin/python -m dqn_port.systems.lua_dqn.bench $(BENCH_ARGS)
 
 # Stable-Baselines3 has an environment of its own; its stamp comes last, as that of .venv does.
 .PHONY: bench-env
 bench-env: export TORCH_INDEX := $(TORCH_INDEX)
 bench-env: install
-	@lock=dqn_port/bench/peers.lock stamp=.venv-bench/installed
+	@lock=dqn_port/systems/lua_dqn/bench/peers.lock stamp=.venv-bench/installed
 	wanted="$$(pwd -P) $$(.venv/bin/python -V) $$(cksum <$$lock)"
 	if [ "$$(cat $$stamp 2>/dev/null || true)" = "$$wanted" ]; then
 	    exit 0
@@ -85,7 +85,7 @@ typecheck: install ## check the types (mypy)
 
 .PHONY: docs-games
 docs-games: install ## play all games and write docs/games.md anew
-	@.venv/bin/python -m dqn_port.tools.exactness -o docs/games.md
+	@.venv/bin/python -m dqn_port.systems.lua_dqn.exactness -o docs/games.md
 
 .PHONY: clean
 clean: ## remove .venv, .venv-bench and the caches, but not artifacts/

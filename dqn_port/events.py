@@ -21,6 +21,8 @@ class Started(Event):
     """The training begins, or goes on."""
 
     training: Any
+    device: str = "cpu"
+    """Where the network is computed."""
     resumed: bool = False
     """Whether it goes on from a checkpoint rather than from the beginning."""
     notes: tuple[str, ...] = ()

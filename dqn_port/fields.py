@@ -14,6 +14,8 @@ from dqn_port.errors import CheckpointError, DqnPortError
 
 MOST: Final = 2**53
 """Up to here a double holds every whole number."""
+LARGEST: Final = 1e15
+"""What is larger no run has; it is neither drawn nor reckoned with."""
 NOTHING: Final = object()
 """The value of a field that is not there."""
 
@@ -125,3 +127,9 @@ def as_json(value: Any) -> str:
     """Return a value as JSON holds it, cut short."""
     text = json.dumps(value, ensure_ascii=True)
     return text if len(text) <= 60 else text[:59] + "…"
+
+
+def number(value: Any) -> float | None:
+    """Return a number that a file tells, if it is one that can be reckoned with."""
+    good = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if good and abs(value) < LARGEST else None

@@ -10,12 +10,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, ClassVar, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dqn_port.errors import DqnPortError
 from dqn_port.events import Event
+from dqn_port.records import RunRecord, Table
+from dqn_port.saved_networks import SavedNetwork
+
+if TYPE_CHECKING:
+    # Only named here: what needs no network need not wait for PyTorch.
+    from dqn_port.devices import Device
 
 Array = NDArray[Any]
 Picture = NDArray[np.uint8]
@@ -50,35 +57,6 @@ class Param:
     threads | start (a saved network); empty: none."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Column:
-    """A column of a table that a training keeps."""
-
-    name: str
-    meaning: str
-    dtype: str = "float64"
-    """float64 | int64 | text"""
-    unit: str = ""
-    measured: bool = False
-    """Whether it differs between two equal runs, as times do."""
-    may_be_empty: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Table:
-    """A table that a training keeps: history.csv, or history-NAME.csv."""
-
-    columns: tuple[Column, ...]
-    clock: str
-    """The column that the others are drawn over."""
-    name: str = ""
-    """Empty: history.csv, the table with the score."""
-    score: str = ""
-    """The column with the mean raw return of whole games."""
-    score_means: str = ""
-    """How those games were played: ε, limit, whose environment."""
-
-
 class Differences(NamedTuple):
     """The options in which two runs differ: path → (there, here), None for one that is absent."""
 
@@ -105,6 +83,10 @@ class Facts:
     memory: int = 0
     """Bytes that the run comes to need, as far as they grow with its options."""
     threads: int = 1
+    gpu: bool = False
+    """Whether the network is to be computed on a CUDA device."""
+    game_path: str = ""
+    """Folder of the ROMs; empty: those of ale-py."""
     about_game: dict[str, str] = field(default_factory=dict)
     """What a run records of its game, such as rom_md5."""
     start: Path | None = None
@@ -131,10 +113,18 @@ class Ring:
 class Files(Protocol):
     """A run's folder, as a system may write to it."""
 
-    folder: Path
+    def path(self, name: str) -> Path:
+        """Return where a file of that name goes, to be written whole at once.
+
+        Raises:
+            LockedError: another process has taken the folder over.
+        """
 
     def append(self, name: str, text: str) -> None:
-        """Append to a text file; going on from a checkpoint cuts it to its length there."""
+        """Append to a text file; going on from a checkpoint cuts it to its length there.
+
+        Every such file is begun, if only with its header, when System.training sets up.
+        """
 
     def write(self, name: str, write: Callable[[BinaryIO], object]) -> Path:
         """Write a file whole, or not at all, and return where it is."""
@@ -230,6 +220,12 @@ class Player(Protocol):
     """Plays game after game with a trained network; nothing is learnt."""
 
     game: str
+    which: str
+    """Which network plays: last | best | only, where the file tells no more."""
+    about_game: dict[str, str]
+    """See Facts."""
+    random_starts: int
+    """Null actions at most at an episode's start."""
     frames_per_step: int
     """Emulator frames that an agent step usually takes."""
     epsilon: float
@@ -244,17 +240,67 @@ class Player(Protocol):
         """
 
 
-@dataclass(frozen=True, kw_only=True)
-class SavedNetwork:
-    """A network as a file holds it."""
+class OptionRow(NamedTuple):
+    """An option as it takes effect."""
 
-    path: Path
+    option: str
+    """seed, agent_params.lr …"""
+    value: Any
+    shown: str
+    origin: str
+    """Where the value comes from."""
+    unit: str
+    meaning: str
+
+
+class ShownOptions(NamedTuple):
+    """Every option as it takes effect."""
+
+    rows: list[OptionRow]
+    notes: list[str]
+    fault: DqnPortError | None
+    """Why they cannot be run, if they cannot."""
+
+
+class Converted(NamedTuple):
+    """What came of converting arguments."""
+
+    warnings: list[str]
+    left_out: list[str]
+    """What was left out, and why."""
+    n_options: int
+
+
+class Exported(NamedTuple):
+    """A network's weights for PyTorch."""
+
     which: str
-    """last | best"""
-    arguments: Mapping[str, Any]
-    """Of the run that saved it."""
-    weights: Mapping[str, Array]
-    """Parameter's name → values."""
+    """last | best | only"""
+    state: Mapping[str, Array]
+    recipe: tuple[str, ...]
+    """Lines of Python that make a module to load them into, ``network``."""
+
+
+class OtherOption(NamedTuple):
+    """An option of a run that is not the original's."""
+
+    path: str
+    """seed, agent_params.lr …"""
+    here: str
+    original: str
+    matters: bool
+    """Whether it changes results."""
+
+
+class Compared(NamedTuple):
+    """A run's options beside those of the original."""
+
+    title: str
+    whose: str
+    """Whose options they are compared with: DQN3_0_1, the program of the paper."""
+    short: str
+    others: list[OtherOption]
+    """Those that change no result come last."""
 
 
 class Words(NamedTuple):
@@ -304,6 +350,16 @@ class System(Protocol):
             UsageError, RomError, MemoryNeedError: they cannot be run.
         """
 
+    best_assignment: ClassVar[str]
+    """The ``key=value`` by which a run starts from the best network of ``Facts.start``."""
+
+    def option_of(self, role: str) -> str:
+        """Return the name of the option that has a role; see Param.
+
+        Raises:
+            UsageError: none has it.
+        """
+
     def new_draft(self) -> Draft:
         """Return an empty draft for ``load``."""
 
@@ -313,8 +369,48 @@ class System(Protocol):
     def arguments_hash(self, options: Options) -> str:
         """Return ten hexadecimal digits that are equal exactly where the runs are."""
 
+    def show(
+        self,
+        draft: Any,
+        args_file: Path | None,
+        words: Sequence[str],
+        assignments: Sequence[str],
+    ) -> ShownOptions:
+        """Return every option as it takes effect, also where they cannot be run.
+
+        Raises:
+            UsageError: see load.
+        """
+
+    def convert(
+        self, old: Path | None, words: str, new: Path, *, shape: str, as_ascii: bool
+    ) -> Converted:
+        """Turn old arguments into an argument file, or back.
+
+        ``old``: None: ``words`` of a script. ``shape``: of an original's file, where it had some.
+
+        Raises:
+            UsageError: they cannot be read, or there never were any.
+        """
+
     def facts(self, options: Options) -> Facts:
         """Return what the workshop has to know."""
+
+    def device_assignments(self, device: str) -> list[str]:
+        """Return the assignments that ``--device`` stands for: auto, cpu, cuda or cuda:N.
+
+        Raises:
+            ArgsError: it is none of these.
+        """
+
+    def device(self, options: Options, *, explicit: bool = False) -> Device:
+        """Return where the network is computed.
+
+        ``explicit``: the user asked for CUDA by ``--device``, so that its absence is an error.
+
+        Raises:
+            DeviceError: it is not there.
+        """
 
     def training(
         self,
@@ -331,16 +427,73 @@ class System(Protocol):
         place of the system's own, by name, as traces do.
         """
 
-    def player(
+    def open_player(
         self,
-        options: Options,
-        network: SavedNetwork,
+        path: Path,
         *,
-        seed: int,
+        args_file: Path | None = None,
+        best: bool = False,
+        seed: int = 1,
         epsilon: float | None = None,
         max_frames: int | None = None,
+        random_start: bool = True,
+        assignments: Sequence[str] = (),
+        draft: Any = None,
     ) -> Player:
-        """Set up a player; None: as the system's own evaluations are played."""
+        """Set up a player of a saved network.
+
+        ``args_file``: whose options to play by, rather than the file's own. ``epsilon``,
+        ``max_frames``: None: as the system's own evaluations are played. ``random_start``: whether
+        the first game has one, where the original's games have.
+
+        Raises:
+            SnapshotError, T7Error: the file cannot be read or does not fit the options.
+            UsageError: see load.
+        """
 
     def lines(self, event: Event, options: Options) -> Iterator[str]:
         """Yield what the original prints at an event, without line ends."""
+
+    def epsilon_curve(self, arguments: Mapping[str, Any]) -> tuple[Array, Array] | None:
+        """Return (frames, ε in training) as the arguments plan it; None where they do not tell."""
+
+    def compared(self, arguments: Mapping[str, Any], *, told: bool = False) -> Compared:
+        """Compare a run's options with the original's; ``told``: only those that it tells."""
+
+    # How it keeps its networks.
+
+    SUFFIX: ClassVar[str]
+    """Of its networks' files."""
+
+    def networks_in(self, path: Path) -> list[str]:
+        """Return which networks a file holds: last, or last and best.
+
+        Raises:
+            SnapshotError, T7Error: it cannot be read, is damaged, or something else.
+        """
+
+    def check_networks(self, path: Path, record: RunRecord | None) -> str:
+        """Return what a file of a run holds, once all of it was found to be good.
+
+        ``record``: what the rest of the folder tells; None where that is damaged.
+
+        Raises:
+            DqnPortError, ValueError: it is damaged, or contradicts ``record``.
+        """
+
+    def export(self, path: Path, *, best: bool = False) -> Exported:
+        """Return a network's weights for PyTorch.
+
+        Raises:
+            SnapshotError, T7Error: see networks_in.
+        """
+
+    def times(self, path: Path) -> NDArray[np.float64] | None:
+        """Return seconds of training so far, [n + 1], 0 first, where a file tells them."""
+
+    def read_alone(self, path: Path) -> RunRecord:
+        """Return what a file of networks, by itself, tells of its training.
+
+        Raises:
+            SnapshotError, T7Error: it tells nothing.
+        """

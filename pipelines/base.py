@@ -14,13 +14,14 @@ from typing import Any, Final, TypeVar
 import luigi
 from luigi.task import flatten
 
+from dqn_port import registry
+from dqn_port.arguments.trust import trusting
 from dqn_port.errors import DqnPortError, RunFolderError
 from dqn_port.exports.nature_scores import MAX_FRAMES
+from dqn_port.interfaces import Facts
 from dqn_port.runs.checkpoint import EVERY
 from dqn_port.runs.evaluations import EVALUATION, NETWORKS
 from dqn_port.runs.run import MODES
-from dqn_port.systems.lua_dqn.devices import device_assignment
-from dqn_port.systems.lua_dqn.options import Options
 from pipelines.attempts import point_latest
 from pipelines.logs import logger, one_line
 from pipelines.parameters import (
@@ -194,6 +195,11 @@ class RunTask(PipelineTask):
         significant=False,
         description="Keep the last checkpoint of a finished training.",
     )
+    trust: bool = SwitchParameter(  # type: ignore[assignment]
+        default=False,
+        significant=False,
+        description="Allow code of others: import every module:object that the arguments name.",
+    )
 
     @property
     def assignments(self) -> tuple[str, ...]:
@@ -202,8 +208,10 @@ class RunTask(PipelineTask):
         Raises:
             ArgsError: the device cannot be used.
         """
-        threads = [f"threads={self.threads}"] if self.threads else []
-        return (*self.set, *device_assignment(self.device), *threads)
+        with trusting(self.trust):
+            system, _ = registry.choose(Path(self.args_file), self.set)
+        threads = [f"{system.option_of('threads')}={self.threads}"] if self.threads else []
+        return (*self.set, *system.device_assignments(self.device), *threads)
 
     @property
     def resolved(self) -> Resolved:
@@ -212,22 +220,22 @@ class RunTask(PipelineTask):
         Raises:
             DqnPortError: they cannot be used; its ROM cannot.
         """
-        return resolved(self.args_file, self.assignments)
+        return resolved(self.args_file, self.assignments, trust=self.trust)
 
     @property
-    def options(self) -> Options:
-        """The run's options; see resolved."""
-        return self.resolved.opt
+    def facts(self) -> Facts:
+        """What there is to know of the run's options; see resolved."""
+        return self.resolved.facts
 
     @property
     def folder(self) -> Path:
         """The place of the run, OUT/NAME/HASH."""
-        return Path(self.out) / self.options.name / self.resolved.hash
+        return Path(self.out) / self.facts.name / self.resolved.hash
 
     @property
     def run_folder(self) -> Path:
         """The finished run's own folder, as dqn-port train leaves it."""
-        return self.folder / self.options.name
+        return self.folder / self.facts.name
 
 
 class EvaluationTask(RunTask):

@@ -54,17 +54,18 @@ class EvaluateAgent(EvaluationTask):
 
     def make(self) -> None:
         """Play in a process of its own."""
-        folder, opt = self.evaluation_folder, self.options
+        folder, facts = self.evaluation_folder, self.facts
         snapshot = read_json(self.run_folder / FINISHED)["snapshot"]
         if (aside := put_aside(folder)) is not None:
             logger.warning("%s: put aside as %s", folder, aside)
         words = self.evaluation_words | {
             "snapshot": str(self.run_folder / snapshot),
             "folder": str(folder),
-            "threads": self.threads or opt.threads,
-            "assignments": [f"game_path={opt.game_path}"] if opt.game_path else [],
+            "threads": self.threads or facts.threads,
+            "assignments": [f"game_path={facts.game_path}"] if facts.game_path else [],
+            "trust": self.trust,
         }
-        name = f"{opt.name}/{self.resolved.hash}"
+        name = f"{facts.name}/{self.resolved.hash}"
         try:
             run_job("evaluate", words, Reporter(self, name).tell)
         except DqnPortError:

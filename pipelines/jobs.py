@@ -10,18 +10,18 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
+from dqn_port.arguments.trust import trusting
 from dqn_port.errors import CheckpointError, DqnPortError, RunFolderError
+from dqn_port.events import EpisodeEnded, Event, Finished, Row, Saved, Started, Ticked
+from dqn_port.interfaces import Facts
 from dqn_port.runs.evaluations import NETWORKS, mean_and_std
 from dqn_port.runs.lock import RunLock
-from dqn_port.runs.run import Finished, Run, Started
+from dqn_port.runs.run import Run
 from dqn_port.runs.stopping import StopSignals
-from dqn_port.systems.lua_dqn.devices import pick_device
-from dqn_port.systems.lua_dqn.options import Options
-from dqn_port.systems.lua_dqn.train_agent import EpisodeEnded, Evaluated, Event, Saved, Ticked
 from dqn_port.tools.record import record_evaluation
 from pipelines.attempts import claim, finish, put_aside
 from pipelines.processes import Teller
-from pipelines.resolved import resolved
+from pipelines.resolved import Resolved, resolved
 from pipelines.validation import check_run_folder
 
 _TOLD_EVERY: Final = 1.0
@@ -32,20 +32,20 @@ def train(teller: Teller) -> int:
     """Train in an attempt's folder, and rename it to the run's when it is finished.
 
     Words: args_file, assignments, explicit (CUDA was asked for by name), hash, folder, checkpoint,
-    checkpoint_every, keep_checkpoint.
+    checkpoint_every, keep_checkpoint, trust.
 
     Raises:
         DqnPortError: see run.Run, attempts.claim; the arguments have changed.
     """
     words = teller.words
     folder = Path(words["folder"])
-    run = resolved(words["args_file"], tuple(words["assignments"]))
+    run = resolved(words["args_file"], tuple(words["assignments"]), trust=words["trust"])
     if run.hash != words["hash"]:
         raise RunFolderError(
             f"{words['args_file']}: its arguments have changed since the task was scheduled; "
             "start the pipeline again"
         )
-    target = folder / run.opt.name
+    target = folder / run.facts.name
     with StopSignals() as stop, RunLock(folder) as lock:
         for note in lock.notes:
             teller.tell("said", text=note)
@@ -57,35 +57,34 @@ def train(teller: Teller) -> int:
             else:
                 teller.tell("said", text=f"{target} was finished by another process")
                 return 0
-        attempt = claim(folder, run.opt.name)
+        attempt = claim(folder, run.facts.name)
         try:
-            finished = _train(teller, stop, run.opt, attempt)
+            finished = _train(teller, stop, run, attempt)
         except CheckpointError as error:
             # None can be used: a damaged one is no reason never to finish.
             aside = put_aside(attempt)
             teller.tell("said", text=f"{error}; begins anew, the rest is in {aside}")
-            attempt = claim(folder, run.opt.name)
-            finished = _train(teller, stop, run.opt, attempt)
+            attempt = claim(folder, run.facts.name)
+            finished = _train(teller, stop, run, attempt)
         if not finished:
             return stop.exit_code
         finish(attempt, target, lock)
     return 0
 
 
-def _train(teller: Teller, stop: StopSignals, opt: Options, attempt: Path) -> bool:
+def _train(teller: Teller, stop: StopSignals, resolved: Resolved, attempt: Path) -> bool:
     """Train to the end, or until the process is to stop; tell which.
 
     Raises:
         CheckpointError: the attempt has checkpoints, but none can be used.
     """
     words = teller.words
-    where = pick_device(opt, explicit=words["explicit"])
-    if where.note:
-        teller.tell("said", text=where.note)
+    system, options = resolved.system, resolved.options
+    where = system.device(options, explicit=words["explicit"])
     names = ("checkpoint", "checkpoint_every", "keep_checkpoint")
-    run = Run(opt, attempt, **{name: words[name] for name in names})
-    events: Any = run.train(where.device)
-    progress = _Progress(teller, opt)
+    run = Run(system, options, attempt, **{name: words[name] for name in names})
+    events: Any = run.train(str(where.device))
+    progress = _Progress(teller, run)
     finished = False
     try:
         for event in events:
@@ -104,8 +103,8 @@ def _train(teller: Teller, stop: StopSignals, opt: Options, attempt: Path) -> bo
 class _Progress:
     """Tell a training's events, and now and then how far it is."""
 
-    def __init__(self, teller: Teller, opt: Options) -> None:
-        self._teller, self._opt = teller, opt
+    def __init__(self, teller: Teller, run: Run) -> None:
+        self._teller, self._run = teller, run
         self._ticks, self._since = 0, time.monotonic()
         self._score = ""
 
@@ -122,13 +121,16 @@ class _Progress:
             for note in event.notes:
                 tell("said", text=note)
             how = f"goes on from step {event.step:,}" if event.resumed else "begins"
-            tell("said", text=f"{how}, {self._opt.steps:,} steps on {event.device}")
-        elif isinstance(event, Evaluated):
-            tell(
-                "said",
-                text=f"step {event.step:,}: evaluation {event.reward:.2f} in {event.n_episodes} "
-                f"episodes, V {event.v:.3f}, TD error {event.td:.3f}",
-            )
+            facts = self._run.facts
+            length = "without end" if facts.length is None else f"{facts.length:,} {_unit(facts)}"
+            tell("said", text=f"{how}, {length} on {event.device}")
+        elif isinstance(event, Row) and not event.table:
+            table = self._run.system.HISTORY[0]
+            score = event.cells.get(table.score)
+            if score is not None:
+                n = event.cells.get(table.episodes)
+                many = "" if n is None else f" in {n} episodes"
+                tell("said", text=f"step {event.step:,}: evaluation {score:.2f}{many}")
         elif isinstance(event, Saved):
             tell("said", text=f"step {event.step:,}: saved")
 
@@ -136,14 +138,18 @@ class _Progress:
         now = time.monotonic()
         rate = self._ticks / max(now - self._since, 1e-6)
         self._ticks, self._since = 0, now
-        opt, step = self._opt, event.step
-        what = "" if event.evaluation_step is None else f", evaluation {event.evaluation_step:,}"
+        step, length = event.step, self._run.facts.length
+        frames = f", {event.all_frames:,} frames" if event.all_frames else ""
         self._teller.tell(
             "progress",
-            percentage=int(100 * step / opt.steps),
-            text=f"step {step:,} of {opt.steps:,}{what}, {step * opt.actrep:,} frames, "
-            f"{rate:,.0f} steps/s{self._score}",
+            percentage=int(100 * step / length) if length else 0,
+            text=f"{event.text}{frames}, {rate:,.0f} steps/s{self._score}",
         )
+
+
+def _unit(facts: Facts) -> str:
+    """Return the last word of a run's unit: steps for agent steps."""
+    return facts.unit.split()[-1]
 
 
 def evaluate(teller: Teller) -> int:
@@ -152,12 +158,14 @@ def evaluate(teller: Teller) -> int:
     Words: those of record_evaluation, snapshot and folder.
     """
     words = dict(teller.words)
+    trust = words.pop("trust")
     snapshot, folder = Path(words.pop("snapshot")), Path(words.pop("folder"))
 
     def show(done: int, many: int) -> None:
         teller.tell("progress", percentage=int(100 * done / many), text=f"episode {done} of {many}")
 
-    record = record_evaluation(snapshot, folder, show=show, **words)
+    with trusting(trust):
+        record = record_evaluation(snapshot, folder, show=show, **words)
     for network in NETWORKS:
         if rewards := [episode.reward for episode in record.of(network)]:
             mean, std = mean_and_std(rewards)

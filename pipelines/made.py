@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from dqn_port.records import RunRecord
 from dqn_port.runs.evaluations import EvaluationRecord, read_evaluation
-from dqn_port.runs.record import RunRecord, read_run
+from dqn_port.runs.record import read_run
 from dqn_port.runs.run_folder import FINISHED
 from pipelines.base import EvaluationTask
 from pipelines.evaluate_agent import EvaluateAgent

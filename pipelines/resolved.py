@@ -6,38 +6,51 @@ import functools
 from dataclasses import dataclass
 from pathlib import Path
 
-from dqn_port.systems.lua_dqn.arguments_hash import arguments_hash
-from dqn_port.systems.lua_dqn.drafts import Draft
-from dqn_port.systems.lua_dqn.options import Options
-from dqn_port.systems.lua_dqn.setup import load_options
+from dqn_port import registry
+from dqn_port.arguments.trust import trusting
+from dqn_port.interfaces import Facts, Options, System
 
 
 @dataclass(frozen=True)
 class Resolved:
     """The options of a run, and what is derived from them."""
 
-    opt: Options
+    system: System
+    options: Options
+    facts: Facts
     hash: str
     warnings: tuple[str, ...]
     """What may not be meant in the arguments."""
 
 
-def resolved(args_file: str, assignments: tuple[str, ...]) -> Resolved:
+def resolved(args_file: str, assignments: tuple[str, ...], *, trust: bool = False) -> Resolved:
     """Return the resolved arguments of a file with assignments on top; read once while it stands.
 
+    ``trust``: code of others may be imported.
+
     Raises:
-        DqnPortError: see assemble.load_options.
+        DqnPortError: see registry.choose, System.load.
     """
     path = Path(args_file)
     try:
         status = path.stat()
     except OSError:
-        return _resolved(args_file, assignments, 0, 0)
-    return _resolved(args_file, assignments, status.st_mtime_ns, status.st_size)
+        return _resolved(args_file, assignments, trust, 0, 0)
+    return _resolved(args_file, assignments, trust, status.st_mtime_ns, status.st_size)
 
 
 @functools.lru_cache(maxsize=4096)
-def _resolved(args_file: str, assignments: tuple[str, ...], mtime: int, size: int) -> Resolved:
-    draft = Draft()
-    opt = load_options(args_file=Path(args_file), assignments=assignments, draft=draft)
-    return Resolved(opt, arguments_hash(opt), tuple(draft.warnings))
+def _resolved(
+    args_file: str, assignments: tuple[str, ...], trust: bool, mtime: int, size: int
+) -> Resolved:
+    with trusting(trust):
+        system, assignments = registry.choose(Path(args_file), assignments)
+        draft = system.new_draft()
+        options = system.load(args_file=Path(args_file), assignments=assignments, draft=draft)
+        return Resolved(
+            system=system,
+            options=options,
+            facts=system.facts(options),
+            hash=system.arguments_hash(options),
+            warnings=tuple(draft.warnings),
+        )

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dqn_port.errors import DqnPortError, LockedError, RunFolderError
+from dqn_port.records import Table
 from dqn_port.runs.lock import LOCK, RunLock
-from dqn_port.runs.record import HistoryCsvError, read_history
+from dqn_port.runs.record import HistoryCsvError, read_table
 from dqn_port.runs.run_folder import FINISHED, HISTORY
 from pipelines.attempts import attempts_in, set_aside_in
 from pipelines.base import EvaluationTask, PipelineTask
@@ -57,7 +58,7 @@ def standing_of(task: TrainEvalReport | Suite) -> Iterator[Standing]:
     """Yield how every task of a run stands, or of a suite; nothing is changed."""
     for run in runs_of(task):
         try:
-            name = f"{run.options.name}/{run.resolved.hash}"
+            name = f"{run.facts.name}/{run.resolved.hash}"
         except DqnPortError as error:
             yield Standing(" ".join(run.set), "ValidateRom", "refused", str(error))
             continue
@@ -80,8 +81,10 @@ def _standing(task: PipelineTask) -> tuple[str, str]:
     if isinstance(task, TrainAgent):
         holder = RunLock(task.folder).holder()
         for attempt in attempts_in(task.folder):
-            step = _last_step(attempt / task.options.name)
-            how = f"{step:,} of {task.options.steps:,} steps at its last evaluation"
+            facts, table = task.facts, task.resolved.system.HISTORY[0]
+            step = _last_step(attempt / facts.name, table)
+            of = "" if facts.length is None else f" of {facts.length:,}"
+            how = f"{step:,}{of} {facts.unit.split()[-1]} at its last evaluation"
             return ("running", f"{holder}, {how}") if holder else ("stopped", how)
         if holder:
             return "running", holder
@@ -90,10 +93,10 @@ def _standing(task: PipelineTask) -> tuple[str, str]:
     return "missing", "what it is made of is not complete" if target.exists() else ""
 
 
-def _last_step(run: Path) -> int:
+def _last_step(run: Path, table: Table) -> int:
     try:
-        history = read_history((run / HISTORY).read_bytes(), finished=False)
-        return max(history["step"].tolist(), default=0)
+        history = read_table((run / HISTORY).read_bytes(), table, finished=False)
+        return max(history[table.clock].tolist(), default=0)
     except (OSError, HistoryCsvError):
         return 0
 

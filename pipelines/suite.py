@@ -11,6 +11,8 @@ from typing import Final
 
 import luigi
 
+from dqn_port import registry
+from dqn_port.arguments.trust import trusting
 from dqn_port.errors import ArgsError, DqnPortError
 from dqn_port.exports.league import League, league
 from dqn_port.files import write_whole
@@ -91,8 +93,11 @@ class Suite(MadeTask):
                 raise ArgsError(f"{key}: expected each once, got '{got}'")
         # Naming the file's own game would give its run another name, and so another folder.
         own = self._own_game()
-        games = [[] if game == own else [f"env={game}"] for game in self.games] or [[]]
-        seeds = [[f"seed={seed}"] for seed in self.seeds] or [[]]
+        with trusting(self.trust):
+            system, _ = registry.choose(Path(self.args_file), self.set)
+        game_is, seed_is = system.option_of("game"), system.option_of("seed")
+        games = [[] if game == own else [f"{game_is}={game}"] for game in self.games] or [[]]
+        seeds = [[f"{seed_is}={seed}"] for seed in self.seeds] or [[]]
         return [
             self.of(TrainEvalReport, set=(*self.set, *game, *seed))
             for game in games
@@ -102,7 +107,7 @@ class Suite(MadeTask):
     def _own_game(self) -> str | None:
         """Return the game of the argument file; None where that cannot be used."""
         try:
-            return self.options.env
+            return self.facts.game
         except DqnPortError:
             return None
 

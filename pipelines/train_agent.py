@@ -10,9 +10,8 @@ from typing import Final
 import luigi
 
 from dqn_port.errors import DqnPortError
+from dqn_port.interfaces import Facts
 from dqn_port.runs.run_folder import FINISHED
-from dqn_port.systems.lua_dqn.options import Options
-from dqn_port.systems.lua_dqn.setup import replay_size
 from pipelines.base import RunTask
 from pipelines.processes import run_job
 from pipelines.reporter import Reporter
@@ -23,10 +22,9 @@ MEMORY: Final = "memory_gb"
 """A resource: gigabytes that replay memories take."""
 
 
-def memory_gb(opt: Options) -> int:
+def memory_gb(facts: Facts) -> int:
     """Return how many gigabytes a run's replay memory takes, at least 1."""
-    _, needed = replay_size(opt)
-    return max(1, math.ceil(needed / 1e9))
+    return max(1, math.ceil(facts.memory / 1e9))
 
 
 class TrainAgent(RunTask):
@@ -47,15 +45,15 @@ class TrainAgent(RunTask):
     def process_resources(self) -> dict[str, int]:
         """What the scheduler has to have free: a GPU, and memory if the configuration tells it."""
         try:
-            opt = self.options
+            facts = self.facts
         except DqnPortError:
             # The check of the ROM tells what is wrong with them.
             return {}
-        needed = {} if opt.gpu < 0 else {"gpu": 1}
+        needed = {"gpu": 1} if facts.gpu else {}
         config = luigi.configuration.get_config()
         if config.has_option("resources", MEMORY):
             # What is more than there is would wait forever; that it fits was checked before.
-            needed[MEMORY] = min(memory_gb(opt), config.getint("resources", MEMORY))
+            needed[MEMORY] = min(memory_gb(facts), config.getint("resources", MEMORY))
         return needed
 
     def make(self) -> None:
@@ -70,6 +68,7 @@ class TrainAgent(RunTask):
             "checkpoint": self.checkpoint,
             "checkpoint_every": self.checkpoint_every,
             "keep_checkpoint": self.keep_checkpoint,
+            "trust": self.trust,
         }
-        name = f"{resolved.opt.name}/{resolved.hash}"
+        name = f"{resolved.facts.name}/{resolved.hash}"
         run_job("train", words, Reporter(self, name).tell)

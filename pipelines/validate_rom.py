@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from dqn_port.games.ale.games import look
 from dqn_port.games.ale.roms import rom_path
-from dqn_port.systems.lua_dqn.setup import game_record
+from dqn_port.registry import name_of
 from pipelines.base import ROM, RunTask
 from pipelines.logs import logger
 from pipelines.validation import TargetError, read_json, write_json
-
-_ATARI: Final = "alewrap"
 
 
 class ValidateRom(RunTask):
@@ -25,31 +23,33 @@ class ValidateRom(RunTask):
 
     def check(self) -> None:
         """Check that the manifest is that of the game and the ROM."""
-        path, opt = self.folder / ROM, self.options
-        table, game = read_json(path), game_record(opt)
-        expected = {"framework": opt.framework, "game": opt.env, "md5": game.get("rom_md5")}
+        path, facts = self.folder / ROM, self.facts
+        table = read_json(path)
+        expected = {"game": facts.game, "md5": facts.about_game.get("rom_md5")}
         for key, value in expected.items():
             if table.get(key) != value:
                 raise TargetError(f"{path}: {key}: expected {value}, got {table.get(key)}")
 
     def make(self) -> None:
         """Write the manifest: game, md5, size and the minimal action set, by number and name."""
-        opt = self.options
+        facts = self.facts
         for warning in self.resolved.warnings:
             logger.warning(warning)
+        md5 = facts.about_game.get("rom_md5")
         table: dict[str, Any] = {
-            "framework": opt.framework,
-            "game": opt.env,
+            "system": name_of(self.resolved.system),
+            "game": facts.game,
             "supported": True,
-            "md5": game_record(opt).get("rom_md5"),
+            "md5": md5,
             "bytes": None,
             "actions": None,
         }
-        if opt.framework == _ATARI:
-            (game,) = look([opt.env], opt.game_path)
+        rom = facts.about_game.get("rom", facts.game)
+        if md5 is not None:
+            (game,) = look([rom], facts.game_path)
             names = zip(game.actions or (), game.action_names or (), strict=True)
             table |= {
-                "bytes": rom_path(opt.env, opt.game_path).stat().st_size,
+                "bytes": rom_path(rom, facts.game_path).stat().st_size,
                 "actions": [{"number": number, "name": name} for number, name in names],
             }
         write_json(self.folder / ROM, table)

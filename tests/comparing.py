@@ -10,7 +10,7 @@ from typing import Any
 from dqn_port.runs.checkpoint import FOLDER as CHECKPOINT
 from dqn_port.runs.lock import is_lock
 from dqn_port.runs.run_folder import FINISHED, HISTORY
-from dqn_port.systems.lua_dqn.histories import MEASURED_COLUMNS
+from dqn_port.systems.lua_dqn.histories import HISTORY as TABLE
 from dqn_port.torch7.t7 import load
 from dqn_port.torch7.tensors import Storage, Tensor
 from dqn_port.torch7.values import LuaTable, TorchObject
@@ -32,7 +32,7 @@ def _content(path: Path) -> Any:
     if path.name == HISTORY:
         with path.open(newline="") as file:
             rows = list(csv.DictReader(file))
-        return [{k: v for k, v in row.items() if k not in MEASURED_COLUMNS} for row in rows]
+        return [{k: v for k, v in row.items() if k not in TABLE.measured} for row in rows]
     if path.name == FINISHED:
         return {k: v for k, v in json.loads(path.read_text()).items() if k not in MEASURED}
     if path.suffix == ".t7":

@@ -9,6 +9,7 @@ from dqn_port.runs.run import Run
 from dqn_port.systems.lua_dqn.networks.sequential import from_lua
 from dqn_port.systems.lua_dqn.setup import load_options
 from dqn_port.systems.lua_dqn.snapshot import load_network
+from dqn_port.systems.lua_dqn.system import SYSTEM
 from dqn_port.systems.lua_dqn.train_agent import Evaluated
 from dqn_port.verify.groups import verify
 from tests.systems.lua_dqn.trace_options import words_of_trace
@@ -25,8 +26,8 @@ def test_the_traces_are_met_on_the_device(group):
 
 def test_a_whole_run_on_the_device_saves_what_the_cpu_reads(tmp_path):
     opt = load_options(lua_words=words_of_trace("loop_B_s1"), assignments=["gpu=0"])
-    run = Run(opt, tmp_path)
-    events = [e for e in run.train(CUDA) if isinstance(e, Evaluated)]
+    run = Run(SYSTEM, opt, tmp_path)
+    events = [e for e in run.train("cuda:0") if isinstance(e, Evaluated)]
     assert len(events) == 6
-    saved = load_network(run.snapshot_path, best=True)
+    saved = load_network(run.newest_networks(), best=True)
     assert from_lua(saved.module, saved.where).is_finite()

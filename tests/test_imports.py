@@ -14,7 +14,7 @@ PACKAGE = Path(dqn_port.__file__).parent
 LAYERS = (
     {"errors"},
     {"files", "fields"},
-    {"randoms", "torch7", "native", "events"},
+    {"randoms", "torch7", "native", "events", "devices", "records", "saved_networks", "memory"},
     {"interfaces"},
     {"games", "arguments"},
     {"systems"},
@@ -60,7 +60,7 @@ PIPELINES = sorted(Path(pipelines.__file__).parent.rglob("*.py"))
 def top_of(path: Path) -> str:
     """Return a module's place in LAYERS: a system's traces and bench stand with verify, bench."""
     parts = [part.removesuffix(".py") for part in path.relative_to(PACKAGE).parts]
-    beside = {"traces": "verify", "bench": "bench"}
+    beside = {"traces": "verify", "bench": "bench", "screens": "tools", "exactness": "tools"}
     return beside.get(parts[2], parts[0]) if parts[0] == "systems" and parts[2:] else parts[0]
 
 

@@ -5,16 +5,43 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from dqn_port.arguments.args_file import NOTES, parse_json, read_args_json
-from dqn_port.arguments.values import checked
-from dqn_port.errors import ArgsError, RunFolderError, UsageError, near_match
-from dqn_port.files import reading, sha256_of
-from dqn_port.interfaces import Differences, Param, Words
+from dqn_port.arguments.values import checked, origin_of, shown
+from dqn_port.devices import Device, device_named
+from dqn_port.errors import (
+    ArgsError,
+    DqnPortError,
+    RunFolderError,
+    SnapshotError,
+    UsageError,
+    near_match,
+)
+from dqn_port.events import Event
+from dqn_port.files import reading, sha256_of, write_whole
+from dqn_port.interfaces import (
+    Array,
+    Compared,
+    Converted,
+    Differences,
+    Exported,
+    OptionRow,
+    OtherOption,
+    Param,
+    Player,
+    ShownOptions,
+    Words,
+)
+from dqn_port.records import RunRecord
+from dqn_port.saved_networks import SUFFIX, SavedNetwork, load_saved, networks_in
 
 HASH_LENGTH: Final = 10
 """Hexadecimal digits of a run's hash."""
@@ -32,6 +59,8 @@ WORKSHOP: Final = (
           meaning="of the CPU's arithmetic", unit="threads", changes="nothing"),
     Param(name="network", kind="string", role="start", default="",
           meaning="saved network to start from; empty: none"),
+    Param(name="best", kind="boolean", role="best", default=False,
+          meaning="of the saved network's file, start from the best one"),
 )  # fmt: skip
 """Options that every run has; a system's own option of the same role takes its place."""
 
@@ -60,6 +89,8 @@ class Declared:
 
     NAME: ClassVar[str]
     OPTIONS: ClassVar[tuple[Param, ...]]
+    SUFFIX: ClassVar[str] = SUFFIX
+    best_assignment: ClassVar[str] = "best=true"
 
     def words(self, words: Sequence[str]) -> Words:
         """Read the words of the original's command line; most had none.
@@ -86,8 +117,15 @@ class Declared:
         return {param.name: param for param in (*self.OPTIONS, *added)}
 
     def option_of(self, role: str) -> str:
-        """Return the name of the option that has a role."""
-        return next(name for name, param in self.params().items() if param.role == role)
+        """Return the name of the option that has a role.
+
+        Raises:
+            UsageError: none has it.
+        """
+        for name, param in self.params().items():
+            if param.role == role:
+                return name
+        raise UsageError(f"--{role}: {self.NAME} has no such option")
 
     def new_draft(self) -> FlatDraft:
         """Return an empty draft for ``load``."""
@@ -108,12 +146,22 @@ class Declared:
             UsageError, RomError, MemoryNeedError: see words, check.
         """
         draft = self.new_draft() if draft is None else draft
+        self._gather(draft, args_file, words, assignments)
+        return self.check(self._finish(draft))
+
+    def _gather(
+        self,
+        draft: FlatDraft,
+        args_file: Path | None,
+        words: Sequence[str],
+        assignments: Sequence[str],
+    ) -> None:
+        """Add an argument file, words and assignments to a draft, the later the more."""
         if args_file is not None:
             table = read_args_json(args_file)
             draft.stem = args_file.stem
-            draft.put(
-                {k: v for k, v in table.items() if k not in (NOTES, "system")}, f"{args_file}"
-            )
+            options = {k: v for k, v in table.items() if k not in (NOTES, "system")}
+            draft.put(options, str(args_file))
         if words:
             verb, given = self.words(words)
             if verb != "train":
@@ -123,7 +171,6 @@ class Declared:
                 )
             draft.put(given, "words")
         draft.put(self._assigned(assignments), "--set")
-        return self.check(self._finish(draft))
 
     def _assigned(self, assignments: Sequence[str]) -> dict[str, Any]:
         given: dict[str, Any] = {}
@@ -145,6 +192,7 @@ class Declared:
     def _finish(self, draft: FlatDraft) -> dict[str, Any]:
         """Check every value by its Param, and fill in the defaults."""
         params = self.params()
+        self._rename(draft, params)
         for name, value in draft.values.items():
             where = f"{draft.sources[name]}: {name}"
             if name not in params:
@@ -166,6 +214,208 @@ class Declared:
             options[seed] = int.from_bytes(os.urandom(4), "little")
         options[name] = _name_of_folder(options[name] or draft.stem or self.NAME)
         return options
+
+    def device_assignments(self, device: str) -> list[str]:
+        """Return the assignments that ``--device`` stands for; auto: none."""
+        return [] if device == "auto" else [f"{self.option_of('device')}={device}"]
+
+    def device(self, options: Mapping[str, Any], *, explicit: bool = False) -> Device:
+        """Return where the network is computed.
+
+        Raises:
+            ArgsError, DeviceError: see devices.device_named.
+        """
+        del explicit
+        return Device(device_named(options[self.option_of("device")]))
+
+    def _rename(self, draft: FlatDraft, params: Mapping[str, Param]) -> None:
+        """Take the workshop's words for the original's: seed for random_seed, say.
+
+        Raises:
+            ArgsError: both are given, with different values.
+        """
+        for role in ("seed", "name", "device", "threads"):
+            own = self.option_of(role)
+            if role == own or role in params or role not in draft.values:
+                continue
+            value, source = draft.values.pop(role), draft.sources.pop(role)
+            if own in draft.values and draft.values[own] != value:
+                raise ArgsError(
+                    f"{source}: {role}: expected {draft.values[own]!r}, as {own} says, got "
+                    f"{value!r}; give one of them"
+                )
+            draft.put({own: value}, source)
+
+    def show(
+        self,
+        draft: FlatDraft,
+        args_file: Path | None,
+        words: Sequence[str],
+        assignments: Sequence[str],
+    ) -> ShownOptions:
+        """Return every option as it takes effect, also where they cannot be run.
+
+        Raises:
+            UsageError: see load.
+        """
+        self._gather(draft, args_file, words, assignments)
+        options, fault = self._finish(draft), None
+        try:
+            options = self.check(dict(options))
+        except DqnPortError as error:
+            fault = error
+        rows = [
+            OptionRow(
+                name,
+                options[name],
+                json.dumps(options[name], ensure_ascii=False),
+                origin_of(param, draft.sources.get(name, "")),
+                param.unit,
+                param.meaning,
+            )
+            for name, param in self.params().items()
+        ]
+        return ShownOptions(rows, [], fault)
+
+    def convert(
+        self, old: Path | None, words: str, new: Path, *, shape: str, as_ascii: bool
+    ) -> Converted:
+        """Turn the words of the original's command line into an argument file.
+
+        Raises:
+            UsageError: there are none, or it had none.
+            RunFolderError: see files.write_whole.
+        """
+        del shape, as_ascii
+        if old is not None or new.suffix != ".json":
+            raise UsageError(
+                f"args convert: expected --words and NEW.json, {self.NAME} kept no files of "
+                "arguments"
+            )
+        verb, given = self.words(shlex.split(words))
+        if verb != "train":
+            raise UsageError(f"--words: expected words that train, got some that {verb}")
+        table = {"notes": "Converted from words.", "system": self.NAME} | given
+        text = json.dumps(table, indent=2, ensure_ascii=False) + "\n"
+        write_whole(new, lambda file: file.write(text.encode()))
+        return Converted([], [], len(given))
+
+    def player(
+        self,
+        options: Mapping[str, Any],
+        network: SavedNetwork,
+        *,
+        seed: int,
+        epsilon: float | None = None,
+        max_frames: int | None = None,
+    ) -> Player:
+        """Set up a player of a network; None: as the system's own evaluations are played."""
+        raise NotImplementedError
+
+    def open_player(
+        self,
+        path: Path,
+        *,
+        args_file: Path | None = None,
+        best: bool = False,
+        seed: int = 1,
+        epsilon: float | None = None,
+        max_frames: int | None = None,
+        random_start: bool = True,
+        assignments: Sequence[str] = (),
+        draft: FlatDraft | None = None,
+    ) -> Player:
+        """Set up a player of a saved network; see interfaces.System."""
+        del random_start
+        saved = self.load_network(path, best=best)
+        draft = self.new_draft() if draft is None else draft
+        if args_file is None:
+            draft.put(self._declared_in(saved.arguments), str(path))
+        options = self.load(args_file=args_file, assignments=assignments, draft=draft)
+        return self.player(options, saved, seed=seed, epsilon=epsilon, max_frames=max_frames)
+
+    def _declared_in(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a run's options but those that are the player's own affair."""
+        own = {self.option_of(role) for role in ("device", "threads", "start", "best")}
+        return {n: v for n, v in arguments.items() if n not in own and n != "system"}
+
+    def load_network(self, path: Path, *, best: bool = False) -> SavedNetwork:
+        """Read a saved network; systems with files of their own read these, too.
+
+        Raises:
+            SnapshotError: see saved_networks.load_saved.
+        """
+        return load_saved(path, best=best)
+
+    def lines(self, event: Event, options: Mapping[str, Any]) -> Iterator[str]:
+        """Yield nothing: what the original prints is its system's own affair."""
+        del event, options
+        return iter(())
+
+    def epsilon_curve(self, arguments: Mapping[str, Any]) -> tuple[Array, Array] | None:
+        """Return None: no ε is planned by the arguments."""
+        del arguments
+        return None
+
+    def compared(self, arguments: Mapping[str, Any], *, told: bool = False) -> Compared:
+        """Compare a run's options with the defaults, which are the original's."""
+        del told
+        skipped = {self.option_of(role) for role in ("name", "start", "best")}
+        others = [
+            OtherOption(
+                name,
+                shown(arguments.get(name)),
+                shown(param.default),
+                param.changes != "nothing",
+            )
+            for name, param in self.params().items()
+            if name not in skipped and name in arguments
+            if not _same(arguments[name], param.default)
+        ]
+        others.sort(key=lambda other: not other.matters)
+        whose = f"the defaults of {self.NAME}"
+        return Compared("Arguments that are not the original's", whose, "Default", others)
+
+    def networks_in(self, path: Path) -> list[str]:
+        """Return which networks a file holds."""
+        return networks_in(path)
+
+    def check_networks(self, path: Path, record: RunRecord | None) -> str:
+        """Return what a file of networks holds.
+
+        Raises:
+            SnapshotError: it is damaged.
+            ValueError: it holds NaN or infinity, or is of another game.
+        """
+        for which in networks_in(path):
+            saved = load_saved(path, best=which == "best")
+            for name, values in saved.weights.items():
+                if not np.isfinite(values).all():
+                    raise ValueError(f"{which}/{name}: NaN or infinity")
+        if record is not None and "game" in {param.role for param in self.OPTIONS}:
+            found = saved.arguments.get(self.option_of("game"))
+            if found != record.game:
+                raise ValueError(f"arguments: expected {record.game}, as args.json has it")
+        return f"step {saved.step:,}, networks finite"
+
+    def export(self, path: Path, *, best: bool = False) -> Exported:
+        """Return a network's weights for PyTorch."""
+        saved = load_saved(path, best=best)
+        recipe = f"# {self.NAME} has the module: dqn_port/systems/{self.NAME}"
+        return Exported(saved.which, saved.weights, (recipe,))
+
+    def times(self, path: Path) -> NDArray[np.float64] | None:
+        """Return None: the file does not tell them."""
+        del path
+        return None
+
+    def read_alone(self, path: Path) -> RunRecord:
+        """Refuse a file of networks alone, which tells nothing of its training.
+
+        Raises:
+            SnapshotError: always.
+        """
+        raise SnapshotError(f"{path}: expected a run's folder, got networks alone; name its folder")
 
     def differences(self, there: Mapping[str, Any], here: Mapping[str, Any]) -> Differences:
         """Compare the options of two runs by what each option changes."""

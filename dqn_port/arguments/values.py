@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any
+from typing import Any, Final
 
 from dqn_port.errors import ArgsError, near_match
 from dqn_port.interfaces import Param
+
+_LONGEST: Final = 200
+"""Characters of a value that are shown."""
 
 
 def checked(param: Param, value: Any, where: str) -> Any:
@@ -82,3 +85,23 @@ def kind_of(value: Any) -> str:
     return {dict: "an object", list: "a list", str: "a string", type(None): "null"}.get(
         type(value), short(value)
     )
+
+
+def shown(value: Any) -> str:
+    """Write an option's value, in JSON where it is a list."""
+    if value is None or value == "":
+        return "nothing"
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = f"{value:,}"
+    if not isinstance(value, str):
+        try:
+            value = json.dumps(value, ensure_ascii=False)
+        except RecursionError:
+            return "…"
+    return value if len(value) <= _LONGEST else value[: _LONGEST - 1] + "…"
+
+
+def origin_of(param: Param, source: str) -> str:
+    """Say where a value comes from: its source, or else what its default is."""
+    origin = param.default_is or (f"= {param.default_from}" if param.default_from else "")
+    return source or (f"default ({origin})" if origin else "default")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import platform
 from collections.abc import Iterator, Sequence
@@ -11,11 +12,15 @@ from typing import Any, Final
 
 import torch
 
+from dqn_port.files import write_whole
+from dqn_port.memory import machine_memory
 from dqn_port.runs.run import versions
-from dqn_port.systems.lua_dqn.checks import machine_memory
 
 _TOLD_FLAGS: Final = ("avx2", "fma", "avx512f", "avx512_bf16", "amx_tile", "asimd", "sve")
 """Of the processor's flags those that decide how fast a matrix product is."""
+
+REPEATS: Final = 7
+"""Of a measurement, unless another number is asked for."""
 
 
 def machine() -> dict[str, Any]:
@@ -81,3 +86,18 @@ def pinned(cores: Sequence[int]) -> Iterator[None]:
 def resident_bytes() -> int:
     """Return the bytes of memory that this process holds now."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def about_the_machine() -> dict[str, Any]:
+    """Return what stands at the head of every file of figures."""
+    return {"machine": machine(), "versions": all_versions()}
+
+
+def write_json(path: Path, table: dict[str, Any]) -> None:
+    """Write a file of figures.
+
+    Raises:
+        RunFolderError: it cannot be written.
+    """
+    text = json.dumps(table, indent=2, ensure_ascii=False) + "\n"
+    write_whole(path, lambda file: file.write(text.encode()))

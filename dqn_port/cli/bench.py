@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from dqn_port.bench.report import PARTS, REPEATS, about_the_machine, write_json
-from dqn_port.bench.report import bench as measure
-from dqn_port.cli.parameters import args_option, set_option, warn
-from dqn_port.errors import ArgsError, RunFolderError, near_match
-from dqn_port.systems.lua_dqn.drafts import Draft
-from dqn_port.systems.lua_dqn.setup import load_options
+from dqn_port import registry
+from dqn_port.bench.machine import REPEATS, about_the_machine, write_json
+from dqn_port.cli.parameters import args_option, set_option, system_option, trust_option, warn
+from dqn_port.errors import ArgsError, RunFolderError, UsageError, near_match
 
-_PARTS = "\n    ".join(f"{name:8} {part.what}" for name, part in PARTS.items())
+_BENCH: Any = registry.part_of(registry.DEFAULT, "bench")
+_PARTS = "\n    ".join(f"{name:8} {part.what}" for name, part in _BENCH.PARTS.items())
 
 
 @click.command(
@@ -32,6 +32,8 @@ _PARTS = "\n    ".join(f"{name:8} {part.what}" for name, part in PARTS.items())
     """
 )
 @click.argument("part", metavar="PART")
+@trust_option
+@system_option
 @args_option
 @click.option(
     "--threads",
@@ -68,6 +70,7 @@ _PARTS = "\n    ".join(f"{name:8} {part.what}" for name, part in PARTS.items())
 )
 @set_option
 def bench(
+    system_name: str | None,
     part: str,
     args_file: Path | None,
     threads: int | None,
@@ -79,28 +82,33 @@ def bench(
     assignments: tuple[str, ...],
 ) -> None:
     """Measure a part and print its figures."""
-    if part not in PARTS:
+    system, assignments = registry.choose(args_file, assignments, system_name)
+    module = registry.part_of(registry.name_of(system), "bench")
+    if module is None:
+        raise UsageError(f"--system {system.NAME}: expected one with parts to measure, got none")
+    parts = module.PARTS
+    if part not in parts:
         raise ArgsError(
-            f"PART: expected one of {', '.join(PARTS)}, got '{part}'{near_match(part, PARTS)}"
+            f"PART: expected one of {', '.join(parts)}, got '{part}'{near_match(part, parts)}"
         )
     if json_file is not None and not json_file.absolute().parent.is_dir():
         raise RunFolderError(f"--json {json_file}: its folder does not exist; make it first")
-    draft = Draft()
-    opt = load_options(args_file=args_file, assignments=assignments, draft=draft)
+    draft = system.new_draft()
+    options = system.load(args_file=args_file, assignments=assignments, draft=draft)
     warn(draft)
     head = about_the_machine()
-    report = measure(
+    report = module.bench(
         part,
-        opt,
+        options,
         threads=threads,
         steps=steps,
         repeats=repeats,
         with_profile=profile,
         busy_processes=beside,
     )
-    cores = ", ".join(map(str, report.job.cores))
+    cores, game = ", ".join(map(str, report.job.cores)), system.facts(options).game
     click.echo(
-        f"{opt.env}: {PARTS[part].what}; threads {report.job.threads}, cores {cores}, "
+        f"{game}: {parts[part].what}; threads {report.job.threads}, cores {cores}, "
         f"{report.job.steps:,} steps a repeat"
         + (f", beside {beside} busy process{'es' if beside > 1 else ''}" if beside else "")
     )

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import click
 
-from dqn_port.cli.parameters import run_at
+from dqn_port.cli.parameters import run_at, trust_option
+from dqn_port.runs.run_folder import SUFFIXES
 from dqn_port.tools.check import check_run
 
 
 @click.command()
+@trust_option
 @click.argument("run", type=click.Path(path_type=Path))
 def check(run: Path) -> int:
     """Validate a run's folder: checksums, histories, networks, checkpoints.
@@ -29,7 +31,8 @@ def check(run: Path) -> int:
     usable = [
         finding.name
         for finding in found
-        if finding.good and (finding.name.endswith(".t7") or finding.name.startswith("checkpoint "))
+        if finding.good
+        and (finding.name.endswith(SUFFIXES) or finding.name.startswith("checkpoint "))
     ]
     click.echo("")
     if damaged:

@@ -19,20 +19,21 @@ from dqn_port.cli.parameters import (
     seed_option,
     set_option,
     snapshot_argument,
+    trust_option,
     warn,
 )
 from dqn_port.errors import RunFolderError, UsageError
 from dqn_port.exports.nature_scores import MAX_FRAMES, nature_scores
 from dqn_port.files import write_whole
 from dqn_port.runs.evaluations import mean_and_std
-from dqn_port.systems.lua_dqn.drafts import Draft
-from dqn_port.systems.lua_dqn.player import Player
-from dqn_port.systems.lua_dqn.setup import setup_to_play
+from dqn_port.runs.playing import episodes as played_episodes
+from dqn_port.runs.playing import system_of
 
 _DEFAULT_EPISODES = 10
 
 
 @click.command()
+@trust_option
 @snapshot_argument
 @network_option
 @args_option
@@ -66,9 +67,9 @@ def evaluate(
     best: bool,
     episodes: int | None,
     steps: int | None,
-    epsilon: float,
+    epsilon: float | None,
     seed: int,
-    max_frames: int,
+    max_frames: int | None,
     threads: int,
     json_file: Path | None,
     assignments: tuple[str, ...],
@@ -83,32 +84,34 @@ def evaluate(
     if json_file is not None and not json_file.absolute().parent.is_dir():
         raise RunFolderError(f"--json {json_file}: its folder does not exist; make it first")
     path = network_file(snapshot, network)
-    draft = Draft()
-    ready, saved = setup_to_play(
+    system = system_of(path, args_file)
+    draft = system.new_draft()
+    player = system.open_player(
         path,
         args_file=args_file,
         best=best,
         seed=seed,
-        assignments=[f"threads={threads}", "gpu=-1", *assignments],
+        epsilon=epsilon,
+        max_frames=max_frames,
+        # By steps it begins with a new game, as an evaluation in training does.
+        random_start=steps is None,
+        assignments=[f"threads={threads}", *assignments],
         draft=draft,
     )
     warn(draft)
-    actrep, game = ready.opt.actrep, ready.opt.env
-    # By steps it begins with a new game, as an evaluation in training does.
-    player = Player(ready, epsilon=epsilon, max_frames=max_frames, random_start=steps is None)
-    click.echo(f"{game}: the {saved.which} network of {path}, ε {epsilon:g}, seed {seed}")
-    if best and saved.which == "last":
+    game, epsilon, max_frames = player.game, player.epsilon, player.max_frames
+    click.echo(f"{game}: the {player.which} network of {path}, ε {epsilon:g}, seed {seed}")
+    if best and player.which == "last":
         click.echo("No evaluation was made in training, so there is no best network.")
     click.echo("")
     click.echo("episode      score    steps    frames")
     played = []
     many = (episodes or _DEFAULT_EPISODES) if steps is None else None
-    for episode in itertools.islice(player.episodes(steps=steps), many):
+    for episode in itertools.islice(played_episodes(player, steps=steps), many):
         played.append(episode)
         note = f"  cut at {max_frames:,} frames" if episode.cut else ""
         click.echo(
-            f"{len(played):7d} {episode.reward:10g} {episode.steps:8,d} "
-            f"{episode.steps * actrep:9,d}{note}"
+            f"{len(played):7d} {episode.reward:10g} {episode.steps:8,d} {episode.frames:9,d}{note}"
         )
     results: dict[str, Any] = {"mean": None, "std": None, "max": None}
     scores = nature_scores().get(game)
@@ -138,13 +141,13 @@ def evaluate(
     if json_file is not None:
         table = {
             "snapshot": str(path),
-            "network": saved.which,
+            "network": player.which,
             "game": game,
             "epsilon": epsilon,
             "seed": seed,
             "max_frames": max_frames,
             **results,
-            "episodes": [vars(e) | {"frames": e.steps * actrep} for e in played],
+            "episodes": [vars(e) for e in played],
             "compare": vars(scores) if scores is not None else None,
         }
         text = json.dumps(table, indent=2) + "\n"

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import click
 
-from dqn_port.cli.parameters import best_option, snapshot_at
-from dqn_port.exports.weights import state_dict_of, write_weights
-from dqn_port.systems.lua_dqn.snapshot import load_network
+from dqn_port.cli.parameters import best_option, snapshot_at, trust_option
+from dqn_port.exports.weights import write_weights
+from dqn_port.runs.playing import system_of
 
 
 @click.command("export-weights")
+@trust_option
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option(
     "-o",
@@ -31,12 +32,12 @@ def export_weights(run: Path, output: Path, best: bool) -> None:
     dqn-port export-weights artifacts/pong_quick --best -o pong.pt
     """
     path = snapshot_at(run)
-    saved = load_network(path, best=best)
-    state, layers = state_dict_of(saved)
-    write_weights(output, state)
-    numbers = sum(tensor.numel() for tensor in state.values())
-    click.echo(f"the {saved.which} network of {path}: {numbers:,} parameters, {output}")
+    exported = system_of(path).export(path, best=best)
+    write_weights(output, exported.state)
+    numbers = sum(values.size for values in exported.state.values())
+    click.echo(f"the {exported.which} network of {path}: {numbers:,} parameters, {output}")
     click.echo("")
     click.echo("from torch import load, nn")
-    click.echo(f"network = nn.Sequential(nn.{', nn.'.join(layers)})")
+    for line in exported.recipe:
+        click.echo(line)
     click.echo(f"network.load_state_dict(load({str(output)!r}, weights_only=True))")

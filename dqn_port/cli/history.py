@@ -8,17 +8,16 @@ from pathlib import Path
 
 import click
 
-from dqn_port.cli.parameters import record_at
+from dqn_port.cli.parameters import record_at, trust_option
 from dqn_port.errors import UsageError
 from dqn_port.exports.hdf5 import export_hdf5
 from dqn_port.exports.hdf5_layout import HDF5_SUFFIXES
 from dqn_port.exports.hdf5_reading import is_hdf5, read_hdf5
 from dqn_port.exports.history_table import exported_lines, run_lines, shortened, write_csv
+from dqn_port.records import RunRecord
 from dqn_port.runs.evaluations import with_evaluations
 from dqn_port.runs.found_run import names_run
-from dqn_port.runs.record import RunRecord
-from dqn_port.runs.run_folder import ARGS, FINISHED, HISTORY
-from dqn_port.systems.lua_dqn.snapshot import SUFFIX
+from dqn_port.runs.run_folder import ARGS, FINISHED, HISTORY, SUFFIXES
 
 _PATH = click.Path(path_type=Path)
 
@@ -29,6 +28,7 @@ def history() -> None:
 
 
 @history.command()
+@trust_option
 @click.argument("runs", nargs=-1, required=True, type=_PATH, metavar="RUN...")
 @click.option(
     "-o", "--output", type=_PATH, required=True, metavar="FILE", help="The file to write."
@@ -59,7 +59,7 @@ def export(
         raise UsageError("--csv, --evaluation: expected one of them, got both; HDF5 holds episodes")
     read = [record_at(path) for path in runs]
     _check_output(read, output)
-    n = sum(len(run.history["step"]) for run in read)
+    n = sum(run.n_evaluations for run in read)
     many = f"{len(read)} run{'s' if len(read) > 1 else ''}, {n} evaluation{'s' if n != 1 else ''}"
     if as_csv:
         write_csv(output, read)
@@ -93,12 +93,13 @@ def _check_output(runs: Sequence[RunRecord], output: Path) -> None:
     target = Path(os.path.realpath(output))
     for run in runs:
         place = Path(os.path.realpath(run.folder))
-        part = target.name in (ARGS, HISTORY, FINISHED) or target.suffix == SUFFIX
+        part = target.name in (ARGS, HISTORY, FINISHED) or target.suffix in SUFFIXES
         if target == place or (part and target.parent == place):
             raise UsageError(f"-o: expected a new file, got {output}, a part of the run itself")
 
 
 @history.command()
+@trust_option
 @click.argument("path", type=_PATH, metavar="RUN|FILE")
 @click.option(
     "--layout", is_flag=True, help="List the groups, datasets and attributes of FILE.h5 instead."

@@ -8,21 +8,22 @@ from typing import Any, Final
 
 import click
 
+from dqn_port.arguments.trust import trusting
 from dqn_port.errors import UsageError
-from dqn_port.exports.nature_scores import MAX_FRAMES
-from dqn_port.exports.old_runs import read_old_run
+from dqn_port.interfaces import Draft, System
+from dqn_port.records import RunRecord
 from dqn_port.runs.checkpoint import EVERY
 from dqn_port.runs.found_run import FoundRun, find_run, names_run
-from dqn_port.runs.record import RunRecord, read_run
+from dqn_port.runs.playing import system_of
+from dqn_port.runs.record import read_run
 from dqn_port.runs.run_folder import ARGS
-from dqn_port.systems.lua_dqn.drafts import Draft
 
 args_option = click.option(
     "--args",
     "args_file",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Argument file, JSON or an old .t7; its keys are the Lua program's options.",
+    help="Argument file, JSON or an old .t7; its keys are the options of its system.",
 )
 set_option = click.option(
     "--set",
@@ -32,10 +33,14 @@ set_option = click.option(
     help="Set one option, seed=2 or agent_params.lr=0.001. May be repeated.",
 )
 SHORTHANDS: Final = (
-    click.option("--env", metavar="GAME", help="The game; as --set env=GAME."),
-    click.option("--seed", type=int, metavar="N", help="Of all random numbers; as --set seed=N."),
-    click.option("--steps", type=int, metavar="N", help="To train; as --set steps=N."),
-    click.option("--name", help="Of the run and its folder; as --set name=NAME."),
+    click.option("--game", help="What is played, whatever the system calls that option."),
+    click.option("--seed", type=int, metavar="N", help="Of all random numbers."),
+    click.option("--length", type=int, metavar="N", help="How long to train, in its own unit."),
+    click.option("--name", help="Of the run and its folder."),
+    click.option("--env", metavar="GAME", help="lua_dqn's word for --game; as --set env=GAME."),
+    click.option(
+        "--steps", type=int, metavar="N", help="lua_dqn's word for --length; as --set steps=N."
+    ),
 )
 """Flags for the options that are set most; ``assigned`` takes them."""
 lua_words_argument = click.argument(
@@ -60,17 +65,13 @@ seed_option = click.option(
 epsilon_option = click.option(
     "--epsilon",
     type=click.FloatRange(0, 1),
-    default=0.05,
-    show_default=True,
-    help="Probability of a random action.",
+    help="Probability of a random action.  [default: the system's own, 0.05 in lua_dqn]",
 )
 max_frames_option = click.option(
     "--max-frames",
     type=click.IntRange(min=0),
-    default=MAX_FRAMES,
-    show_default=True,
-    help="End a game after so many emulator frames; 0: only the game ends it. "
-    "The default is the paper's 5 minutes.",
+    help="End a game after so many emulator frames; 0: only the game ends it.  [default: the "
+    "system's own, in lua_dqn the paper's 18,000, 5 minutes]",
 )
 
 
@@ -105,7 +106,7 @@ def record_at(path: Path) -> RunRecord:
         T7Error, SnapshotError: see exports.old_runs.read_old_run.
     """
     alone = path.is_file() and not names_run(path)
-    return read_old_run(path) if alone else read_run(run_at(path).folder)
+    return system_of(path).read_alone(path) if alone else read_run(run_at(path).folder)
 
 
 def snapshot_at(path: Path) -> Path:
@@ -124,13 +125,21 @@ def shorthand_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def assigned(assignments: tuple[str, ...], flags: Mapping[str, Any]) -> tuple[str, ...]:
+def assigned(
+    system: System, assignments: tuple[str, ...], flags: Mapping[str, Any]
+) -> tuple[str, ...]:
     """Return ``--set`` assignments with those of the flags that are given, by name.
 
     Raises:
-        UsageError: ``--set`` says something else of the same key.
+        UsageError: ``--set``, or another flag, says something else of the same key.
     """
-    given = {key: value for key, value in flags.items() if value is not None}
+    given: dict[str, Any] = {}
+    for flag, value in flags.items():
+        if value is None:
+            continue
+        key = flag if flag in ("env", "steps") else system.option_of(flag)
+        if given.setdefault(key, value) != value:
+            raise UsageError(f"--{flag}: expected {given[key]}, as {key} is given, got {value}")
     for assignment in assignments:
         key, _, text = assignment.partition("=")
         if key in given and text != str(given[key]):
@@ -139,6 +148,24 @@ def assigned(assignments: tuple[str, ...], flags: Mapping[str, Any]) -> tuple[st
                 f"--set {assignment}"
             )
     return (*assignments, *(f"{key}={value}" for key, value in given.items()))
+
+
+def _trust(context: click.Context, parameter: click.Parameter, value: bool) -> None:
+    del parameter
+    context.with_resource(trusting(value))
+
+
+trust_option = click.option(
+    "--trust",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_trust,
+    help="Allow code of others: import every module:object that a file or RUN names.",
+)
+system_option = click.option(
+    "--system", "system_name", metavar="NAME", help="Which program; as --set system=NAME."
+)
 
 
 def warn(draft: Draft) -> None:

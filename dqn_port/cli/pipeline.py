@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -12,6 +13,8 @@ from luigi.parameter import ParameterException
 from luigi.rpc import RPCError
 
 import pipelines
+from dqn_port import registry
+from dqn_port.arguments.trust import is_trusted
 from dqn_port.cli.parameters import (
     SHORTHANDS,
     assigned,
@@ -19,11 +22,13 @@ from dqn_port.cli.parameters import (
     epsilon_option,
     max_frames_option,
     set_option,
+    system_option,
+    trust_option,
 )
 from dqn_port.errors import UsageError
+from dqn_port.memory import machine_memory
 from dqn_port.runs.evaluations import NETWORKS
 from dqn_port.runs.run import MODES
-from dqn_port.systems.lua_dqn.checks import machine_memory
 from pipelines.configuration import SchedulerError, check_scheduler, configure
 from pipelines.parameters import check_evaluation
 from pipelines.standing import remove, rubbish_in, standing_of
@@ -38,8 +43,10 @@ def _options(command: Callable[..., Any]) -> Callable[..., Any]:
                 "args_file",
                 required=True,
                 metavar="FILE",
-                help="Argument file, JSON or an old .t7; its keys are the Lua program's options.",
+                help="Argument file, JSON or an old .t7; its keys are the options of its system.",
             ),
+            trust_option,
+            system_option,
             set_option,
             *SHORTHANDS,
             click.option(
@@ -130,6 +137,7 @@ def _task(
     evaluation_seeds: str,
     games: str,
     seeds: str,
+    system_name: str | None,
     **words: Any,
 ) -> pipelines.TrainEvalReport | pipelines.Suite:
     """Return the task that the words ask for; Luigi's parameters read the lists.
@@ -137,13 +145,23 @@ def _task(
     Raises:
         UsageError: a list is none, or one thing is said twice.
     """
-    shorthands = {option: words.pop(option) for option in ("env", "seed", "steps", "name")}
-    assignments = assigned(assignments, shorthands)
-    for key, many, listed in (("env", "games", games), ("seed", "seeds", seeds)):
+    flags = ("game", "seed", "length", "name", "env", "steps")
+    shorthands = {option: words.pop(option) for option in flags}
+    system, others = registry.choose(Path(args_file), assignments, system_name)
+    named = tuple(text for text in assignments if text not in others)
+    if system_name and not named:
+        named = (f"system={system_name}",)
+    assignments = (*named, *assigned(system, others, shorthands))
+    for role, many, listed in (("game", "games", games), ("seed", "seeds", seeds)):
+        if not listed:
+            continue
+        key = system.option_of(role)
         one = [text for text in assignments if text.partition("=")[0] == key]
         if listed and one:
             raise UsageError(f"--{many} {listed}: expected no {key} beside it, got {one[-1]}")
+    words = {name: value for name, value in words.items() if value is not None}
     words |= {"args_file": args_file, "set": assignments, "threads": threads or 0}
+    words["trust"] = is_trusted()
     words["networks"] = _parsed("networks", networks)
     words["evaluation_seeds"] = _parsed("evaluation_seeds", evaluation_seeds)
     if games or seeds:

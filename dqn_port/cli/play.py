@@ -16,16 +16,16 @@ from dqn_port.cli.parameters import (
     seed_option,
     set_option,
     snapshot_argument,
+    trust_option,
     warn,
 )
-from dqn_port.systems.lua_dqn.drafts import Draft
-from dqn_port.systems.lua_dqn.player import Player
-from dqn_port.systems.lua_dqn.setup import setup_to_play
+from dqn_port.runs.playing import episodes, system_of
 from dqn_port.tools.pictures import check_ending
 from dqn_port.tools.play import record_game
 
 
 @click.command()
+@trust_option
 @snapshot_argument
 @network_option
 @args_option
@@ -47,8 +47,8 @@ def play(
     gif: Path | None,
     best: bool,
     seed: int,
-    epsilon: float,
-    max_frames: int,
+    epsilon: float | None,
+    max_frames: int | None,
     assignments: tuple[str, ...],
 ) -> None:
     """Play one game with a snapshot's network, as the original's test_agent did.
@@ -59,25 +59,28 @@ def play(
     if gif is not None:
         check_ending(gif, ".gif", "--gif")
     path = network_file(snapshot, network)
-    draft = Draft()
-    ready, saved = setup_to_play(
+    system = system_of(path, args_file)
+    draft = system.new_draft()
+    player = system.open_player(
         path,
         args_file=args_file,
         best=best,
         seed=seed,
-        assignments=["threads=1", "gpu=-1", *assignments],
+        epsilon=epsilon,
+        max_frames=max_frames,
+        # As in test_agent.lua, the game begins with newGame: what the environment shows is first
+        # played at random to its end.
+        random_start=False,
+        assignments=["threads=1", *assignments],
         draft=draft,
     )
     warn(draft)
-    click.echo(f"{ready.opt.env}: the {saved.which} network of {path}, ε {epsilon:g}, seed {seed}")
-    if best and saved.which == "last":
+    how = f"ε {player.epsilon:g}, seed {seed}"
+    click.echo(f"{player.game}: the {player.which} network of {path}, {how}")
+    if best and player.which == "last":
         click.echo("No evaluation was made in training, so there is no best network.")
-    # As in test_agent.lua, the game begins with newGame: what the environment shows is first played
-    # at random to its end.
-    player = Player(ready, epsilon=epsilon, max_frames=max_frames, random_start=False)
-    played = next(player.episodes()) if gif is None else record_game(player, gif)
-    frames = played.steps * player.actrep
-    note = f", cut at {max_frames:,} frames" if played.cut else ""
-    click.echo(f"score {played.reward:g}, {played.steps:,} steps, {frames:,} frames{note}")
+    played = next(episodes(player)) if gif is None else record_game(player, gif)
+    note = f", cut at {player.max_frames:,} frames" if played.cut else ""
+    click.echo(f"score {played.reward:g}, {played.steps:,} steps, {played.frames:,} frames{note}")
     if gif is not None:
         click.echo(f"{played.steps + 1:,} pictures: {gif}")

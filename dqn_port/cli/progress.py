@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Mapping
 from typing import Final
 
 from tqdm import tqdm
 
-from dqn_port.systems.lua_dqn.options import Options
-from dqn_port.systems.lua_dqn.train_agent import EpisodeEnded, Evaluated, Event, Resumed, Ticked
+from dqn_port.events import EpisodeEnded, Event, Row, Ticked
+from dqn_port.records import Table
 
 _WINDOW: Final = 1.0
 """Seconds over which frames/s is measured."""
@@ -19,7 +20,8 @@ _BAR: Final = 10
 _BEFORE: Final = len("100% ||") + _BAR
 """Columns before the fields."""
 
-_PLAYING, _LEARNING, _EVALUATING = "playing", "learning", "evaluating"
+EVALUATING: Final = "evaluating"
+"""The phase of evaluations, for systems that have them."""
 
 
 def fitting(fields: list[str], columns: int | None) -> str:
@@ -34,29 +36,23 @@ def fitting(fields: list[str], columns: int | None) -> str:
 
 
 class RemainingTime:
-    """Estimate the time left: steps before learning, learning and evaluating cost differently."""
+    """Estimate the time left: ticks of different phases cost differently."""
 
-    def __init__(self, opt: Options, learn_start: int, *, done: int = 0) -> None:
-        """``done``: agent steps that were played before."""
-        since = max(learn_start, done)
-        evaluations = sum(
-            step > since for step in range(opt.eval_freq, opt.steps + 1, opt.eval_freq)
-        )
-        self.left = {
-            _PLAYING: max(min(learn_start, opt.steps) - done, 0),
-            _LEARNING: max(opt.steps - since, 0),
-            _EVALUATING: evaluations * opt.eval_steps,
-        }
+    def __init__(self, left: Mapping[str, int]) -> None:
+        """``left``: ticks by phase, see Training.left."""
+        self.left = dict(left)
         self._seconds = dict.fromkeys(self.left, 0.0)
         self._ticks = dict.fromkeys(self.left, 0)
 
     @property
     def total(self) -> int:
-        """All agent steps that are left, of evaluations too."""
+        """All ticks that are left."""
         return sum(self.left.values())
 
     def tick(self, kind: str, seconds: float) -> None:
-        """Take one agent step and its time; later steps count more than early ones."""
+        """Take one tick and its time; later ones count more than early ones."""
+        for table in (self.left, self._ticks, self._seconds):
+            table.setdefault(kind, 0)
         if self._ticks[kind] == 2000:
             self._ticks[kind] //= 2
             self._seconds[kind] /= 2
@@ -67,8 +63,8 @@ class RemainingTime:
     def seconds(self) -> float | None:
         """Return the estimate; None while the cost of learning is not known."""
         cost = {k: self._seconds[k] / self._ticks[k] for k in self.left if self._ticks[k] > 20}
-        # Until the first evaluation, its steps are taken to cost twice what those at random do.
-        cost.setdefault(_EVALUATING, 2 * cost.get(_PLAYING, 0.0))
+        # Until the first evaluation, its ticks are taken to cost twice what the cheapest do.
+        cost.setdefault(EVALUATING, 2 * min(cost.values(), default=0.0))
         if any(n > 0 and kind not in cost for kind, n in self.left.items()):
             return None
         return sum(max(n, 0) * cost[kind] for kind, n in self.left.items() if n > 0)
@@ -77,13 +73,16 @@ class RemainingTime:
 class ProgressBar:
     """Show the last score, the time left, steps, frames/s, ε and frames, as far as they fit."""
 
-    def __init__(self, opt: Options, learn_start: int) -> None:
-        self._opt, self._learn_start = opt, learn_start
-        self._remaining = RemainingTime(opt, learn_start)
+    def __init__(self, left: Mapping[str, int] | None, table: Table) -> None:
+        """``left``: see Training.left; None: it has no end. ``table``: the one with the score."""
+        self._table = table
+        self._remaining = None if left is None else RemainingTime(left)
         self._bar = tqdm(
-            total=self._remaining.total,
+            total=None if self._remaining is None else self._remaining.total,
             # The unit is the only field that tqdm shows as it is.
-            bar_format=f"{{percentage:3.0f}}% |{{bar:{_BAR}}}|{{unit}}",
+            bar_format="{unit}"
+            if self._remaining is None
+            else f"{{percentage:3.0f}}% |{{bar:{_BAR}}}|{{unit}}",
             unit="",
             file=sys.stderr,
             dynamic_ncols=True,
@@ -92,7 +91,7 @@ class ProgressBar:
         self._score = ""
         self._at: Ticked | None = None
         self._last = self._since = time.perf_counter()
-        self._ticks, self._rate = 0, 0.0
+        self._frames, self._rate = 0, 0.0
 
     def write(self, line: str) -> None:
         """Print a line above the bar."""
@@ -102,45 +101,35 @@ class ProgressBar:
         """Take one event."""
         if isinstance(event, EpisodeEnded):
             self._score = f"score {event.reward:g}"
-        elif isinstance(event, Evaluated):
-            self._score = f"score {event.reward:.2f}"
-        elif isinstance(event, Resumed):
-            whole = self._remaining.total
-            self._remaining = RemainingTime(self._opt, self._learn_start, done=event.step)
-            self._bar.update(whole - self._remaining.total)
+        elif isinstance(event, Row) and not event.table and self._table.score:
+            score = event.cells[self._table.score]
+            self._score = f"score {score:.2f}" if score is not None else self._score
         elif isinstance(event, Ticked):
             self._tick(event)
 
     def _tick(self, event: Ticked) -> None:
         now = time.perf_counter()
-        if event.evaluation_step is not None:
-            kind = _EVALUATING
-        else:
-            kind = _PLAYING if event.step <= self._learn_start else _LEARNING
-        self._remaining.tick(kind, now - self._last)
+        if self._remaining is not None:
+            self._remaining.tick(event.phase, now - self._last)
         self._last = now
-        self._ticks += 1
+        self._frames += event.frames
         if now - self._since >= _WINDOW or self._rate == 0:
-            self._rate = self._ticks * self._opt.actrep / max(now - self._since, 1e-6)
-            self._since, self._ticks = now, 0
+            self._rate = self._frames / max(now - self._since, 1e-6)
+            self._since, self._frames = now, 0
             self._bar.unit = self._text(event)
         self._at = event
         self._bar.update(1)
 
     def _text(self, event: Ticked) -> str:
-        if event.evaluation_step is None:
-            what = f"step {event.step:,}/{self._opt.steps:,}"
-        else:
-            what = f"evaluation {event.evaluation_step:,}/{self._opt.eval_steps:,}"
-        seconds = self._remaining.seconds()
+        seconds = None if self._remaining is None else self._remaining.seconds()
         left = "…" if seconds is None else tqdm.format_interval(seconds)
         fields = [
             self._score,
-            f"{left} left",
-            what,
-            f"{self._rate:,.0f} frames/s",
-            f"ε {event.ep:.2f}",
-            f"{event.step * self._opt.actrep:,} frames",
+            f"{left} left" if self._remaining is not None else "",
+            event.text,
+            f"{self._rate:,.0f} frames/s" if event.all_frames else "",
+            "" if event.epsilon is None else f"ε {event.epsilon:.2f}",
+            f"{event.all_frames:,} frames" if event.all_frames else "",
         ]
         return fitting([field for field in fields if field], self._bar.format_dict["ncols"])
 

@@ -7,13 +7,20 @@ from pathlib import Path
 import click
 
 from dqn_port.arguments.number_lists import read_numbers
-from dqn_port.cli.parameters import epsilon_option, max_frames_option, set_option, snapshot_at
+from dqn_port.cli.parameters import (
+    epsilon_option,
+    max_frames_option,
+    set_option,
+    snapshot_at,
+    trust_option,
+)
 from dqn_port.errors import UsageError
 from dqn_port.runs.evaluations import NETWORKS, PlayedEpisode, mean_and_std
 from dqn_port.tools.record import EPISODES, record_evaluation
 
 
 @click.command()
+@trust_option
 @click.argument("run", type=click.Path(path_type=Path), metavar="RUN|SNAPSHOT")
 @click.option(
     "-o",
@@ -60,8 +67,8 @@ def record(
     network: str,
     episodes: int,
     seeds: str,
-    epsilon: float,
-    max_frames: int,
+    epsilon: float | None,
+    max_frames: int | None,
     clip: bool,
     threads: int,
     overwrite: bool,
@@ -81,7 +88,7 @@ def record(
             click.echo("network   seed  episode      score    steps    frames")
         number = n_played % episodes + 1
         n_played += 1
-        note = f"  cut at {max_frames:,} frames" if episode.cut else ""
+        note = f"  cut at {episode.frames:,} frames" if episode.cut else ""
         click.echo(
             f"{episode.network:7} {episode.seed:6d} {number:8d} {episode.reward:10g} "
             f"{episode.steps:8,d} {episode.frames:9,d}{note}"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from dqn_port.cli.parameters import record_at
+from dqn_port.cli.parameters import record_at, trust_option
 from dqn_port.errors import RunFolderError
 from dqn_port.exports.league import league
 from dqn_port.runs.evaluations import with_evaluations
@@ -14,6 +14,7 @@ from dqn_port.tools.pictures import check_ending
 
 
 @click.command()
+@trust_option
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN...")
 @click.option(
     "-o",

@@ -6,13 +6,22 @@ from pathlib import Path
 
 import click
 
-from dqn_port.cli.parameters import args_option, lua_words_argument, set_option, warn
-from dqn_port.systems.lua_dqn.drafts import Draft
-from dqn_port.tools.pictures import check_ending
-from dqn_port.tools.screens import MAX_SCREENS, options_to_watch, write_sheet
+from dqn_port import registry
+from dqn_port.cli.parameters import (
+    args_option,
+    lua_words_argument,
+    set_option,
+    system_option,
+    trust_option,
+    warn,
+)
+from dqn_port.errors import UsageError
+from dqn_port.tools.pictures import MAX_SCREENS, check_ending
 
 
 @click.command()
+@trust_option
+@system_option
 @args_option
 @click.option(
     "-n",
@@ -35,6 +44,7 @@ from dqn_port.tools.screens import MAX_SCREENS, options_to_watch, write_sheet
 @set_option
 @lua_words_argument
 def screens(
+    system_name: str | None,
     args_file: Path | None,
     n_screens: int,
     out: Path,
@@ -50,10 +60,17 @@ def screens(
     dqn-port screens --args legacy_args/pong_quick.json -n 36 -o sheet.png
     """
     check_ending(out, ".png", "--out")
-    draft = Draft()
-    opt = options_to_watch(
+    system, assignments = registry.choose(args_file, assignments, system_name)
+    module = registry.part_of(registry.name_of(system), "screens")
+    if module is None:
+        raise UsageError(
+            f"--system {system.NAME}: it draws no screens; `dqn-port play` shows a game"
+        )
+    draft = system.new_draft()
+    opt = module.options_to_watch(
         args_file=args_file, lua_words=lua_words, assignments=assignments, draft=draft
     )
     warn(draft)
-    write_sheet(opt, out, n_screens, args_file)
-    click.echo(f"{n_screens} {'screen' if n_screens == 1 else 'screens'} of {opt.env}: {out}")
+    module.write_sheet(opt, out, n_screens, args_file)
+    game = system.facts(opt).game
+    click.echo(f"{n_screens} {'screen' if n_screens == 1 else 'screens'} of {game}: {out}")

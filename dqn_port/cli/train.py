@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import signal
 import sys
@@ -10,7 +11,7 @@ from typing import Any
 
 import click
 
-from dqn_port.cli.lines import lines_of
+from dqn_port import registry
 from dqn_port.cli.main import program
 from dqn_port.cli.parameters import (
     args_option,
@@ -21,24 +22,32 @@ from dqn_port.cli.parameters import (
     set_option,
     shorthand_options,
     snapshot_at,
+    system_option,
+    trust_option,
     warn,
 )
 from dqn_port.cli.progress import ProgressBar
 from dqn_port.errors import CheckpointError, UsageError
+from dqn_port.events import Finished, Started
 from dqn_port.exports.tensorboard import TensorboardWriter, require_tensorboard
 from dqn_port.runs.checkpoint import FOLDER as CHECKPOINT
 from dqn_port.runs.found_run import names_run
-from dqn_port.runs.run import MODES, Finished, Run, Started
-from dqn_port.runs.run_folder import ARGS, FINISHED, HISTORY, TENSORBOARD, arguments_in, is_pipeline
+from dqn_port.runs.run import MODES, Run
+from dqn_port.runs.run_folder import (
+    ARGS,
+    FINISHED,
+    HISTORY,
+    SUFFIXES,
+    TENSORBOARD,
+    arguments_in,
+    is_pipeline,
+)
 from dqn_port.runs.stopping import StopSignals
-from dqn_port.systems.lua_dqn.arguments_hash import differences
-from dqn_port.systems.lua_dqn.devices import device_assignment, pick_device
-from dqn_port.systems.lua_dqn.drafts import Draft
-from dqn_port.systems.lua_dqn.options import Options
-from dqn_port.systems.lua_dqn.setup import load_options, names_snapshot, network_name
 
 
 @click.command(context_settings={"ignore_unknown_options": False})
+@trust_option
+@system_option
 @args_option
 @set_option
 @shorthand_options
@@ -88,6 +97,7 @@ from dqn_port.systems.lua_dqn.setup import load_options, names_snapshot, network
 @click.option("--quiet", is_flag=True, help="Print nothing but warnings and faults.")
 @lua_words_argument
 def train(
+    system_name: str | None,
     args_file: Path | None,
     assignments: tuple[str, ...],
     out: Path,
@@ -104,10 +114,10 @@ def train(
     lua_words: tuple[str, ...],
     **shorthands: Any,
 ) -> None:
-    """Train an agent, as the original's train_agent did.
+    """Train an agent, as the original program did.
 
-    Options count in this order, the later the more: defaults, the argument file, the Lua words
-    after --, --set and the other flags.
+    Options count in this order, the later the more: defaults, the argument file, the original's
+    words after --, --set and the other flags.
 
     \b
     dqn-port train --args legacy_args/pong_quick.json --name first
@@ -116,10 +126,6 @@ def train(
     dqn-port train --resume artifacts/second
     dqn-port train --resume artifacts/second --set steps=32000
     """
-    assignments = given = assigned(assignments, shorthands)
-    assignments += tuple(device_assignment(device))
-    if threads is not None:
-        assignments += (f"threads={threads}",)
     if tensorboard:
         require_tensorboard()
     if resume is not None:
@@ -131,74 +137,93 @@ def train(
         found = run_at(resume)
         args_file = found.folder / ARGS
         out = (found.folder if found.folder.name else found.folder.absolute()).parent
+    start: Path | None = None
     if network is not None:
-        snapshot, args_there = _start_from(network)
-        assignments += (f"network={snapshot}",)
+        start, args_there = _start_from(network)
         if args_file is None and not lua_words:
             args_file = args_there
+    system, assignments = registry.choose(args_file, assignments, system_name)
+    assignments = given = assigned(system, assignments, shorthands)
+    assignments += tuple(system.device_assignments(device))
+    if threads is not None:
+        assignments += (f"{system.option_of('threads')}={threads}",)
+    if network is not None:
+        assignments += (f"{system.option_of('start')}={start or network}",)
     if best:
-        assignments += ("agent_params.best=true",)
-    draft = Draft()
-    opt = load_options(
-        args_file=args_file, lua_words=lua_words, assignments=assignments, draft=draft
+        assignments += (system.best_assignment,)
+    draft = system.new_draft()
+    options = system.load(
+        args_file=args_file, words=lua_words, assignments=assignments, draft=draft
     )
-    if best and not names_snapshot(network_name(opt)):
+    facts = system.facts(options)
+    if best and facts.start is None:
         raise UsageError("--best: expected --network FILE with it, the snapshot to take it from")
     warn(draft)
-    if resume is not None:
-        _check_same_run(resume, found.folder, opt, given)
-    where = pick_device(opt, explicit=device.startswith("cuda"))
+    where = system.device(options, explicit=device.startswith("cuda"))
     run = Run(
-        opt,
+        system,
+        options,
         out,
         checkpoint=checkpoint,
         checkpoint_every=checkpoint_every,
         keep_checkpoint=True,
         lengthen=resume is not None,
     )
+    if resume is not None:
+        _check_same_run(resume, found.folder, run, given)
     standing = run.standing(overwrite=overwrite)
     if standing == "finished":
         if not quiet:
             click.echo(f"{run.folder} is finished: nothing to do.")
             _say_where(run)
         return
-    if where.note:
-        click.echo(f"dqn-port: {where.note}", err=True)
-    if standing == "new" and names_snapshot(network_name(opt)) and not quiet:
+    if standing == "new" and facts.start is not None and not quiet:
         click.echo(
-            f"dqn-port: starts from the network of {network_name(opt)}; exploration, replay "
+            f"dqn-port: starts from the network of {facts.start}; exploration, replay "
             "memory, optimiser and counters begin anew (--resume RUN --set steps=… trains a run "
             "longer)",
             err=True,
         )
-    writer = TensorboardWriter(run.folder / TENSORBOARD) if tensorboard else None
-    events = run.train(where.device, anew=standing == "new")
-    _follow(run, opt, events, writer, quiet=quiet, unfinished=standing == "unfinished")
+    tables = system.HISTORY
+    writer = TensorboardWriter(run.folder / TENSORBOARD, tables) if tensorboard else None
+    events = run.train(str(where.device), anew=standing == "new")
+    _follow(run, events, writer, quiet=quiet, unfinished=standing == "unfinished")
 
 
-def _start_from(network: str) -> tuple[str, Path | None]:
-    """Return the part or the file that ``--network`` names, and the arguments of a run's.
+def _start_from(network: str) -> tuple[Path | None, Path | None]:
+    """Return the file that ``--network`` names, None for another name, and a run's arguments.
 
     Raises:
         RunFolderError: a folder that holds no run, or no snapshot.
     """
-    if not names_snapshot(network):
-        return network, None
+    if not _is_place(network):
+        return None, None
     path = snapshot_at(Path(network))
-    return str(path), path.parent / ARGS if names_run(path) else None
+    return path, path.parent / ARGS if names_run(path) else None
 
 
-def _check_same_run(resume: Path, folder: Path, opt: Options, given: tuple[str, ...]) -> None:
+def _is_place(network: str) -> bool:
+    """Tell whether ``--network`` names a file or a folder, rather than a part of the system."""
+    try:
+        path = Path(network)
+        return os.sep in network or path.suffix in SUFFIXES or (bool(network) and path.exists())
+    except OSError:
+        # Longer than any file's name.
+        return False
+
+
+def _check_same_run(resume: Path, folder: Path, run: Run, given: tuple[str, ...]) -> None:
     """Refuse what would make another run of the one that is to be gone on with.
 
     Raises:
         UsageError: an option changes a number, or the folder's name.
     """
-    if folder.absolute().name != opt.name:
+    name = run.facts.name
+    if folder.absolute().name != name:
         raise UsageError(
-            f"--resume {resume}: expected a folder named '{opt.name}', as its run is; name it so"
+            f"--resume {resume}: expected a folder named '{name}', as its run is; name it so"
         )
-    others, longer = differences(arguments_in(folder), opt.to_json())
+    others, longer = run.system.differences(arguments_in(folder), run.arguments)
     if longer and is_pipeline(folder.resolve().parent.name):
         kept = (folder / CHECKPOINT).is_dir()
         copy = f"mkdir -p longer && cp -r {shlex.quote(str(folder))} longer/"
@@ -206,7 +231,7 @@ def _check_same_run(resume: Path, folder: Path, opt: Options, given: tuple[str, 
             f"--resume {resume}: a pipeline's run stays as it is, its folder's name stands for its "
             "steps; "
             + (
-                f"go on with a copy, longer/{opt.name}, after: {copy}"
+                f"go on with a copy, longer/{name}, after: {copy}"
                 if kept
                 else "and its checkpoint is gone, which `pipeline run --keep-checkpoint` keeps"
             )
@@ -216,13 +241,12 @@ def _check_same_run(resume: Path, folder: Path, opt: Options, given: tuple[str, 
         raise UsageError(
             f"--resume {resume}: expected steps and what changes no number, got "
             f"{', '.join(others)}; another run from its network: {program()} train --network "
-            f"{shlex.quote(str(folder))} --set name={shlex.quote(opt.name)}_2 {words}"
+            f"{shlex.quote(str(folder))} --set name={shlex.quote(name)}_2 {words}"
         )
 
 
 def _follow(
     run: Run,
-    opt: Options,
     events: Any,
     writer: TensorboardWriter | None,
     *,
@@ -247,11 +271,11 @@ def _follow(
                         )
                         click.echo(f"{run.folder} {goes_on}.")
                     if not quiet and sys.stderr.isatty():
-                        bar = ProgressBar(opt, opt.agent_params["learn_start"])
+                        bar = ProgressBar(event.training.left(), run.system.HISTORY[0])
                 if writer is not None:
                     writer.consume(event)
                 if not quiet:
-                    for line in lines_of(event, verbose=opt.verbose):
+                    for line in run.system.lines(event, run.options):
                         bar.write(line) if bar is not None else click.echo(line)
                 if bar is not None:
                     bar.consume(event)
@@ -270,7 +294,8 @@ def _follow(
                 writer.close()
             events.close()
         if stop.number is not None and not finished:
-            where = f"step {step:,} of {opt.steps:,}"
+            of = "" if run.facts.length is None else f" of {run.facts.length:,}"
+            where = f"step {step:,}{of}"
             click.echo(f"dqn-port: stopped at {where}; {_how_to_go_on(run)}", err=True)
             sys.exit(stop.exit_code)
     if not quiet:
@@ -287,10 +312,11 @@ def _how_to_go_on(run: Run) -> str:
 
 def _say_where(run: Run) -> None:
     """Say where everything lies and what to try next."""
-    snapshot = shlex.quote(str(run.snapshot_path))
+    newest = run.newest_networks()
+    snapshot = shlex.quote(str(newest or run.folder))
     gif = shlex.quote(str(run.folder / "episode.gif"))
     click.echo("")
-    click.echo(f"Snapshot:    {run.snapshot_path}")
+    click.echo(f"Snapshot:    {newest}")
     click.echo(f"History:     {run.folder / HISTORY}")
     click.echo(f"Arguments:   {run.folder / ARGS}")
     click.echo(f"About it:    {run.folder / FINISHED}")
@@ -300,8 +326,9 @@ def _say_where(run: Run) -> None:
     click.echo("Try next:")
     click.echo(f"  {program()} evaluate {snapshot} --best --episodes 5")
     click.echo(f"  {program()} play {snapshot} --best --gif {gif}")
-    if kept:
-        folder = shlex.quote(str(run.folder))
-        click.echo(f"  {program()} train --resume {folder} --set steps={2 * run.opt.steps}")
+    if kept and run.facts.length is not None:
+        folder, length = shlex.quote(str(run.folder)), run.system.option_of("length")
+        longer = f"{length}={2 * run.facts.length}"
+        click.echo(f"  {program()} train --resume {folder} --set {longer}")
         click.echo("To remove the checkpoint, without which the run cannot be trained longer:")
         click.echo(f"  rm -r {shlex.quote(str(run.checkpoints.folder))}")

@@ -12,9 +12,9 @@ from typing import Any, Final
 
 import click
 
+from dqn_port.devices import device_named
 from dqn_port.errors import RunFolderError
 from dqn_port.files import write_whole
-from dqn_port.systems.lua_dqn.devices import device_named
 from dqn_port.systems.lua_dqn.traces.tolerances import tolerances_of
 from dqn_port.verify.comparing import plural
 from dqn_port.verify.groups import GroupResult, Progress, verify

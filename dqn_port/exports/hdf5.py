@@ -18,18 +18,19 @@ from numpy.typing import NDArray
 from dqn_port.errors import HistoryError
 from dqn_port.exports.hdf5_layout import (
     CONVENTIONS,
-    GROUPS,
-    HISTORY,
+    EPISODES,
     RUNS,
     SCHEMA,
     SCHEMA_VERSION,
     TEXT,
     Series,
+    group_of,
+    history_series,
     told_history,
 )
 from dqn_port.files import write_whole
+from dqn_port.records import Columns, RunRecord, Table
 from dqn_port.runs.evaluations import EvaluationRecord, snapshots_of, stranger
-from dqn_port.runs.record import RunRecord
 
 Exported = tuple[RunRecord, Sequence[EvaluationRecord]]
 """A run, and the evaluations of its snapshots."""
@@ -129,14 +130,22 @@ def _write_run(group: Any, run: RunRecord, evaluations: Sequence[EvaluationRecor
         "versions": _compact(run.versions),
         "seed": run.seed,
         "finished": None if run.finished is None else np.uint8(run.finished),
+        "system": run.system,
+        "tables": _compact(
+            [t.to_json() for t in (run.table, *(t for t, _ in run.further.values()))]
+        ),
     }
     for name, value in attributes.items():
         if value is not None:
             _put_attribute(group, name, value)
     history = _history(run)
     tables = {
-        "history": (told_history(history), history),
-        "episodes": (GROUPS["episodes"], _episodes(evaluations)),
+        "history": (told_history(run.table, history), history),
+        **{
+            group_of(table): (history_series(table), _numbers(table, columns))
+            for table, columns in run.further.values()
+        },
+        "episodes": (EPISODES, _episodes(evaluations)),
     }
     for name, (every, table) in tables.items():
         inner = group.create_group(name)
@@ -147,17 +156,23 @@ def _write_run(group: Any, run: RunRecord, evaluations: Sequence[EvaluationRecor
 
 def _history(run: RunRecord) -> dict[str, NDArray[Any]]:
     """Return the series that a run tells, with the scales of their axes."""
-    table: dict[str, NDArray[Any]] = {
-        series.name: run.history[series.column]
-        for series in HISTORY
-        if series.column in run.history
-    }
-    scale = "step" if "step" in table else "evaluation"
+    table = _numbers(run.table, run.history)
+    clock = history_series(run.table)[0].name
+    scale = clock if clock in table else "evaluation"
     counted = table.setdefault(scale, np.arange(1, run.n_evaluations + 1))
     if run.time is not None:
         table[f"time_{scale}"] = np.concatenate([[0], counted]).astype(np.int64)
         table["time"] = run.time
     return table
+
+
+def _numbers(table: Table, columns: Columns) -> dict[str, NDArray[Any]]:
+    """Return the series of a table that its columns fill."""
+    return {
+        series.name: columns[series.column]
+        for series in history_series(table)
+        if series.column in columns
+    }
 
 
 def _episodes(evaluations: Sequence[EvaluationRecord]) -> dict[str, NDArray[Any]]:
@@ -172,10 +187,7 @@ def _episodes(evaluations: Sequence[EvaluationRecord]) -> dict[str, NDArray[Any]
         "cut": [int(episode.cut) for _, episode in played],
         "evaluation": [i for i, _ in played],
     }
-    return {
-        series.name: np.array(columns[series.name], dtype=series.dtype)
-        for series in GROUPS["episodes"]
-    }
+    return {series.name: np.array(columns[series.name], dtype=series.dtype) for series in EPISODES}
 
 
 def _told(evaluation: EvaluationRecord) -> dict[str, Any]:
@@ -187,7 +199,7 @@ def _told(evaluation: EvaluationRecord) -> dict[str, Any]:
         "epsilon": evaluation.epsilon,
         "seeds": list(evaluation.seeds),
         "max_frames": evaluation.max_frames,
-        "actrep": evaluation.actrep,
+        "frames_per_step": evaluation.frames_per_step,
         "random_starts": evaluation.random_starts,
         "versions": evaluation.versions,
     }

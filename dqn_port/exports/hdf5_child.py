@@ -18,9 +18,8 @@ import h5py
 import numpy as np
 
 from dqn_port.exports.hdf5_layout import (
+    EPISODES_ATTRIBUTES,
     FILE_ATTRIBUTES,
-    GROUP_ATTRIBUTES,
-    GROUPS,
     RUN_ATTRIBUTES,
     RUNS,
     SCHEMA,
@@ -29,9 +28,13 @@ from dqn_port.exports.hdf5_layout import (
     TEXT,
     Series,
     attributes_of,
-    groups_of,
+    episode_series,
+    first_tables,
+    group_of,
+    history_series,
     told_history,
 )
+from dqn_port.records import Table, table_from_json
 
 _MOST_MEMORY: Final = 2 * 2**30
 """Bytes of address space; a suite of 49 games and 5 seeds takes a tenth."""
@@ -105,11 +108,11 @@ def read(path: Path, *, layout: bool = False) -> dict[str, Any]:
                 raise _Fault(f"/@{name}", " or ".join(map(repr, known)), repr(found)[:60])
         count = _attribute(file, "/", "run_count", "i")
         single = count == 1
-        groups = groups_of(_attribute(file, "/", "schema_version", "i"))
-        of_run = attributes_of(set(file.attrs)) if single else {}
+        version = _attribute(file, "/", "schema_version", "i")
+        of_run = attributes_of(set(file.attrs), version) if single else {}
         attributes = _attributes(file, "/", FILE_ATTRIBUTES | of_run)
         if single:
-            runs = [_run(file, "/", room, attributes, groups)]
+            runs = [_run(file, "/", room, attributes, version)]
         else:
             _check_members(file, "/", {RUNS})
             all_runs = _group(file, f"/{RUNS}")
@@ -121,8 +124,8 @@ def read(path: Path, *, layout: bool = False) -> dict[str, Any]:
             for name in names:
                 where = f"/{RUNS}/{name}"
                 group = _group(all_runs, where)
-                of_run = _attributes(group, where, attributes_of(set(group.attrs)))
-                runs.append(_run(group, where, room, of_run, groups))
+                of_run = _attributes(group, where, attributes_of(set(group.attrs), version))
+                runs.append(_run(group, where, room, of_run, version))
         return {
             "attributes": {name: attributes[name] for name in FILE_ATTRIBUTES},
             "runs": runs,
@@ -138,10 +141,14 @@ def _run(
     where: str,
     room: _Room,
     attributes: dict[str, Any],
-    groups: dict[str, tuple[Series, ...]],
+    version: int,
 ) -> dict[str, Any]:
     """Return what a run's group holds."""
-    _check_members(group, where, set(GROUPS))
+    tables = _tables(attributes, where)
+    table = tables[0]
+    groups = {group_of(each): history_series(each) for each in tables}
+    groups["episodes"] = episode_series(version)
+    _check_members(group, where, set(groups))
     run: dict[str, Any] = {
         "path": where,
         "attributes": {name: attributes[name] for name in RUN_ATTRIBUTES if name in attributes},
@@ -149,9 +156,9 @@ def _run(
     for name, series in groups.items():
         place = _below(where, name)
         inner = _group(group, place)
-        found = _attributes(inner, place, GROUP_ATTRIBUTES[name])
+        found = _attributes(inner, place, EPISODES_ATTRIBUTES if name == "episodes" else {})
         if name == "history" and "finished" not in attributes:
-            series = told_history(set(inner))
+            series = told_history(table, set(inner))
         _check_members(inner, place, {each.name for each in series})
         axes: dict[str, Any] = {}
         run[name] = {}
@@ -164,13 +171,30 @@ def _run(
             _check_scale(dataset, spot, axis, each)
             run[name][each.name] = _values(dataset, spot, each)
         run[f"{name}_attributes"] = found
-    history = run["history"]
-    scale = "step" if "step" in history else "evaluation"
+    run["tables"] = [each.to_json() for each in tables]
+    history, clock = run["history"], history_series(table)[0].name
+    scale = clock if clock in history else "evaluation"
     if scale == "evaluation" and history[scale] != list(range(1, len(history[scale]) + 1)):
         raise _Fault(_below(where, "history/evaluation"), "the numbers from 1 on", "others")
     if history.get(f"time_{scale}", [0, *history[scale]]) != [0, *history[scale]]:
         raise _Fault(_below(where, f"history/time_{scale}"), f"0 and the {scale}s", "others")
     return run
+
+
+def _tables(attributes: dict[str, Any], where: str) -> tuple[Table, ...]:
+    """Return what the tables of a run are, as it tells; those of old versions are known."""
+    if "tables" not in attributes:
+        return first_tables()
+    try:
+        told = json.loads(attributes["tables"])
+        if not isinstance(told, list) or not 0 < len(told) <= 20:
+            raise ValueError("a list of tables")
+        tables = tuple(map(table_from_json, told))
+        if tables[0].name or len({table.name for table in tables}) != len(tables):
+            raise ValueError("tables of different names, the first without")
+    except (ValueError, RecursionError) as error:
+        raise _Fault(f"{where}@tables", str(error), "others") from None
+    return tables
 
 
 def _below(where: str, name: str) -> str:
@@ -313,10 +337,9 @@ def _layout(target: Any, where: str) -> Iterator[str]:
     if isinstance(target, h5py.Group):
         yield f"GROUP {where}"
     else:
-        group, name = where.split("/")[-2:]
-        every = told_history(target.parent) if group == "history" else GROUPS[group]
-        (series,) = [each for each in every if each.name == name]
-        role = "dimension scale" if series.axis == series.name else f"along {series.axis}"
+        is_scale = h5py.h5ds.is_scale(target.id)
+        axis = "" if is_scale else target.dims[0][0].name.rpartition("/")[2]
+        role = "dimension scale" if is_scale else f"along {axis}"
         most = " of any number" if target.maxshape == (None,) else ""
         kind = f"{_type(target.id.get_type())} {target.shape}{most}"
         yield f"DATASET {where}  {kind}, {role}"

@@ -1,7 +1,8 @@
 """What stands where in a file of histories: the one table that writing and reading go by.
 
-One run: ``/history`` and ``/episodes``, its attributes at the root. Several: the same below
-``/runs/<id>``, with each run's attributes there. docs/hdf5.md shows a whole file.
+One run: ``/history``, further tables ``/history_NAME``, and ``/episodes``, its attributes at the
+root. Several: the same below ``/runs/<id>``, with each run's attributes there. docs/hdf5.md shows a
+whole file.
 """
 
 from __future__ import annotations
@@ -10,9 +11,12 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Final
 
+from dqn_port.records import Column, Table
+from dqn_port.registry import DEFAULT, part_of
+
 SCHEMA: Final = "dqn-port history"
-SCHEMA_VERSION: Final = 2
-"""Files of version 1 are still read: see groups_of."""
+SCHEMA_VERSION: Final = 3
+"""Files of version 1 and 2 are still read: see episode_series, first_tables."""
 CONVENTIONS: Final = "CF-1.11"
 """Units are those of UDUNITS; a count has the unit 1."""
 
@@ -21,6 +25,9 @@ RUNS: Final = "runs"
 HDF5_SUFFIXES: Final = frozenset({".h5", ".hdf5", ".hdf", ".he5", ".nc", ".nc4"})
 """What HDF5 files are called, netCDF-4 among them."""
 
+
+TIME: Final = "training_seconds"
+"""The column of seconds of training since the row before, where a table has it."""
 
 TEXT: Final = "str"
 """The type of a text in UTF-8, of any length: what every reader makes a string of."""
@@ -43,19 +50,6 @@ class Series:
     """What a TEXT may be."""
 
 
-def _history(
-    name: str, long_name: str, *, units: str = "1", column: str = "", dtype: str = "float64"
-) -> Series:
-    return Series(
-        name=name,
-        axis="step",
-        dtype=dtype,
-        units=units,
-        long_name=long_name,
-        column=column or name,
-    )
-
-
 def _episodes(
     name: str, long_name: str, *, dtype: str = "int64", words: tuple[str, ...] = ()
 ) -> Series:
@@ -64,48 +58,53 @@ def _episodes(
     )
 
 
-HISTORY: Final = (
-    _history("step", "agent steps of training at the evaluation", dtype="int64"),
-    _history("frames", "emulator frames of training at the evaluation", dtype="int64"),
-    _history("reward", "mean return of the evaluation's finished episodes, in points of the game"),
-    _history(
-        "reward_counts",
-        "agent steps of the evaluation with a reward other than 0",
-        column="rewards",
-        dtype="int64",
-    ),
-    _history(
-        "episode_counts", "finished episodes of the evaluation", column="episodes", dtype="int64"
-    ),
-    _history("v", "mean of the target network's largest Q-value over the validation sample"),
-    _history("td", "mean absolute TD error over the validation sample, after clipping"),
-    _history("qmax", "Qmax, the constant 1 as in the original"),
-    _history("epsilon", "probability of a random action in the evaluation"),
-    _history("lr", "learning rate"),
-    _history(
-        "training_seconds", "training time since the evaluation before, evaluations left out",
-        units="s",
-    ),
-    _history("training_rate", "emulator frames a second in that time", units="s-1"),
-    _history("testing_seconds", "time of the evaluation", units="s"),
-    _history("testing_rate", "emulator frames a second in the evaluation", units="s-1"),
-    _history("best", "1 where the network was the best so far, else 0", dtype="uint8"),
-    Series(
-        name="time_step",
-        axis="time_step",
-        dtype="int64",
-        units="1",
-        long_name="agent steps of training, with 0 before the first evaluation",
-    ),
-    Series(
-        name="time",
-        axis="time_step",
-        dtype="float64",
-        units="s",
-        long_name="training time so far, evaluations left out",
-    ),
-)  # fmt: skip
-"""Of ``history``: one number an evaluation in training, and one more on the axis of time."""
+def history_series(table: Table) -> tuple[Series, ...]:
+    """Return the series of a table: a number a row, and with times one more on the axis of time."""
+    axis = exported(table.column(table.clock))
+    numbers = [column for column in table.columns if column.dtype != "text"]
+    series = [
+        Series(
+            name=exported(column),
+            axis=axis,
+            dtype=column.dtype,
+            units=column.unit or "1",
+            long_name=column.meaning,
+            column=column.name,
+        )
+        # The scale of an axis comes before what lies on it.
+        for column in sorted(numbers, key=lambda column: column.name != table.clock)
+    ]
+    if TIME in table.names:
+        clock = table.column(table.clock).meaning.partition(" at the ")[0]
+        scale = f"time_{axis}"
+        series += [
+            Series(
+                name=scale,
+                axis=scale,
+                dtype="int64",
+                units="1",
+                long_name=f"{clock}, with 0 before the first evaluation",
+            ),
+            Series(
+                name="time",
+                axis=scale,
+                dtype="float64",
+                units="s",
+                long_name="training time so far, evaluations left out",
+            ),
+        ]
+    return tuple(series)
+
+
+def exported(column: Column) -> str:
+    """Return what a column is called in a file."""
+    return column.exported or column.name
+
+
+def group_of(table: Table) -> str:
+    """Return the group of a table."""
+    return f"history_{table.name}" if table.name else "history"
+
 
 EPISODES: Final = (
     _episodes("episode", "number of the episode"),
@@ -119,41 +118,42 @@ EPISODES: Final = (
 )
 """Of ``episodes``: one entry an episode that was played after training, in all evaluations."""
 
-GROUPS: Final = {"history": HISTORY, "episodes": EPISODES}
-"""Group of a run → its series, the scale of an axis before what lies on it."""
+
+def episode_series(version: int) -> tuple[Series, ...]:
+    """Return EPISODES as a version of the schema has them: in 1 a word was four bytes of ASCII."""
+    if version > 1:
+        return EPISODES
+    return tuple(replace(each, dtype="S4") if each.words else each for each in EPISODES)
 
 
-def groups_of(version: int) -> dict[str, tuple[Series, ...]]:
-    """Return GROUPS as a version of the schema has them: in 1 a word was four bytes of ASCII."""
-    if version == SCHEMA_VERSION:
-        return GROUPS
-    return {
-        group: tuple(replace(each, dtype="S4") if each.words else each for each in table)
-        for group, table in GROUPS.items()
-    }
+def first_tables() -> tuple[Table, ...]:
+    """Return the tables of files that do not describe theirs: those of versions 1 and 2."""
+    module = part_of(DEFAULT, "histories")
+    assert module is not None
+    return (module.HISTORY,)
 
 
-_BY_NUMBER: Final = {
-    "step": ("evaluation", "number of the evaluation, from 1 on"),
-    "time_step": ("time_evaluation", "number of the evaluation, with 0 before the first"),
-}
-"""Scale of HISTORY → the one in its place, and what that is, where steps are not told."""
+def told_history(table: Table, told: Collection[str]) -> tuple[Series, ...]:
+    """Return the series of a table that a snapshot alone tells, ``told`` being their names.
 
-
-def told_history(told: Collection[str]) -> tuple[Series, ...]:
-    """Return the series of HISTORY that a snapshot alone tells, ``told`` being their names.
-
-    Without the steps its axes are the numbers of the evaluations.
+    Without the clock its axes are the numbers of the evaluations.
     """
-    series: tuple[Series, ...] = HISTORY
-    if "step" not in told:
-        series = tuple(_by_number(each) for each in HISTORY)
+    series = history_series(table)
+    clock = series[0].name
+    if clock not in told:
+        by_number = {
+            clock: ("evaluation", "number of the evaluation, from 1 on"),
+            f"time_{clock}": (
+                "time_evaluation",
+                "number of the evaluation, with 0 before the first",
+            ),
+        }
+        series = tuple(_by_number(each, *by_number[each.axis]) for each in series)
     scales = {series[0].name, series[-1].axis if "time" in told else ""}
     return tuple(each for each in series if each.name in scales or each.name in told)
 
 
-def _by_number(series: Series) -> Series:
-    axis, long_name = _BY_NUMBER[series.axis]
+def _by_number(series: Series, axis: str, long_name: str) -> Series:
     if series.name == series.axis:
         return replace(series, name=axis, axis=axis, long_name=long_name, column="")
     return replace(series, axis=axis)
@@ -168,18 +168,21 @@ RUN_ATTRIBUTES: Final = {
     "versions": "S",
     "seed": "i",
     "finished": "u",
+    "system": "S",
+    "tables": "S",
 }
 """Attribute of a run → text (S), int64 (i) or uint8 (u). Absent values are an empty text."""
 
 
-def attributes_of(found: Collection[str]) -> dict[str, str]:
+def attributes_of(found: Collection[str], version: int) -> dict[str, str]:
     """Return RUN_ATTRIBUTES as a run has them, ``found`` being the names of its own.
 
-    That of a snapshot alone does not tell whether it is finished, and may not tell its seed.
+    That of a snapshot alone does not tell whether it is finished, and may not tell its seed. Since
+    version 3 a run tells its system, and as JSON what its tables are.
     """
-    if "finished" in found:
-        return RUN_ATTRIBUTES
-    may_lack = {"finished", "seed"} - set(found)
+    may_lack = set() if "finished" in found else {"finished", "seed"} - set(found)
+    if version < SCHEMA_VERSION:
+        may_lack |= {"system", "tables"}
     return {name: kind for name, kind in RUN_ATTRIBUTES.items() if name not in may_lack}
 
 
@@ -192,8 +195,8 @@ FILE_ATTRIBUTES: Final = {
 }
 """Attribute of the file's root → its kind."""
 
-GROUP_ATTRIBUTES: Final = {"history": {}, "episodes": {"evaluations": "S"}}
-"""Group of a run → its attributes and their kinds."""
+EPISODES_ATTRIBUTES: Final = {"evaluations": "S"}
+"""Attribute of the group ``episodes`` → its kind; those of tables have none."""
 
 SERIES_ATTRIBUTES: Final = {"units": "S", "long_name": "S"}
 """Attribute of a dataset → its kind, beside those of dimension scales."""

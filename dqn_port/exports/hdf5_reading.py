@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -15,8 +16,16 @@ from numpy.typing import NDArray
 
 import dqn_port
 from dqn_port.errors import HistoryError
-from dqn_port.exports.hdf5_layout import GROUPS, HDF5_SUFFIXES, told_history
+from dqn_port.exports.hdf5_layout import (
+    EPISODES,
+    HDF5_SUFFIXES,
+    Series,
+    group_of,
+    history_series,
+    told_history,
+)
 from dqn_port.files import reading
+from dqn_port.records import Table, table_from_json
 from dqn_port.torch7.other_formats import HEAD, other_format
 
 _SIGNATURE: Final = b"\x89HDF\r\n\x1a\n"
@@ -33,8 +42,12 @@ class ExportedRun:
     """Of its group: / or /runs/<id>."""
     attributes: dict[str, Any]
     """See hdf5_layout.RUN_ATTRIBUTES."""
+    table: Table
+    """What ``history`` holds; its columns of numbers."""
     history: dict[str, NDArray[Any]]
-    """Series of hdf5_layout.HISTORY, or told_history, → its numbers."""
+    """Series of hdf5_layout.history_series, or told_history, → its numbers."""
+    further: dict[str, dict[str, NDArray[Any]]]
+    """Further tables by name, each like ``history``."""
     episodes: dict[str, NDArray[Any]]
     """Series of hdf5_layout.EPISODES → its numbers or words."""
     evaluations: str
@@ -85,11 +98,17 @@ def read_hdf5(path: Path, *, layout: bool = False) -> HistoryFile:
             ExportedRun(
                 path=run["path"],
                 attributes=run["attributes"],
-                history=_arrays("history", run),
-                episodes=_arrays("episodes", run),
+                table=tables[0],
+                history=_arrays(told_history(tables[0], run["history"]), run["history"]),
+                further={
+                    each.name: _arrays(history_series(each), run[group_of(each)])
+                    for each in tables[1:]
+                },
+                episodes=_arrays(EPISODES, run["episodes"]),
                 evaluations=run["episodes_attributes"]["evaluations"],
             )
             for run in answer["runs"]
+            for tables in [tuple(map(table_from_json, run["tables"]))]
         ),
         layout=tuple(answer["layout"]),
     )
@@ -148,6 +167,5 @@ def _ask_child(path: Path, *, layout: bool) -> dict[str, Any]:
     return answer
 
 
-def _arrays(group: str, run: dict[str, Any]) -> dict[str, NDArray[Any]]:
-    every = told_history(run[group]) if group == "history" else GROUPS[group]
-    return {each.name: np.array(run[group][each.name], each.dtype) for each in every}
+def _arrays(every: Sequence[Series], values: dict[str, Any]) -> dict[str, NDArray[Any]]:
+    return {each.name: np.array(values[each.name], each.dtype) for each in every}

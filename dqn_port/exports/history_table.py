@@ -13,16 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dqn_port.exports.hdf5 import run_ids
+from dqn_port.exports.hdf5_layout import exported
 from dqn_port.exports.hdf5_reading import ExportedRun
 from dqn_port.files import write_whole
-from dqn_port.runs.record import RunRecord
-from dqn_port.systems.lua_dqn.histories import HISTORY_COLUMNS
+from dqn_port.records import Column, RunRecord, Table
+from dqn_port.runs.record import EMPTY_COUNT
 
 WIDTH: Final = 80
 """Columns of a terminal that everything fits into."""
 _BLOCKS: Final = "▁▂▃▄▅▆▇█"
-_SPARKS: Final = {"reward": "reward", "V": "v", "TD error": "td"}
-"""Title → series."""
 _SPARK_WIDTH: Final = 44
 
 
@@ -48,12 +47,12 @@ def sparkline(values: Sequence[float] | NDArray[Any], width: int = _SPARK_WIDTH)
 
 
 def history_lines(
-    title: str, history: Mapping[str, NDArray[Any]], *, episodes: str, rewards: str
+    title: str, history: Mapping[str, NDArray[Any]], table: Table, name_of: Callable[[Column], str]
 ) -> Iterator[str]:
     """Yield the lines of a run's history: a row an evaluation, and sparklines below.
 
-    What is not in ``history`` stays blank; without the steps an evaluation has its number.
-    ``episodes``, ``rewards``: what the series of those counts are called.
+    What is not in ``history`` stays blank; without its clock an evaluation has its number.
+    ``name_of``: what a column is called in ``history``.
     """
     yield shortened(title)
     n = len(next(iter(history.values()), ()))
@@ -61,41 +60,60 @@ def history_lines(
         yield "no evaluation yet"
         return
     yield ""
-    first = "steps" if "step" in history else "evaluation"
-    yield (
-        f"{first:>11} {'frames':>12} {'reward':>10} {'episodes':>8} {'rewards':>7} "
-        f"{'V':>9} {'TD error':>9}  best"
-    )
-    written: dict[str, tuple[int, Callable[[Any], str]]] = {
-        "step": (11, _count),
-        "frames": (12, _count),
-        "reward": (10, _number),
-        episodes: (8, str),
-        rewards: (7, str),
-        "v": (9, _number),
-        "td": (9, _number),
+    columns = shown_columns(table)
+    told = {
+        column.name: history[name_of(column)] for column in columns if name_of(column) in history
     }
-    shown = {"step": np.arange(1, n + 1)} | dict(history)
+    headings = {column.name: column.heading or column.name for column in columns}
+    if table.clock not in told:
+        told[table.clock], headings[table.clock] = np.arange(1, n + 1), "evaluation"
+    widths = {c.name: c.width or max(len(headings[c.name]), 9) for c in columns}
+    yield " ".join(
+        [
+            *(f"{headings[c.name]:>{widths[c.name]}}" for c in columns),
+            *([" best"] if table.best else []),
+        ]
+    )
+    best = history.get(table.best)
     for i in range(n):
         cells = [
-            f"{write(shown[series][i]) if series in shown else '':>{width}}"
-            for series, (width, write) in written.items()
+            f"{_cell(c, told[c.name][i]) if c.name in told else '':>{widths[c.name]}}"
+            for c in columns
         ]
-        best = "best" in shown and shown["best"][i]
-        yield f"{' '.join(cells)}  {'*' if best else ''}".rstrip()
+        marked = best is not None and best[i]
+        yield f"{' '.join(cells)}  {'*' if marked else ''}".rstrip()
     yield ""
-    for name, series in _SPARKS.items():
-        if series not in history:
+    for column in columns:
+        if column.name not in told or column.is_count:
             continue
-        values = history[series]
-        limits = f"{_number(values.min())} to {_number(values.max())}"
-        yield f"{name:8}  {sparkline(values)}  {limits}"
+        values = told[column.name]
+        with np.errstate(all="ignore"):
+            limits = f"{_number(np.nanmin(values))} to {_number(np.nanmax(values))}"
+        yield f"{headings[column.name]:8}  {sparkline(values)}  {limits}"
+
+
+def shown_columns(table: Table) -> list[Column]:
+    """Return the columns that fit into a terminal: those with a width, or else the first."""
+    if any(column.width for column in table.columns):
+        return [column for column in table.columns if column.width]
+    first = [c for c in table.columns if c.name in (table.clock, table.score)]
+    others = [c for c in table.columns if c not in first and c.dtype != "text" and not c.measured]
+    return [*first, *others][:7]
+
+
+def _cell(column: Column, value: Any) -> str:
+    """Write a cell; an empty one is blank."""
+    if column.is_count:
+        text = "" if value == EMPTY_COUNT else f"{value:,d}"
+        # Where thousands would not fit, they are not marked.
+        return text if len(text) <= (column.width or len(text)) else str(value)
+    return "" if math.isnan(value) else _number(value)
 
 
 def run_lines(run: RunRecord) -> Iterator[str]:
     """Yield the lines of a run."""
     title = _title(run.name, run.game, run.seed, run.finished)
-    yield from history_lines(title, run.history, episodes="episodes", rewards="rewards")
+    yield from history_lines(title, run.history, run.table, lambda column: column.name)
 
 
 def _title(name: str, game: str, seed: int | None, finished: bool | int | None) -> str:
@@ -110,7 +128,7 @@ def exported_lines(run: ExportedRun) -> Iterator[str]:
     """Yield the lines of a run of a file of histories, its evaluations after training included."""
     told = run.attributes
     title = _title(told["name"], told["game"], told.get("seed"), told.get("finished"))
-    yield from history_lines(title, run.history, episodes="episode_counts", rewards="reward_counts")
+    yield from history_lines(title, run.history, run.table, exported)
     played = run.episodes["network"]
     returns = run.episodes["return"]
     if len(played):
@@ -138,18 +156,21 @@ def write_csv(path: Path, runs: Sequence[RunRecord]) -> None:
     several = len(runs) > 1
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    numbered = any("step" not in run.history for run in runs)
+    numbered = any(run.table.clock not in run.history for run in runs)
     before = [*(["run"] if several else []), *(["evaluation"] if numbered else [])]
-    writer.writerow([*before, *HISTORY_COLUMNS, "time"])
+    columns = list(dict.fromkeys(name for run in runs for name in run.table.names))
+    after = ["time"] if any(run.time is not None for run in runs) or not several else []
+    writer.writerow([*before, *columns, *after])
     for name, run in zip(run_ids(runs), runs, strict=True):
-        told = {column: values.tolist() for column, values in run.history.items()}
+        told = {column: _plain(values) for column, values in run.history.items()}
         if run.time is not None:
             told["time"] = run.time[1:].tolist()
-        told |= {"run": [name] * run.n_evaluations, "evaluation": range(1, run.n_evaluations + 1)}
+        told |= {
+            "run": [name] * run.n_evaluations,
+            "evaluation": list(range(1, run.n_evaluations + 1)),
+        }
         for i in range(run.n_evaluations):
-            writer.writerow(
-                [told[c][i] if c in told else "" for c in (*before, *HISTORY_COLUMNS, "time")]
-            )
+            writer.writerow([told[c][i] if c in told else "" for c in (*before, *columns, *after)])
     content = text.getvalue().encode("utf-8", "backslashreplace")
     write_whole(path, lambda file: file.write(content))
 
@@ -160,8 +181,9 @@ def shortened(text: str) -> str:
     return plain if len(plain) <= WIDTH else plain[: WIDTH - 1] + "…"
 
 
-def _count(value: int) -> str:
-    return f"{value:,d}"
+def _plain(values: NDArray[Any]) -> list[Any]:
+    """Return a column's values as CSV has them: an empty cell is an empty text."""
+    return ["" if v != v or v == EMPTY_COUNT else v for v in values.tolist()]
 
 
 def _number(value: float) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from dqn_port.errors import MissingLibraryError
-from dqn_port.systems.lua_dqn.train_agent import EpisodeEnded, Evaluated, Event, Resumed
+from dqn_port.events import EpisodeEnded, Event, Resumed, Row
+from dqn_port.records import Table
 
 
 def require_tensorboard() -> Any:
@@ -29,14 +31,18 @@ def require_tensorboard() -> Any:
 class TensorboardWriter:
     """Consume a training's events into a folder of TensorBoard files."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, tables: Sequence[Table]) -> None:
         """Open the files when the first event comes; where a run goes on, later ones are hidden.
+
+        ``tables``: those of the system, whose rows are written.
 
         Raises:
             MissingLibraryError: see require_tensorboard.
         """
         self._make = require_tensorboard()
         self._folder = folder
+        self._tables = {table.name: table for table in tables}
+        self._tags = {table.name: _tags(table) for table in tables}
         self._writer: Any = None
         self._first: int | None = None
         """The first step that may stand in the files: later ones of an earlier try are hidden."""
@@ -47,19 +53,18 @@ class TensorboardWriter:
             self._first = event.step + 1
         elif isinstance(event, EpisodeEnded):
             self._add(event.step, {"training/episode_reward": event.reward})
-        elif isinstance(event, Evaluated):
-            self._add(
-                event.step,
-                {
-                    "evaluation/reward": event.reward,
-                    "evaluation/episodes": event.n_episodes,
-                    "validation/v": event.v,
-                    "validation/td_error": event.td,
-                    "training/lr": event.lr,
-                    "training/frames_per_second": event.training_rate,
-                },
-            )
-            self._writer.flush()
+        elif isinstance(event, Row):
+            table = self._tables[event.table]
+            cells = {name: event.cells.get(name) for name in self._tags[event.table]}
+            step = cells.pop(table.clock, event.step)
+            numbers = {
+                self._tags[event.table][name]: float(value)
+                for name, value in cells.items()
+                if isinstance(value, int | float)
+            }
+            self._add(event.step if table.repeats or step is None else int(step), numbers)
+            if not event.table:
+                self._writer.flush()
 
     def _add(self, step: int, values: dict[str, float]) -> None:
         if self._writer is None:
@@ -71,3 +76,11 @@ class TensorboardWriter:
         """Flush and close the files."""
         if self._writer is not None:
             self._writer.close()
+
+
+def _tags(table: Table) -> dict[str, str]:
+    """Return column → tag of the columns that are written."""
+    tagged = {column.name: column.tag for column in table.columns if column.tag}
+    prefix = table.name or "history"
+    every = {c.name: f"{prefix}/{c.name}" for c in table.columns if c.dtype != "text"}
+    return tagged or every

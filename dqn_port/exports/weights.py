@@ -1,54 +1,20 @@
-"""A network's weights for PyTorch: the state dict of the torch.nn.Sequential that computes it."""
+"""A network's weights for PyTorch, as a plain state dict."""
 
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from dqn_port.errors import SnapshotError
 from dqn_port.files import write_whole
-from dqn_port.systems.lua_dqn.snapshot import SavedNetwork
-from dqn_port.torch7.nn_modules import Row, parameters_of, rows_of
 
 
-def state_dict_of(saved: SavedNetwork) -> tuple[dict[str, torch.Tensor], list[str]]:
-    """Return (state dict, layers): float32 tensors by name, and torch.nn calls in order.
-
-    ``torch.nn.Sequential`` of the layers loads the state dict; it takes float32 [B, H·D], 0..1,
-    and gives Q, float32 [B, A].
-
-    Raises:
-        SnapshotError: the file holds parameters alone, whose layers are not told.
-        T7Error: see torch7.nn_modules.rows_of.
-    """
-    if saved.module is None:
-        raise SnapshotError(
-            f"{saved.where}: expected a network with its layers, got parameters alone; "
-            "export the snapshot beside it"
-        )
-    rows = rows_of(saved.module, saved.where)
-    state = {name: torch.from_numpy(values) for name, values in parameters_of(rows).items()}
-    return state, [_layer(row) for row in rows]
-
-
-def _layer(row: Row) -> str:
-    if row["class"] == "nn.Reshape":
-        size = tuple(row["size"])
-        return "Flatten()" if len(size) == 1 else f"Unflatten(1, {size})"
-    if row["class"] == "nn.SpatialConvolution":
-        kernel, stride, padding = ((row[f"{of}H"], row[f"{of}W"]) for of in ("k", "d", "pad"))
-        sizes = f"{row['nInputPlane']}, {row['nOutputPlane']}"
-        return f"Conv2d({sizes}, {kernel}, {stride}, {padding})"
-    if row["class"] == "nn.Linear":
-        n_out, n_in = row["weight"].shape
-        return f"Linear({n_in}, {n_out})"
-    return "ReLU()"
-
-
-def write_weights(path: Path, state: dict[str, Any]) -> None:
+def write_weights(path: Path, weights: Mapping[str, NDArray[Any]]) -> None:
     """Write a state dict whole; ``torch.load(path, weights_only=True)`` reads it.
 
     Raises:
@@ -56,5 +22,6 @@ def write_weights(path: Path, state: dict[str, Any]) -> None:
     """
     # torch.save turns the fault of a full disk into one of its own, so it writes to memory.
     buffer = io.BytesIO()
+    state = {name: torch.from_numpy(np.array(values)) for name, values in weights.items()}
     torch.save(state, buffer)
     write_whole(path, lambda file: file.write(buffer.getbuffer()))

@@ -1,10 +1,10 @@
 """Checkpoints of a run: all that going on exactly needs, whole or not at all.
 
 ``checkpoint/`` in a run's folder holds, for the newest two checkpoints, a manifest (N.json, written
-last), the state (N.t7, see state_file) and the replay memory in segments: files of transitions that
-were stored one after the other, each written once and shared by the checkpoints that need it, so
-that a checkpoint costs what was stored since the last one. Every file's size and sha256 stand in
-the manifest, whose own stands at its end.
+last), the state (N.t7, see state_file) and the training's rings, such as its replay memory, in
+segments: files of rows that were stored one after the other, each written once and shared by the
+checkpoints that need it, so that a checkpoint costs what was stored since the last one. Every
+file's size and sha256 stand in the manifest, whose own stands at its end.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 
 from dqn_port.errors import CheckpointError
 from dqn_port.files import reading, sha256_of, write_whole
+from dqn_port.interfaces import Ring
 from dqn_port.runs.state_file import load_state, save_state
-from dqn_port.systems.lua_dqn.slots import Replay
 
 FOLDER: Final = "checkpoint"
 EVERY: Final = 600.0
@@ -42,9 +42,7 @@ the memory, so that two checkpoints take no more than twice its size.
 """
 _DAMAGED: Final = "its sha256 is not the one that was written; it is damaged"
 _LARGEST_MANIFEST: Final = 1 << 22
-_FILE: Final = re.compile(r"[0-9]{8}\.t7|replay-[0-9]{1,16}-[0-9]{1,16}-[0-9]{8}\.bin")
-
-Ring = Mapping[str, NDArray[Any]]
+_FILE: Final = re.compile(r"[0-9]{8}\.t7|[a-z0-9_]{1,40}-[0-9]{1,16}-[0-9]{1,16}-[0-9]{8}\.bin")
 
 
 @dataclass(frozen=True)
@@ -57,7 +55,7 @@ class _File:
 
 @dataclass(frozen=True)
 class _Segment(_File):
-    """The transitions first to end − 1, counted from the run's first one."""
+    """The rows first to end − 1 of a ring, counted from the run's first one."""
 
     first: int
     end: int
@@ -74,15 +72,19 @@ class Checkpoint:
     state: _File
     segments: tuple[_Segment, ...]
 
-    @property
-    def first(self) -> int:
-        """The first transition that is held, counted from the run's first one."""
-        return self.segments[0].first if self.segments else 0
+    def of(self, ring: str) -> tuple[_Segment, ...]:
+        """Return the segments of a ring."""
+        return tuple(s for s in self.segments if s.name.startswith(f"{ring}-"))
+
+    def held(self, ring: str) -> tuple[int, int]:
+        """Return the first row of a ring that is held, from the run's first one, and the end."""
+        segments = self.of(ring)
+        return (segments[0].first, segments[-1].end) if segments else (0, 0)
 
     @property
-    def end(self) -> int:
-        """The one behind the last transition."""
-        return self.segments[-1].end if self.segments else 0
+    def rows(self) -> int:
+        """How many rows are held in all."""
+        return sum(segment.end - segment.first for segment in self.segments)
 
 
 class Checkpoints:
@@ -91,8 +93,8 @@ class Checkpoints:
     def __init__(self, run_folder: Path) -> None:
         """Nothing is read or written yet."""
         self.folder = run_folder / FOLDER
-        self._segments: tuple[_Segment, ...] = ()
-        """Those of the last checkpoint saved or loaded: what the next one builds on."""
+        self._last: Checkpoint | None = None
+        """The last checkpoint saved or loaded: what the next one builds on."""
         self._good: list[int] = []
         """The last two checkpoints saved or loaded, by number."""
 
@@ -130,7 +132,7 @@ class Checkpoints:
                     raise ValueError(f"no file of a checkpoint is called {file.name!r}")
             for segment in found.segments:
                 if not 0 <= _whole(segment.first) < _whole(segment.end):
-                    raise ValueError("a segment of no transitions")
+                    raise ValueError("a segment of no rows")
         except OSError as error:
             raise CheckpointError(f"{path}: cannot be read: {error.strerror or error}") from error
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -155,46 +157,49 @@ class Checkpoints:
         load_state(self.folder / found.state.name)
         return found
 
-    def load(self, serial: int, replay: Replay | None) -> tuple[Checkpoint, dict[str, Any]]:
-        """Return a checkpoint and its state; the transitions go into the ring of ``replay``.
+    def load(self, serial: int, rings: Mapping[str, Ring]) -> tuple[Checkpoint, dict[str, Any]]:
+        """Return a checkpoint and its state; the rows go into the arrays of ``rings``.
 
-        ``replay``'s own counters are not touched: they are in the state.
+        Their counts are not looked at: they are in the state.
 
         Raises:
-            CheckpointError: see check; or the transitions do not fit the ring.
+            CheckpointError: see check; or the rows do not fit the rings.
         """
         found = self.read(serial)
         self._check_file(found.state)
         tree = load_state(self.folder / found.state.name)
-        if replay is not None and found.segments:
-            self._fill(found, replay.ring)
-        self._segments = found.segments
+        for name, ring in rings.items():
+            if segments := found.of(name):
+                self._fill(segments, ring)
+        self._last = found
         self._good = [serial]
         return found, tree
 
-    def save(self, tree: Mapping[str, Any], *, step: int, replay: Replay | None) -> Path:
+    def save(self, tree: Mapping[str, Any], *, step: int, rings: Mapping[str, Ring] | None) -> Path:
         """Write a checkpoint; the ones before stay as they are until it is whole.
 
-        ``replay``: whose transitions belong to it; None: a checkpoint of mode weights.
+        ``rings``: whose rows belong to it; None: a checkpoint of mode weights.
 
         Raises:
             RunFolderError, T7Error: the disk is full, the folder cannot be written.
         """
         self.folder.mkdir(exist_ok=True)
         serial = max(self.serials(), default=0) + 1
-        segments = () if replay is None else self._save_transitions(replay, serial)
+        segments: list[_Segment] = []
+        for name, ring in (rings or {}).items():
+            segments += self._save_rows(name, ring, serial)
         path = self.folder / f"{serial:08d}.t7"
         save_state(path, tree)
         table: dict[str, Any] = {
             "format": _FORMAT,
             "step": step,
-            "mode": "weights" if replay is None else "full",
+            "mode": "weights" if rings is None else "full",
             "state": asdict(_File(path.name, path.stat().st_size, sha256_of(path))),
             "segments": [asdict(segment) for segment in segments],
         }
         text = json.dumps(table | {"sha256": _digest(table)}, indent=1) + "\n"
         write_whole(self._manifest(serial), lambda file: file.write(text.encode()))
-        self._segments = segments
+        self._last = self.read(serial)
         self._good = [*self._good[-1:], serial]
         self._remove_old()
         return self._manifest(serial)
@@ -213,14 +218,13 @@ class Checkpoints:
     def _manifest(self, serial: int) -> Path:
         return self.folder / f"{serial:08d}.json"
 
-    def _save_transitions(self, replay: Replay, serial: int) -> tuple[_Segment, ...]:
+    def _save_rows(self, name: str, ring: Ring, serial: int) -> list[_Segment]:
         """Write what was stored since the last checkpoint; return all segments needed."""
-        ring, end = replay.ring, replay.added
-        oldest = end - replay.num_entries
-        kept = [s for s in self._segments if oldest < s.end <= end and self._is_there(s)]
+        end, oldest = ring.added, ring.added - ring.held
+        last = () if self._last is None else self._last.of(name)
+        kept = [s for s in last if oldest < s.end <= end and self._is_there(s)]
         first = max(kept[-1].end if kept else oldest, oldest)
-        row_bytes = sum(array[0].nbytes for array in ring.values())
-        length = len(next(iter(ring.values())))
+        row_bytes, length = _row_bytes(ring), _length(ring)
         if end - first >= length / 2:
             # Shared segments would add up to more than two whole memories.
             kept, first = [], oldest
@@ -233,7 +237,7 @@ class Checkpoints:
         ):
             first = kept.pop().first
         if first < end:
-            path = self.folder / f"replay-{first}-{end}-{serial:08d}.bin"
+            path = self.folder / f"{name}-{first}-{end}-{serial:08d}.bin"
             sha256 = hashlib.sha256()
 
             def write(file: BinaryIO) -> None:
@@ -244,7 +248,7 @@ class Checkpoints:
             write_whole(path, write)
             size = (end - first) * row_bytes
             kept.append(_Segment(path.name, size, sha256.hexdigest(), first, end))
-        return tuple(kept)
+        return kept
 
     def _is_there(self, file: _File) -> bool:
         path = self.folder / file.name
@@ -270,24 +274,23 @@ class Checkpoints:
         if digest != file.sha256:
             raise CheckpointError(f"{path}: {_DAMAGED}")
 
-    def _fill(self, found: Checkpoint, ring: Ring) -> None:
-        """Read the segments into the ring, the newest transitions that it can hold."""
-        length = len(next(iter(ring.values())))
-        row_bytes = sum(array[0].nbytes for array in ring.values())
-        end = found.segments[-1].end
-        at = found.segments[0].first
-        for segment in found.segments:
+    def _fill(self, segments: Sequence[_Segment], ring: Ring) -> None:
+        """Read the segments into the ring, the newest rows that it can hold."""
+        row_bytes, at = _row_bytes(ring), segments[0].first
+        # With places of the system's own, later rows take those of earlier ones.
+        oldest = 0 if ring.slots else segments[-1].end - _length(ring)
+        for segment in segments:
             path = self.folder / segment.name
             if segment.first != at or segment.size != (segment.end - at) * row_bytes:
                 raise CheckpointError(
-                    f"{path}: expected transitions from {at} on, {row_bytes} bytes each, got "
+                    f"{path}: expected rows from {at} on, {row_bytes} bytes each, got "
                     f"{segment.first} to {segment.end} in {segment.size} bytes"
                 )
             self._check_size(path, segment.size)
             sha256 = hashlib.sha256()
             with path.open("rb") as file:
-                for array in ring.values():
-                    _read_rows(file, array, segment, oldest=end - length, sha256=sha256)
+                for array in ring.arrays.values():
+                    _read_rows(file, array, segment, ring, oldest=oldest, sha256=sha256)
             if sha256.hexdigest() != segment.sha256:
                 raise CheckpointError(f"{path}: {_DAMAGED}")
             at = segment.end
@@ -301,7 +304,13 @@ class Checkpoints:
 
 
 def _read_rows(
-    file: BinaryIO, array: NDArray[Any], segment: _Segment, *, oldest: int, sha256: Any
+    file: BinaryIO,
+    array: NDArray[Any],
+    segment: _Segment,
+    ring: Ring,
+    *,
+    oldest: int,
+    sha256: Any,
 ) -> None:
     """Read a segment's rows of one array into their slots; those before ``oldest`` go nowhere."""
     rows_at_once = max(1, _CHUNK // array[0].nbytes)
@@ -313,21 +322,38 @@ def _read_rows(
         sha256.update(data)
         rows = np.frombuffer(data, dtype=array.dtype).reshape(n, *array.shape[1:])
         skipped = min(n, max(0, oldest - begin))
-        slots = np.arange(begin + skipped, begin + n) % len(array)
-        array[slots] = rows[skipped:]
+        array[_slots(ring, begin + skipped, begin + n)] = rows[skipped:]
 
 
 def _pieces(ring: Ring, first: int, end: int) -> Iterator[Any]:
-    """Yield the bytes of the transitions first to end − 1, array by array."""
-    for array in ring.values():
+    """Yield the bytes of the rows first to end − 1, array by array."""
+    for array in ring.arrays.values():
         length = len(array)
         rows_at_once = max(1, _CHUNK // array[0].nbytes)
         at = first
         while at < end:
-            slot = at % length
-            n = min(end - at, length - slot, rows_at_once)
-            yield array[slot : slot + n].data
+            if ring.slots is None:
+                slot = at % length
+                n = min(end - at, length - slot, rows_at_once)
+                yield array[slot : slot + n].data
+            else:
+                n = min(end - at, rows_at_once)
+                yield np.ascontiguousarray(array[_slots(ring, at, at + n)]).data
             at += n
+
+
+def _slots(ring: Ring, first: int, end: int) -> NDArray[Any]:
+    """Return the places of the rows first to end − 1."""
+    rows = np.arange(first, end)
+    return rows % _length(ring) if ring.slots is None else ring.slots(rows)
+
+
+def _length(ring: Ring) -> int:
+    return len(next(iter(ring.arrays.values())))
+
+
+def _row_bytes(ring: Ring) -> int:
+    return sum(array[0].nbytes for array in ring.arrays.values())
 
 
 def _digest(table: Mapping[str, Any]) -> str:

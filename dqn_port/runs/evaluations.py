@@ -18,12 +18,13 @@ from typing import Any, Final
 from dqn_port.errors import EvaluationError, RunFolderError
 from dqn_port.fields import MOST
 from dqn_port.files import read_start, reading, sha256_of
+from dqn_port.records import RunRecord
+from dqn_port.registry import old_name
 from dqn_port.runs.evaluation_fields import EvaluationFields
-from dqn_port.runs.record import RunRecord
 
 EVALUATION: Final = "evaluation.json"
-FORMAT: Final = 1
-"""Of evaluation.json."""
+FORMAT: Final = 2
+"""Of evaluation.json; 1 is still read."""
 
 NETWORKS: Final = ("last", "best")
 
@@ -47,7 +48,7 @@ class PlayedEpisode:
     steps: int
     """Agent steps."""
     frames: int
-    """Emulator frames, steps · actrep as the original counts them."""
+    """Emulator frames, as the system counts them."""
     cut: bool
     """Whether it was ended by the limit of its length rather than by the game."""
 
@@ -103,8 +104,8 @@ class EvaluationRecord:
     seeds: tuple[int, ...]
     max_frames: int
     """Emulator frames after which an episode is cut; 0: never."""
-    actrep: int
-    """Emulator frames an agent step."""
+    frames_per_step: int
+    """Emulator frames that an agent step usually takes."""
     random_starts: int
     """Null actions at most at an episode's start."""
     snapshot: str
@@ -150,8 +151,9 @@ def read_evaluation(folder: Path) -> EvaluationRecord:
         table = EvaluationFields(json.loads(content), f"{path}: the file", f"{path}: ")
     except (ValueError, RecursionError) as error:
         raise EvaluationError(f"{path}: expected JSON, got {error}; record it again") from error
-    if (found := table.integer("format", 0)) != FORMAT:
-        raise table.fault("format", f"{FORMAT}", found)
+    if (found := table.integer("format", 0)) not in (1, FORMAT):
+        raise table.fault("format", f"1 or {FORMAT}", found)
+    per_step = old_name("frames_per_step") if found == 1 else "frames_per_step"
     rom = table.raw("rom_md5")
     record = EvaluationRecord(
         folder=folder,
@@ -160,7 +162,7 @@ def read_evaluation(folder: Path) -> EvaluationRecord:
         epsilon=table.within("epsilon", 0, 1),
         seeds=tuple(table.integers("seeds")),
         max_frames=table.integer("max_frames", 0),
-        actrep=table.integer("actrep", 1),
+        frames_per_step=table.integer(per_step, 1),
         random_starts=table.integer("random_starts", 0),
         snapshot=table.name("snapshot"),
         snapshot_sha256=table.digest("snapshot_sha256", 64),
@@ -172,9 +174,6 @@ def read_evaluation(folder: Path) -> EvaluationRecord:
     for i, episode in enumerate(record.episodes):
         if episode.seed not in record.seeds:
             raise table.fault(f"episodes[{i}].seed", f"one of {record.seeds}", episode.seed)
-        if episode.frames != episode.steps * record.actrep:
-            expected = f"steps · actrep = {episode.steps * record.actrep}"
-            raise table.fault(f"episodes[{i}].frames", expected, episode.frames)
     last = len(record.episodes) - 1
     clip, seen = table.inner_or_none("clip"), table.inner_or_none("seen")
     # What is read first names a fault first, so the files come when all else is well.

@@ -7,7 +7,6 @@ import io
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -17,63 +16,20 @@ from numpy.typing import NDArray
 from dqn_port.errors import RunFolderError
 from dqn_port.fields import as_json
 from dqn_port.files import read_start, reading, sha256_of
-from dqn_port.runs.run_folder import ARGS, FINISHED, HISTORY, newest_snapshot
-from dqn_port.systems.lua_dqn.histories import HISTORY_COLUMNS, WHOLE_COLUMNS
-from dqn_port.systems.lua_dqn.snapshot import load_snapshot
+from dqn_port.interfaces import System
+from dqn_port.records import MOST, Column, RunRecord, Table
+from dqn_port.registry import name_of, system_in
+from dqn_port.runs.run_folder import ARGS, FINISHED, newest_snapshot
 
 _MOST_BYTES: Final = 64 * 2**20
 """Of a file that is read: far above that of the longest run."""
+EMPTY_COUNT: Final = -(2**63)
+"""Stands for an empty cell among whole numbers."""
+TIME: Final = "training_seconds"
+"""The column of seconds of training since the row before, where a table has it."""
 _HINT: Final = "look at the run with `dqn-port check`"
-MOST: Final = 1e300
-"""Of a number of a history, so that sums of them are finite, too."""
 _ROUNDING: Final = 0.0006
 """Seconds that a row of history.csv may be off the snapshot: it holds three decimals."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunRecord:
-    """What a run's folder tells of its training, or a snapshot alone, which may tell less."""
-
-    folder: Path
-    """The run's; of a snapshot alone, its file."""
-    name: str
-    game: str
-    """Empty where it is not told."""
-    arguments: dict[str, Any]
-    """The options as they took effect, of args.json; those that a snapshot tells."""
-    arguments_hash: str
-    """Short hash of what makes two runs the same; empty while the run is unfinished."""
-    seed: int | None
-    about: dict[str, Any]
-    """What run.json holds; empty while the run is unfinished."""
-    finished: bool | None
-    """None of a snapshot alone, which does not tell."""
-    history: Mapping[str, NDArray[Any]]
-    """Column of history.csv → int64 or float64 [n], one number an evaluation; those told."""
-    time: NDArray[np.float64] | None
-    """Seconds of training so far, [n + 1], 0 first; None where not told. Lua: time_history."""
-    snapshot: Path | None
-    """The newest one; None before the first, and where it was removed."""
-
-    @property
-    def n_evaluations(self) -> int:
-        """Evaluations in training."""
-        return len(next(iter(self.history.values()), ()))
-
-    @property
-    def rom_md5(self) -> str | None:
-        """The md5 of the game's ROM; None for a game without one, and while unfinished."""
-        return self.about.get("rom_md5")
-
-    @property
-    def versions(self) -> dict[str, str]:
-        """Package → version; empty while unfinished."""
-        return dict(self.about.get("versions", {}))
-
-    @property
-    def snapshot_sha256s(self) -> frozenset[str]:
-        """The checksums of the snapshots that the finished run left."""
-        return frozenset(self.about.get("sha256", {}).values())
 
 
 def read_run(folder: Path) -> RunRecord:
@@ -82,32 +38,48 @@ def read_run(folder: Path) -> RunRecord:
     Raises:
         RunFolderError: it is no run's folder, or a file in it is damaged or missing.
         T7Error, SnapshotError: the snapshot cannot be read.
+        RegistryError, UsageError: see registry.system_in.
     """
     if not (folder / ARGS).is_file():
         raise RunFolderError(f"{folder}: expected a run's folder, got none with {ARGS}")
     arguments = _json(folder / ARGS)
-    name = _text(arguments, "name", folder / ARGS)
+    system = system_in(arguments)
+    roles = {param.role: param.name for param in system.OPTIONS if param.role}
+    name = _text(arguments, roles.get("name", "name"), folder / ARGS)
     about = _json(folder / FINISHED) if (folder / FINISHED).exists() else {}
     if about:
         _check_about(about, folder / FINISHED)
-    try:
-        history = read_history(_content(folder / HISTORY), finished=bool(about))
-    except HistoryCsvError as error:
-        _fail(folder / HISTORY, error.expected, error.got)
+    table, *further = system.HISTORY
+    history = _table(folder, table, finished=bool(about))
     snapshot = _snapshot(folder, name, about)
     return RunRecord(
         folder=folder,
+        system=name_of(system),
+        table=table,
         name=name,
-        game=_text(arguments, "env", folder / ARGS),
+        game=_text(arguments, roles["game"], folder / ARGS) if "game" in roles else "",
         arguments=arguments,
         arguments_hash=about.get("arguments_hash", ""),
-        seed=_seed(arguments, folder / ARGS),
+        seed=_seed(arguments, roles.get("seed", "seed"), folder / ARGS),
         about=about,
         finished=bool(about),
         history=history,
-        time=_time(history["training_seconds"], snapshot),
+        time=_time(history, snapshot, system),
         snapshot=snapshot,
+        further={
+            each.name: (each, _table(folder, each, finished=bool(about)))
+            for each in further
+            if (folder / each.file).exists()
+        },
     )
+
+
+def _table(folder: Path, table: Table, *, finished: bool) -> dict[str, NDArray[Any]]:
+    path = folder / table.file
+    try:
+        return read_table(_content(path), table, finished=finished)
+    except HistoryCsvError as error:
+        _fail(path, error.expected, error.got)
 
 
 def _fail(path: Path, expected: str, got: str) -> NoReturn:
@@ -138,11 +110,11 @@ def _text(table: dict[str, Any], key: str, path: Path) -> str:
     return value
 
 
-def _seed(table: dict[str, Any], path: Path) -> int:
-    value = table.get("seed")
+def _seed(table: dict[str, Any], key: str, path: Path) -> int:
+    value = table.get(key)
     number = value if isinstance(value, int | float) and value is not True else math.nan
     if not abs(number) <= 2**53 or number != int(number) or value is False:
-        _fail(path, "seed: a whole number", as_json(value))
+        _fail(path, f"{key}: a whole number", as_json(value))
     return int(number)
 
 
@@ -165,13 +137,13 @@ class HistoryCsvError(ValueError):
         self.expected, self.got = expected, got
 
 
-def read_history(content: bytes, *, finished: bool) -> dict[str, NDArray[Any]]:
-    """Return the columns of a history.csv.
+def read_table(content: bytes, table: Table, *, finished: bool) -> dict[str, NDArray[Any]]:
+    """Return the columns of a table's file; an empty cell is NaN, the least int64 or an empty text.
 
     Of a run that is not ``finished`` a last row that was cut, as by a power cut, is left out.
 
     Raises:
-        HistoryCsvError: it is none, or a row holds something else than finite numbers.
+        HistoryCsvError: it is none, or a row holds something else than its columns may.
     """
     if not finished:
         content = content[: content.rfind(b"\n") + 1]
@@ -179,40 +151,49 @@ def read_history(content: bytes, *, finished: bool) -> dict[str, NDArray[Any]]:
         lines = list(csv.reader(io.StringIO(content.decode("utf-8"), newline="")))
     except (ValueError, csv.Error) as error:
         raise HistoryCsvError(str(error), "CSV", str(error)) from error
-    if not lines or tuple(lines[0]) != HISTORY_COLUMNS:
+    if not lines or tuple(lines[0]) != table.names:
         expected = "the columns of a history"
         raise HistoryCsvError(f"expected {expected}, got others", expected, "others")
-    rows, last = [], 0
+    rows, last = [], -math.inf
+    clock = table.names.index(table.clock)
     for number, line in enumerate(lines[1:], start=2):
         try:
-            row = [
-                int(cell) if column in WHOLE_COLUMNS else float(cell)
-                for column, cell in zip(HISTORY_COLUMNS, line, strict=True)
-            ]
-            whole = all(
-                math.isfinite(cell) and abs(cell) < (2**63 if isinstance(cell, int) else MOST)
-                for cell in row
-            )
+            row = [_cell(c, cell) for c, cell in zip(table.columns, line, strict=True)]
         except (ValueError, OverflowError):
-            whole = False
-        if not whole or row[0] <= last:
+            row = []
+        if not row or row[clock] < last or (row[clock] == last and not table.repeats):
             where, expected = f"line {number}", "finite numbers and rising steps"
             raise HistoryCsvError(
                 f"{where}: expected {expected}", f"{where}: {expected}", as_json(",".join(line))
             )
         rows.append(row)
-        last = int(row[0])
+        last = row[clock]
+    kinds: dict[str, Any] = {"text": object, "float64": np.float64}
     return {
-        column: np.array(
-            [row[i] for row in rows], dtype=np.int64 if column in WHOLE_COLUMNS else np.float64
-        )
-        for i, column in enumerate(HISTORY_COLUMNS)
+        column.name: np.array([row[i] for row in rows], dtype=kinds.get(column.dtype, np.int64))
+        for i, column in enumerate(table.columns)
     }
+
+
+def _cell(column: Column, text: str) -> Any:
+    """Return a cell's value.
+
+    Raises:
+        ValueError, OverflowError: the column may hold no such value.
+    """
+    if column.dtype == "text":
+        return text
+    if not text and column.may_be_empty:
+        return EMPTY_COUNT if column.is_count else math.nan
+    value = int(text) if column.is_count else float(text)
+    if not math.isfinite(value) or not abs(value) < (2**63 if column.is_count else MOST):
+        raise ValueError(text)
+    return value
 
 
 def _snapshot(folder: Path, name: str, about: dict[str, Any]) -> Path | None:
     """Return the newest snapshot, checked by what run.json tells of it."""
-    if not about:
+    if not about or not about["snapshot"]:
         return newest_snapshot(folder, name)
     path = folder / about["snapshot"]
     if Path(about["snapshot"]).name != about["snapshot"]:
@@ -226,13 +207,16 @@ def _snapshot(folder: Path, name: str, about: dict[str, Any]) -> Path | None:
     return path
 
 
-def _time(seconds: NDArray[np.float64], snapshot: Path | None) -> NDArray[np.float64]:
+def _time(
+    history: Mapping[str, NDArray[Any]], snapshot: Path | None, system: System
+) -> NDArray[np.float64] | None:
     """Return seconds of training so far: the snapshot's where they fit, else those of the rows."""
+    seconds = history.get(TIME)
+    if seconds is None:
+        return None
     summed = np.concatenate([[0.0], np.cumsum(seconds)])
-    if snapshot is None:
-        return summed
-    told = np.array(load_snapshot(snapshot).history("time_history"), dtype=np.float64)
-    if told.shape != summed.shape or not np.isfinite(told).all():
+    told = None if snapshot is None else system.times(snapshot)
+    if told is None or told.shape != summed.shape or not np.isfinite(told).all():
         return summed
     off = np.abs(told - summed) <= _ROUNDING * np.arange(1, len(summed) + 1)
     return told if off.all() and told[0] == 0 else summed

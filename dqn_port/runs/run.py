@@ -3,39 +3,30 @@
 from __future__ import annotations
 
 import datetime
+import json
+import math
 import platform
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import torch
 
-from dqn_port.errors import ArgsError, CheckpointError, DeviceError, DivergedError, PartError
+from dqn_port import registry
+from dqn_port.errors import ArgsError, CheckpointError, DeviceError, DivergedError
+from dqn_port.events import Event, Finished, Resumed, Row, Saved, Started
+from dqn_port.fields import Fields
 from dqn_port.files import sha256_of
-from dqn_port.runs.checkpoint import EVERY, MOST_OF_THE_TIME, Checkpoints
+from dqn_port.interfaces import Options, System, Training
+from dqn_port.records import Table
+from dqn_port.runs.checkpoint import EVERY, MOST_OF_THE_TIME, Checkpoint, Checkpoints
 from dqn_port.runs.lock import RunLock
+from dqn_port.runs.record import read_table
+from dqn_port.runs.run_files import RunFiles, csv_of
 from dqn_port.runs.run_folder import ARGS, FINISHED, RunFolder
-from dqn_port.systems.lua_dqn.arguments_hash import arguments_hash
-from dqn_port.systems.lua_dqn.old_arguments import to_options_table
-from dqn_port.systems.lua_dqn.options import Options
-from dqn_port.systems.lua_dqn.setup import Setup, game_record, setup
-from dqn_port.systems.lua_dqn.snapshot import SUFFIX, save_parameters, save_snapshot, snapshot_table
-from dqn_port.systems.lua_dqn.train_agent import (
-    Evaluated,
-    Event,
-    Resumed,
-    Training,
-    TrainState,
-)
-from dqn_port.systems.lua_dqn.training_state import (
-    Restored,
-    check_transitions,
-    gather,
-    put_back,
-)
+from dqn_port.saved_networks import save_networks
 
 MODES: Final = ("full", "weights", "none")
 """What a checkpoint holds: all; all but replay memory, game and random numbers; nothing."""
@@ -54,31 +45,13 @@ def versions() -> dict[str, str]:
     return found
 
 
-@dataclass(frozen=True)
-class Started(Event):
-    """The training begins, or goes on."""
-
-    setup: Setup
-    device: torch.device
-    resumed: bool = False
-    """Whether it goes on from a checkpoint rather than from the beginning."""
-    notes: tuple[str, ...] = ()
-    """What is to be said about that and the folder's lock."""
-
-
-@dataclass(frozen=True)
-class Finished(Event):
-    """The training is finished and all is written."""
-
-    folder: Path
-
-
 class Run(RunFolder):
     """One training and its folder."""
 
     def __init__(
         self,
-        opt: Options,
+        system: System,
+        options: Options,
         out: Path,
         *,
         checkpoint: str = "full",
@@ -86,103 +59,108 @@ class Run(RunFolder):
         keep_checkpoint: bool = False,
         lengthen: bool = False,
     ) -> None:
-        """Look at the folder ``out``/NAME; nothing is written yet. ``opt`` is resolved.
+        """Look at the folder ``out``/NAME; nothing is written yet. ``options``: those of ``load``.
 
         ``checkpoint``: one of MODES, every so many seconds. ``keep_checkpoint``: leave the last one
         when the run is finished. ``lengthen``: see RunFolder.
         """
-        super().__init__(opt, out, lengthen=lengthen)
+        super().__init__(system, system.facts(options), out, lengthen=lengthen)
+        self.options = options
         self.checkpoints = Checkpoints(self.folder)
         self._mode, self._keep = checkpoint, keep_checkpoint
         self._every, self._next_at = checkpoint_every, 0.0
         self.last_snapshot: Path | None = None
-        """The last snapshot that this run has saved."""
-        self._rom = game_record(opt)
-        self._hash = arguments_hash(opt)
+        """The last file of networks that this run has saved."""
+        self._hash = system.arguments_hash(options)
         self._lock = RunLock(self.folder)
-        self._ready: Setup | None = None
+        self._tables = {table.name: table for table in system.HISTORY}
+        self._files = RunFiles(self.folder, self._lock.check)
         self._training: Training | None = None
-        self._saved_at: tuple[int, int] | None = None
+        self._ticks = 0
+        """Since the last checkpoint, or the beginning."""
 
-    def train(self, device: torch.device, *, anew: bool = False) -> Iterator[Event]:
+    def train(self, device: str = "cpu", *, anew: bool = False) -> Iterator[Event]:
         """Set up, go on from the newest checkpoint or begin, and yield the events to the end.
 
         ``anew``: begin, whatever stands there.
 
         Raises:
-            DqnPortError: see assemble.setup, begin, lock.RunLock, Training.tick.
+            DqnPortError: see System.training, begin, lock.RunLock, Training.tick.
         """
         try:
-            ready = setup(self.opt, device=device)
-            self._check_savable(ready)
+            training = self._set_up(device)
+            if self._mode != "none":
+                # What cannot be saved is better known now.
+                training.state_dict(full=self._mode == "full")
             self._make_folder()
             with self._lock:
                 if not anew and self.standing() == "finished":
                     # Another process was quicker.
-                    yield Finished(self.opt.steps, self.folder)
+                    yield Finished(self.facts.length or 0, self.folder)
                     return
-                yield from self._train(ready, device, anew=anew)
+                yield from self._train(training, device, anew=anew)
         except torch.OutOfMemoryError as error:
             raise DeviceError(
-                f"{device}: has no memory left for this run; set a smaller "
-                "agent_params.minibatch_size or use --device cpu"
+                f"{device}: has no memory left for this run; set a smaller minibatch or use "
+                "--device cpu"
             ) from error
 
-    def _train(self, ready: Setup, device: torch.device, *, anew: bool) -> Iterator[Event]:
-        resumed: Restored | None = None
+    def _set_up(self, device: str) -> Training:
+        """Return the training at its beginning, and its files with it."""
+        self._files = RunFiles(self.folder, self._lock.check)
+        for table in self._tables.values():
+            self._files.begin_table(table)
+        return self.system.training(self.options, self._files, device=device)
+
+    def _train(self, training: Training, device: str, *, anew: bool) -> Iterator[Event]:
+        resumed = False
         notes: list[str] = []
         if not anew and (self.folder / ARGS).exists():
-            ready, resumed, notes = self._resume(ready, device)
-        if resumed is None:
+            training, resumed, notes = self._resume(training, device)
+        if not resumed:
             self.begin()
-        else:
-            self._go_on(resumed.history)
-            if resumed.versions != versions():
-                notes.append("other versions wrote the checkpoint: numbers may differ from theirs")
-        training = Training(
-            ready.env,
-            ready.agent,
-            self.opt,
-            save=lambda state: self.save(ready, state),
-            state=None if resumed is None else resumed.state,
-        )
-        self._ready, self._training = ready, training
-        self._saved_at = self._position() if resumed is not None else None
-        step = training.state.step
+            self._files.begin()
+        self._training, self._ticks = training, 0
         self._next_at = time.monotonic() + self._every
-        notes = [*self._lock.notes, *notes]
-        yield Started(step, ready, device, resumed=resumed is not None, notes=tuple(notes))
-        if resumed is not None:
+        where = self.system.device(self.options)
+        notes = [*self._lock.notes, *notes, *([where.note] if where.note else [])]
+        step = training.step
+        yield Started(step, training, device, resumed=resumed, notes=tuple(notes))
+        if resumed:
             yield Resumed(step)
         while not training.done:
-            try:
-                events = training.tick()
-            except DivergedError as error:
-                last = self.last_snapshot
-                good = f"the last good snapshot is {last}" if last else "no snapshot was saved yet"
-                where = training.not_finite()
-                told = where is None or where in str(error)
-                layer = "" if told else f"; NaN or infinity in {where}"
-                raise DivergedError(f"{error}{layer}; {good}") from error
-            for event in events:
-                if isinstance(event, Evaluated):
-                    self.append_row(event.row())
-            if time.monotonic() >= self._next_at:
-                self.save_checkpoint()
-            yield from events
+            yield from self._tick(training)
         if self._keep:
             self.save_checkpoint()
-        self._finish(training.state, device)
+        if path := self._save_networks(training):
+            yield Saved(training.step, path)
+        self._finish(training, device)
         if self._keep and self._mode != "none":
             self.checkpoints.keep_newest()
         else:
             self.checkpoints.remove()
-        yield Finished(training.state.step, self.folder)
+        yield Finished(training.step, self.folder)
 
-    def _resume(
-        self, ready: Setup, device: torch.device
-    ) -> tuple[Setup, Restored | None, list[str]]:
-        """Go on from the newest checkpoint that can be used; None where there is none at all.
+    def _tick(self, training: Training) -> list[Event]:
+        """Tick once, and keep what is to be kept of it."""
+        try:
+            events = training.tick()
+        except DivergedError as error:
+            last = self.last_snapshot
+            good = f"the last good snapshot is {last}" if last else "no snapshot was saved yet"
+            raise DivergedError(f"{error}; {good}") from error
+        self._ticks += 1
+        for event in events:
+            if isinstance(event, Row):
+                self._files.append_row(self._tables[event.table], event.cells)
+            elif isinstance(event, Saved):
+                self.last_snapshot = event.path
+        if time.monotonic() >= self._next_at:
+            self.save_checkpoint()
+        return events
+
+    def _resume(self, training: Training, device: str) -> tuple[Training, bool, list[str]]:
+        """Go on from the newest checkpoint that can be used; False where there is none at all.
 
         Raises:
             CheckpointError: there are checkpoints, but none can be used.
@@ -194,21 +172,13 @@ class Run(RunFolder):
                 f"{self.folder}: the run is finished and its checkpoint is gone, so that it cannot "
                 "be lengthened; --network starts another run from its network"
             )
+        full = True
         for serial in serials:
             if notes:
                 # What did not fit may have changed it.
-                ready = setup(self.opt, device=device)
+                training = self._set_up(device)
             try:
-                found, tree = self.checkpoints.load(serial, ready.agent.transitions)
-                if found.step > self.opt.steps:
-                    raise ArgsError(
-                        f"steps: expected at least {found.step}, which are trained, got "
-                        f"{self.opt.steps}"
-                    )
-                full = found.mode == "full"
-                resumed = put_back(tree, ready, full=full)
-                if full:
-                    check_transitions(ready, found.first, found.end)
+                full, other_versions = self._put_back(training, serial)
             except CheckpointError as error:
                 notes.append(f"checkpoint {serial} cannot be used: {error}")
                 continue
@@ -217,34 +187,56 @@ class Run(RunFolder):
                     "the checkpoint is one of weights alone: the replay memory is filled anew, and "
                     "what follows is not what would have followed"
                 )
-            return ready, resumed, notes
+            if other_versions:
+                notes.append("other versions wrote the checkpoint: numbers may differ from theirs")
+            return training, True, notes
         if notes:
             raise CheckpointError(f"{self.folder}: no checkpoint can be used; {notes[0]}")
-        return ready, None, notes
+        return training, False, notes
 
-    def _check_savable(self, ready: Setup) -> None:
-        """Check that the parts can be saved as the mode asks, strangers' parts too.
+    def _put_back(self, training: Training, serial: int) -> tuple[bool, bool]:
+        """Put a checkpoint into a training; tell whether it is a full one, of other versions.
 
         Raises:
-            PartError: one of them cannot.
+            CheckpointError: it is damaged, or another training's.
+            ArgsError: it is beyond the length that is asked for.
         """
-        agent = ready.agent
-        parts: tuple[object, ...] = ()
-        if self._mode != "none":
-            parts = (agent, ready.env, agent.transitions)[: None if self._mode == "full" else 1]
-        for part in parts:
-            if not hasattr(part, "state_dict"):
-                raise PartError(
-                    f"--checkpoint {self._mode}: expected parts with state_dict, got "
-                    f"{type(part).__name__} without; docs/parts.md says more, or use "
-                    "--checkpoint none"
-                )
+        found, tree = self.checkpoints.load(serial, training.rings())
+        root, full = Fields(tree, "checkpoint"), found.mode == "full"
+        length = self.facts.length
+        if length is not None and found.step > length:
+            option = next(p.name for p in self.system.OPTIONS if p.role == "length")
+            raise ArgsError(
+                f"{option}: expected at least {found.step}, which are trained, got {length}"
+            )
+        others, _ = self.system.differences(_said(root, "arguments", dict), self.arguments)
+        if others:
+            raise CheckpointError(
+                f"checkpoint.arguments: expected those of this run, got others: {', '.join(others)}"
+            )
+        kept, said = self._kept(root), _said(root, "versions", dict)
+        training.load_state_dict(tree, full=full)
+        if full:
+            _check_rows(training, found)
+        self._files.go_on(kept)
+        self.go_on()
+        return full, said != versions()
 
-    def _position(self) -> tuple[int, int]:
-        """Return where the training stands: agent steps, and those of the running evaluation."""
-        assert self._training is not None
-        state = self._training.state
-        return state.step, -1 if state.evaluation is None else state.evaluation.steps
+    def _kept(self, root: Fields) -> dict[str, int | bytes]:
+        """Return how long the files were; of what older versions wrote, its rows."""
+        table = self.system.HISTORY[0]
+        if root.has("files"):
+            lengths = _said(root, "files", dict)
+            good = all(type(n) is int and n >= 0 and "/" not in name for name, n in lengths.items())
+            if not good or table.file not in lengths:
+                raise CheckpointError("checkpoint.files: expected lengths by name, got others")
+            return lengths
+        if root.has("history_bytes"):
+            return {table.file: root.integer("history_bytes", low=0)}
+        rows = _said(root, "rows", list)
+        if not all(_is_row(row, table) for row in rows):
+            raise CheckpointError("checkpoint.rows: expected rows of the history, got others")
+        return {table.file: csv_of(rows, table, header=True)}
 
     def save_checkpoint(self) -> Path | None:
         """Write a checkpoint of now, between two ticks; None where the mode is none.
@@ -252,68 +244,103 @@ class Run(RunFolder):
         Raises:
             RunFolderError, T7Error: see Checkpoints.save; another process has taken the folder.
         """
-        if self._mode == "none" or self._training is None or self._ready is None:
+        training = self._training
+        if self._mode == "none" or training is None:
             return None
-        if self._position() == self._saved_at:
+        if not self._ticks and self.checkpoints.serials():
             return None
         self._lock.check()
         began = time.monotonic()
         full = self._mode == "full"
-        tree = gather(
-            self._ready,
-            self._training.state,
-            history_bytes=self.history_bytes(),
-            versions=versions(),
-            full=full,
-        )
+        about = {
+            "arguments": json.dumps(self.arguments),
+            "versions": json.dumps(versions()),
+            "files": json.dumps(self._files.lengths()),
+        }
+        self._save_networks(training)
         path = self.checkpoints.save(
-            tree,
-            step=self._training.state.step,
-            replay=self._ready.agent.transitions if full else None,
+            about | training.state_dict(full=full),
+            step=training.step,
+            rings=training.rings() if full else None,
         )
-        self._saved_at = self._position()
+        self._ticks = 0
         now = time.monotonic()
         self._next_at = now + max(self._every, (now - began) / MOST_OF_THE_TIME)
         return path
 
-    def save(self, ready: Setup, state: TrainState) -> Path:
-        """Write the snapshot of now and return where."""
-        self._lock.check()
-        path = self.path_of_snapshot(state.step)
-        agent, best = ready.agent, state.best_network
-        table = snapshot_table(
-            agent,
-            best,
-            state.histories,
-            arguments=to_options_table(self.opt),
-            actions=ready.actions,
+    def _save_networks(self, training: Training) -> Path | None:
+        """Write the networks that the system leaves to the workshop; None where it leaves none."""
+        networks = training.networks()
+        if not networks:
+            return None
+        path = self._files.path(f"{self.facts.name}{self.system.SUFFIX}")
+        save_networks(
+            path,
+            networks,
+            system=registry.name_of(self.system),
+            arguments=self.facts.arguments,
+            step=training.step,
         )
-        save_snapshot(path, table)
         self.last_snapshot = path
-        if self.opt.saveNetworkParams:
-            save_parameters(path.with_name(f"{path.stem}.params{SUFFIX}"), agent.network)
         return path
 
-    def _finish(self, state: TrainState, device: torch.device) -> None:
+    def _finish(self, training: Training, device: str) -> None:
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        table = self.system.HISTORY[0]
+        history = read_table((self.folder / table.file).read_bytes(), table, finished=True)
+        scores = [v for v in history.get(table.score, ()) if math.isfinite(v)]
+        snapshot = self.last_snapshot or self.newest_networks()
         self._write_json(
             FINISHED,
             {
-                "steps": state.step,
+                "steps": training.step,
                 "arguments_hash": self._hash,
-                "evaluations": len(state.histories.reward_history),
-                "best_reward": max(state.histories.reward_history, default=None),
-                "training_seconds": round(
-                    state.histories.time_history[-1] + state.interval_seconds, 3
-                ),
-                "snapshot": self.path_of_snapshot(state.step).name,
+                "evaluations": len(next(iter(history.values()))),
+                "best_reward": max(map(float, scores), default=None),
+                **training.about(),
+                "snapshot": snapshot.name if snapshot is not None else "",
                 "sha256": {path.name: sha256_of(path) for path in self.snapshots()},
-                "seed": self.opt.seed,
-                "device": str(device),
-                "threads": self.opt.threads,
+                "seed": self.facts.seed,
+                "device": device,
+                "threads": self.facts.threads,
                 "platform": f"{platform.system()} {platform.machine()}",
                 "versions": versions(),
                 "created": now,
-                **self._rom,
+                **self.facts.about_game,
             },
         )
+
+
+def _said(root: Fields, name: str, kind: type[Any]) -> Any:
+    """Return what a field says in JSON."""
+    try:
+        value = json.loads(root.text(name))
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"checkpoint.{name}: expected JSON, got a mistake") from error
+    if not isinstance(value, kind):
+        raise CheckpointError(f"checkpoint.{name}: expected a {kind.__name__}, got another value")
+    return value
+
+
+def _is_row(row: Any, table: Table) -> bool:
+    """Tell whether a value is a row of a table: finite numbers by column."""
+    return (
+        isinstance(row, Mapping)
+        and tuple(row) == table.names
+        and all(type(value) in (int, float) and math.isfinite(value) for value in row.values())
+    )
+
+
+def _check_rows(training: Training, found: Checkpoint) -> None:
+    """Check that the rings hold the rows that the training counts.
+
+    Raises:
+        CheckpointError: they do not.
+    """
+    for name, ring in training.rings().items():
+        first, end = found.held(name)
+        oldest = ring.added - ring.held
+        if ring.held and (ring.added != end or oldest < first):
+            raise CheckpointError(
+                f"{name}: expected transitions {oldest} to {ring.added}, got {first} to {end}"
+            )

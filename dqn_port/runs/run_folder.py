@@ -1,60 +1,55 @@
 """A run's folder: what stands there, and what is written there.
 
-``artifacts/NAME/`` holds args.json (the options as they took effect), history.csv (one row an
-evaluation), the snapshot NAME.t7, checkpoint/ to go on from, and run.json, written last: with it
-the run is finished.
+``artifacts/NAME/`` holds args.json (the options as they took effect), history.csv and its like (the
+system's tables), its networks in NAME.t7 or NAME.safetensors, checkpoint/ to go on from, and
+run.json, written last: with it the run is finished.
 """
 
 from __future__ import annotations
 
 import contextlib
-import csv
-import io
 import json
-import os
 import re
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from dqn_port.errors import CheckpointError, RunFolderError
+from dqn_port import registry
+from dqn_port.errors import RunFolderError
 from dqn_port.files import reading, write_whole, writing
+from dqn_port.interfaces import Differences, Facts, System
 from dqn_port.runs.checkpoint import FOLDER as CHECKPOINT
 from dqn_port.runs.lock import is_lock
-from dqn_port.systems.lua_dqn.arguments_hash import differences
-from dqn_port.systems.lua_dqn.histories import HISTORY_COLUMNS
-from dqn_port.systems.lua_dqn.options import Options
-from dqn_port.systems.lua_dqn.setup import network_name
-from dqn_port.systems.lua_dqn.snapshot import SUFFIX
+from dqn_port.runs.run_files import ELSEWHERE
 
 ARGS: Final = "args.json"
 HISTORY: Final = "history.csv"
 FINISHED: Final = "run.json"
 TENSORBOARD: Final = "tensorboard"
-_ELSEWHERE: Final = "give another --out"
+SUFFIXES: Final = (".t7", ".safetensors")
+"""Of networks' files."""
 
 
 class RunFolder:
     """The folder of one training."""
 
-    def __init__(self, opt: Options, out: Path, *, lengthen: bool = False) -> None:
-        """Look at the folder ``out``/NAME; nothing is written yet. ``opt`` is resolved.
+    def __init__(self, system: System, facts: Facts, out: Path, *, lengthen: bool = False) -> None:
+        """Look at the folder ``out``/NAME; nothing is written yet.
 
-        ``lengthen``: the run may stand there with other ``steps``, even finished.
+        ``lengthen``: the run may stand there with another length, even finished.
         """
-        self.opt, self.folder = opt, out / opt.name
+        self.system, self.facts, self.folder = system, facts, out / facts.name
+        name = registry.name_of(system)
+        self.arguments: dict[str, Any] = dict(facts.arguments)
+        """What args.json holds."""
+        if name != registry.DEFAULT:
+            self.arguments = {"system": name} | self.arguments
         self._lengthen = lengthen
 
-    @property
-    def snapshot_path(self) -> Path:
-        """Where the snapshot of a finished run is, the last one with save_versions."""
-        return self.path_of_snapshot(self.opt.steps)
-
-    def path_of_snapshot(self, step: int) -> Path:
-        """Return where the snapshot of ``step`` goes. Lua: NAME.t7 or NAME_floor(step/v).t7."""
-        version = f"_{step // self.opt.save_versions}" if self.opt.save_versions > 0 else ""
-        return self.folder / f"{self.opt.name}{version}{SUFFIX}"
+    def newest_networks(self) -> Path | None:
+        """Return the newest file of networks; None without one."""
+        return newest_snapshot(self.folder, self.facts.name)
 
     def standing(self, *, overwrite: bool = False) -> str:
         """Return what the folder holds: "new", "unfinished" or "finished".
@@ -64,23 +59,28 @@ class RunFolder:
                 the network that the run starts from.
         """
         path = self.folder / ARGS
-        start = Path(network_name(self.opt))
-        if start.exists() and start.resolve().parent == self.folder.resolve():
+        start = self.facts.start
+        if start is not None and start.exists() and start.resolve().parent == self.folder.resolve():
             raise RunFolderError(
                 f"network: {start} lies in the run's own folder, which the run replaces; "
                 "give another --set name=… or --out"
             )
-        with reading(self.folder, RunFolderError, _ELSEWHERE):
+        with reading(self.folder, RunFolderError, ELSEWHERE):
             if not self.folder.exists():
                 return "new"
             if not path.exists():
                 self._refuse_what_is_no_run()
             if overwrite or not path.exists():
                 return "new"
-        there, here = arguments_in(self.folder), self.opt.to_json()
-        numbers, length = differences(there, here)
-        if there.get("name") != self.opt.name:
-            numbers["name"] = (there.get("name"), self.opt.name)
+        there, name = arguments_in(self.folder), self.facts.name
+        systems = [table.get("system", registry.DEFAULT) for table in (there, self.arguments)]
+        if systems[0] != systems[1]:
+            found = Differences({"system": (systems[0], systems[1])}, {})
+        else:
+            found = self.system.differences(there, self.arguments)
+        numbers, length = found
+        if there.get("name") != name:
+            numbers["name"] = (there.get("name"), name)
         if numbers or (length and not self._lengthen):
             longer = f"--resume {self.folder} --set {next(iter(length), '')}=… goes on with it; "
             raise RunFolderError(
@@ -98,11 +98,11 @@ class RunFolder:
             RunFolderError: it does.
         """
         names = [path.name for path in self.folder.iterdir()] if self.folder.is_dir() else [""]
-        others = [n for n in names if not is_lock(n) and not _is_stale(n, self.opt.name)]
+        others = [n for n in names if not is_lock(n) and not _is_stale(n, self.facts.name)]
         if others and all(map(is_pipeline, others)):
             raise RunFolderError(
                 f"{self.folder}: holds the results of a pipeline; give the run another name, "
-                f"such as --set name={self.opt.name}_train, or another --out"
+                f"such as --set name={self.facts.name}_train, or another --out"
             )
         if others:
             raise RunFolderError(
@@ -112,11 +112,11 @@ class RunFolder:
 
     def snapshots(self) -> list[Path]:
         """Return the files of snapshots and parameters that stand there, by name."""
-        pattern = _snapshots_of(self.opt.name, parameters=True)
+        pattern = _snapshots_of(self.facts.name, parameters=True)
         return sorted(p for p in self.folder.iterdir() if re.fullmatch(pattern, p.name))
 
     def _make_folder(self) -> None:
-        with writing(self.folder, _ELSEWHERE):
+        with writing(self.folder, ELSEWHERE):
             self.folder.mkdir(parents=True, exist_ok=True)
 
     def begin(self) -> None:
@@ -126,76 +126,31 @@ class RunFolder:
             RunFolderError: the folder cannot be written.
         """
         self._make_folder()
-        with writing(self.folder, _ELSEWHERE):
+        with writing(self.folder, ELSEWHERE):
             # args.json is replaced, never away: with it the folder is known as a run's.
-            for path in [p for p in self.folder.iterdir() if _is_stale(p.name, self.opt.name)]:
+            for path in [p for p in self.folder.iterdir() if _is_stale(p.name, self.facts.name)]:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
-        self._write_json(ARGS, self.opt.to_json())
-        self._write_history(csv_of([], header=True))
+        self._write_json(ARGS, self.arguments)
 
-    def _go_on(self, history: int | list[dict[str, Any]]) -> None:
+    def go_on(self) -> None:
         """Take over the options by which the run goes on, which change none of its numbers so far.
 
-        ``history``: the bytes of history.csv that are kept, or its rows.
-
         Raises:
-            CheckpointError: history.csv is shorter.
             RunFolderError: the folder cannot be written.
         """
-        path = self.folder / HISTORY
-        if isinstance(history, int):
-            content = path.read_bytes() if path.is_file() else b""
-            if len(content) < history:
-                raise CheckpointError(
-                    f"{path}: expected the {history} bytes that stood there at the checkpoint, got "
-                    f"{len(content)}"
-                )
-            content = content[:history]
-        else:
-            content = csv_of(history, header=True)
         for path in self.folder.iterdir():
-            if path.name.endswith(".part") and _is_stale(path.name, self.opt.name):
+            if path.name.endswith(".part") and _is_stale(path.name, self.facts.name):
                 path.unlink(missing_ok=True)
-        if arguments_in(self.folder) != self.opt.to_json():
+        if arguments_in(self.folder) != self.arguments:
             # In this order: whatever is killed in between, no file says that it is finished.
             (self.folder / FINISHED).unlink(missing_ok=True)
-            self._write_json(ARGS, self.opt.to_json())
-        self._write_history(content)
-
-    def _write_history(self, content: bytes) -> None:
-        write_whole(self.folder / HISTORY, lambda file: file.write(content))
-
-    def history_bytes(self) -> int:
-        """Return how long history.csv is."""
-        return (self.folder / HISTORY).stat().st_size
-
-    def append_row(self, row: Mapping[str, Any]) -> None:
-        """Append a row to history.csv; it is on the disk then.
-
-        Raises:
-            RunFolderError: it cannot be written.
-        """
-        path = self.folder / HISTORY
-        with writing(path, _ELSEWHERE), path.open("ab") as file:
-            file.write(csv_of([row]))
-            file.flush()
-            os.fsync(file.fileno())
+            self._write_json(ARGS, self.arguments)
 
     def _write_json(self, name: str, table: dict[str, Any]) -> None:
         text = json.dumps(table, indent=2, ensure_ascii=False) + "\n"
         # A lone surrogate, of an old argument's stray byte, is written as JSON's escape.
         content = text.encode("utf-8", "backslashreplace")
         write_whole(self.folder / name, lambda file: file.write(content))
-
-
-def csv_of(rows: Iterable[Mapping[str, Any]], *, header: bool = False) -> bytes:
-    """Return rows as history.csv holds them."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, HISTORY_COLUMNS, lineterminator="\n")
-    if header:
-        writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue().encode()
 
 
 def arguments_in(folder: Path) -> dict[str, Any]:
@@ -254,13 +209,15 @@ def is_snapshot_of(folder: Path, name: str) -> bool:
 def _snapshots_of(name: str, *, parameters: bool = False) -> str:
     """Return a pattern of the names of a run's snapshots, or of those and of ``parameters``."""
     params = r"(\.params)?" if parameters else ""
-    return rf"{re.escape(name)}(_\d+)?{params}{re.escape(SUFFIX)}"
+    suffixes = "|".join(map(re.escape, SUFFIXES))
+    return rf"{re.escape(name)}(_\d+)?{params}({suffixes})"
 
 
 def _is_stale(name: str, stem: str) -> bool:
     """Tell whether a run named ``stem`` has written the file ``name``, args.json left out."""
     snapshot = _snapshots_of(stem, parameters=True)
-    names = "|".join([*map(re.escape, (HISTORY, FINISHED, TENSORBOARD, CHECKPOINT)), snapshot])
+    known = [*map(re.escape, (HISTORY, FINISHED, TENSORBOARD, CHECKPOINT)), r"history-\w+\.csv"]
+    names = "|".join([*known, snapshot])
     part = rf"\.({names}|{re.escape(ARGS)})\.\w+\.part"
     return re.fullmatch(f"{names}|{part}", name) is not None
 

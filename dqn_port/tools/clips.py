@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 
 from dqn_port.errors import MissingLibraryError
-from dqn_port.systems.lua_dqn.player import Picture
+from dqn_port.interfaces import Picture
 from dqn_port.tools.play import FRAMES_PER_SECOND
 
 MAX_SECONDS: Final = 90
@@ -48,10 +48,10 @@ def pillow() -> Any:
 class Film:
     """The screens of one episode, kept small while it is played."""
 
-    def __init__(self, actrep: int) -> None:
-        """``actrep``: emulator frames from a screen to the next."""
-        self._every = -(-FRAMES_PER_SECOND // (_MOST_PICTURES_PER_SECOND * actrep))
-        self._picture_seconds = self._every * actrep / FRAMES_PER_SECOND
+    def __init__(self, frames_per_step: int) -> None:
+        """``frames_per_step``: emulator frames from a screen to the next."""
+        self._every = -(-FRAMES_PER_SECOND // (_MOST_PICTURES_PER_SECOND * frames_per_step))
+        self._picture_seconds = self._every * frames_per_step / FRAMES_PER_SECOND
         self._most = int(MAX_SECONDS / self._picture_seconds)
         self._shape: tuple[int, ...] = ()
         self._packed: list[bytes] = []

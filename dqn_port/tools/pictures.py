@@ -14,7 +14,10 @@ import numpy as np
 
 from dqn_port.errors import ArgsError, MissingLibraryError
 from dqn_port.files import write_whole
-from dqn_port.systems.lua_dqn.player import Picture
+from dqn_port.interfaces import Picture
+
+MAX_SCREENS: Final = 400
+"""Of a contact sheet."""
 
 _BEST_QUALITY: Final = 8
 _NO_DITHER: Final = 3

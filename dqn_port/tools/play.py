@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from dqn_port.files import write_whole
-from dqn_port.systems.lua_dqn.evaluation import Episode
-from dqn_port.systems.lua_dqn.player import Picture, Player, Step
+from dqn_port.interfaces import Picture, Player, Step
+from dqn_port.runs.playing import Episode, episodes
 from dqn_port.tools.pictures import enlarge, gif_of, opencv
 
 FRAMES_PER_SECOND: Final = 60
@@ -17,9 +17,9 @@ _LEAST_HEIGHT: Final = 150
 """Pixels; smaller screens are enlarged."""
 
 
-def picture_delay(actrep: int) -> int:
+def picture_delay(frames_per_step: int) -> int:
     """Return the milliseconds that an agent step takes in the game, as whole as GIF keeps them."""
-    return 10 * round(100 * actrep / FRAMES_PER_SECOND)
+    return 10 * round(100 * frames_per_step / FRAMES_PER_SECOND)
 
 
 def record_game(player: Player, path: Path) -> Episode:
@@ -39,8 +39,8 @@ def record_game(player: Player, path: Path) -> Episode:
         pictures.extend(enlarge(picture, _LEAST_HEIGHT) for picture in step.shown)
 
     def write(file: BinaryIO) -> None:
-        played.append(next(player.episodes(watch=watch)))
-        file.write(gif_of(pictures, delay=picture_delay(player.actrep)))
+        played.append(next(episodes(player, watch=watch)))
+        file.write(gif_of(pictures, delay=picture_delay(player.frames_per_step)))
 
     write_whole(path, write)
     return played[0]

@@ -18,8 +18,8 @@ from typing import Final
 import numpy as np
 
 from dqn_port.errors import RunFolderError, SnapshotError
-from dqn_port.exports.nature_scores import MAX_FRAMES
 from dqn_port.files import UNHARMED, reading, sha256_of, sync_folder, writing
+from dqn_port.interfaces import Picture, Step, System
 from dqn_port.runs.evaluations import (
     EVALUATION,
     MAX_CLIP_BYTES,
@@ -32,17 +32,12 @@ from dqn_port.runs.evaluations import (
     read_evaluation,
     to_json,
 )
+from dqn_port.runs.playing import Episode, system_of
+from dqn_port.runs.playing import episodes as played_by
 from dqn_port.runs.run import versions
-from dqn_port.systems.lua_dqn.evaluation import Episode
-from dqn_port.systems.lua_dqn.player import Picture, Player, Step
-from dqn_port.systems.lua_dqn.setup import game_record, setup_to_play
-from dqn_port.systems.lua_dqn.snapshot import load_snapshot
 from dqn_port.tools.clips import Film, pillow, png_of
 
 EPISODES: Final = 10
-EPSILON: Final = 0.05
-"""As in the paper's evaluations."""
-
 _STEPS_BEFORE: Final = 4
 """What the agent saw so many steps before the first point, where the ball is in play."""
 
@@ -75,8 +70,8 @@ def record_evaluation(
     networks: Sequence[str] = NETWORKS,
     episodes: int = EPISODES,
     seeds: Sequence[int] = (1,),
-    epsilon: float = EPSILON,
-    max_frames: int = MAX_FRAMES,
+    epsilon: float | None = None,
+    max_frames: int | None = None,
     clip: bool = True,
     threads: int = 1,
     assignments: Sequence[str] = (),
@@ -90,20 +85,22 @@ def record_evaluation(
     ``dqn-port evaluate``, seed by seed. The clip is the episode with the highest return of the
     best network, or else of the last; it and the state seen are recorded as it is played.
 
-    ``max_frames`` (emulator frames) ends an episode; 0: only the game does. ``replace``: an
+    ``epsilon``, ``max_frames``: None as the system's own evaluations are played; frames of the
+    emulator end an episode; 0: only the game does. ``replace``: an
     evaluation that stands in ``folder`` is replaced. After every episode ``show`` is called with
     (episodes done, of how many), and ``tell`` with the episode.
 
     Raises:
         RunFolderError: the folder stands there, or cannot be written.
         MissingLibraryError: see clips.pillow; before it plays.
-        SnapshotError, T7Error, ArgsError: see assemble.setup_to_play; no best network, where it
+        SnapshotError, T7Error, ArgsError: see System.open_player; no best network, where it
             alone is asked for.
     """
     _check_place(folder, replace=replace)
     if clip:
         pillow()
-    chosen = _networks(snapshot, networks)
+    system = system_of(snapshot)
+    chosen = _networks(system, snapshot, networks)
     with reading(snapshot, SnapshotError):
         digest = sha256_of(snapshot)
     many = len(chosen) * len(seeds) * episodes
@@ -112,34 +109,34 @@ def record_evaluation(
     kept: _Watched | None = None
     with _beside(folder) as beside:
         for network, seed in itertools.product(chosen, seeds):
-            ready, _ = setup_to_play(
+            player = system.open_player(
                 snapshot,
                 best=network == "best",
                 seed=seed,
-                assignments=[f"threads={threads}", "gpu=-1", *assignments],
+                epsilon=epsilon,
+                max_frames=max_frames,
+                assignments=[f"threads={threads}", *assignments],
             )
-            player = Player(ready, epsilon=epsilon, max_frames=max_frames)
             for _ in range(episodes):
-                watched = _Watched(Film(player.actrep)) if network == filmed else None
-                episode = next(player.episodes(watch=watched.take if watched else None))
+                watched = _Watched(Film(player.frames_per_step)) if network == filmed else None
+                episode = next(played_by(player, watch=watched.take if watched else None))
                 if watched and (kept is None or episode.reward > played[kept.index].reward):
                     kept, watched.index = watched, len(played)
-                played.append(_played(episode, network, seed, player.actrep))
+                played.append(_played(episode, network, seed))
                 if tell is not None:
                     tell(played[-1])
                 if show is not None:
                     show(len(played), many)
-        opt = ready.opt
         with writing(folder, UNHARMED):
             record = EvaluationRecord(
                 folder=folder,
-                game=opt.env,
-                rom_md5=game_record(opt).get("rom_md5"),
-                epsilon=float(epsilon),
+                game=player.game,
+                rom_md5=player.about_game.get("rom_md5"),
+                epsilon=float(player.epsilon),
                 seeds=tuple(seeds),
-                max_frames=max_frames,
-                actrep=opt.actrep,
-                random_starts=opt.random_starts,
+                max_frames=player.max_frames,
+                frames_per_step=player.frames_per_step,
+                random_starts=player.random_starts,
                 snapshot=snapshot.name,
                 snapshot_sha256=digest,
                 versions=versions(),
@@ -152,12 +149,12 @@ def record_evaluation(
     return read_evaluation(folder)
 
 
-def _networks(snapshot: Path, networks: Sequence[str]) -> list[str]:
+def _networks(system: System, snapshot: Path, networks: Sequence[str]) -> list[str]:
     """Return the networks to play, of those asked for and there."""
-    has_best = load_snapshot(snapshot).table.get("best_model") is not None
-    chosen = [network for network in NETWORKS if network in networks]
-    if not has_best:
-        chosen = [network for network in chosen if network != "best"]
+    there = system.networks_in(snapshot)
+    chosen: list[str] = [
+        network for network in NETWORKS if network in networks and network in there
+    ]
     if not chosen:
         raise SnapshotError(
             f"{snapshot}: expected a best network, got none: no evaluation was made in training; "
@@ -166,13 +163,13 @@ def _networks(snapshot: Path, networks: Sequence[str]) -> list[str]:
     return chosen
 
 
-def _played(episode: Episode, network: str, seed: int, actrep: int) -> PlayedEpisode:
+def _played(episode: Episode, network: str, seed: int) -> PlayedEpisode:
     return PlayedEpisode(
         network=network,
         seed=seed,
         reward=episode.reward,
         steps=episode.steps,
-        frames=episode.steps * actrep,
+        frames=episode.frames,
         cut=episode.cut,
     )
 

@@ -7,7 +7,7 @@ import tracemalloc
 import pytest
 from torch.profiler import ProfilerActivity, profile
 
-from dqn_port.bench.loops import Loop, soon_learning, uninterrupted
+from dqn_port.systems.lua_dqn.bench.loops import Loop, soon_learning, uninterrupted
 from tests.bench.running import pong_options
 
 BATCH = 32 * 4 * 84 * 84

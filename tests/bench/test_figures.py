@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from dqn_port.bench.figures import Figure, digits, ratio, table
-from dqn_port.bench.peers import derived
+from dqn_port.systems.lua_dqn.bench.peers import derived
 
 
 def figure(*values):

@@ -8,10 +8,10 @@ import os
 import numpy as np
 import pytest
 
-from dqn_port.bench.growth import fill
-from dqn_port.bench.loops import Loop, soon_learning, uninterrupted
-from dqn_port.bench.report import PARTS, bench
-from dqn_port.bench.stages import STAGES, profile
+from dqn_port.systems.lua_dqn.bench.growth import fill
+from dqn_port.systems.lua_dqn.bench.loops import Loop, soon_learning, uninterrupted
+from dqn_port.systems.lua_dqn.bench.report import PARTS, bench
+from dqn_port.systems.lua_dqn.bench.stages import STAGES, profile
 from tests.bench.running import pong_options, toy_options
 
 FIGURES = {

@@ -9,7 +9,9 @@ import pytest
 
 import dqn_port.bench
 from dqn_port.bench.machine import cores_for
-from dqn_port.bench.versus import (
+from dqn_port.bench.workers import Worker
+from dqn_port.errors import BenchError
+from dqn_port.systems.lua_dqn.bench.versus import (
     WARM_UP,
     our_options,
     settings_of_sb3,
@@ -17,9 +19,7 @@ from dqn_port.bench.versus import (
     take_turns,
     turns,
 )
-from dqn_port.bench.worker import start_training
-from dqn_port.bench.workers import Worker
-from dqn_port.errors import BenchError
+from dqn_port.systems.lua_dqn.bench.worker import start_training
 from tests.bench.running import pong_options, toy_options
 
 ECHO = """

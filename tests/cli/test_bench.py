@@ -71,7 +71,7 @@ def test_a_folder_that_is_not_there_is_told_before_anything_is_measured(capsys, 
 def make_bench(*words):
     """Run what ``make bench`` runs."""
     return subprocess.run(
-        [sys.executable, "-m", "dqn_port.bench", *map(str, words)],
+        [sys.executable, "-m", "dqn_port.systems.lua_dqn.bench", *map(str, words)],
         capture_output=True,
         text=True,
         cwd=ROOT,
@@ -111,7 +111,10 @@ def pins(path):
 
 
 def test_both_environments_have_the_same_versions():
-    ours, theirs = pins(ROOT / "requirements.lock"), pins(ROOT / "dqn_port/bench/peers.lock")
+    ours, theirs = (
+        pins(ROOT / "requirements.lock"),
+        pins(ROOT / "dqn_port/systems/lua_dqn/bench/peers.lock"),
+    )
     theirs["opencv-python"] = theirs.pop("opencv-python-headless")
     assert theirs.pop("stable-baselines3") == "2.9.2"
     for name, version in theirs.items():

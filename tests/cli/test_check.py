@@ -6,18 +6,19 @@ import shutil
 
 import pytest
 
+from dqn_port.events import Ticked
 from dqn_port.runs.run import Run
-from dqn_port.systems.lua_dqn.train_agent import Ticked
+from dqn_port.systems.lua_dqn.system import SYSTEM
 from dqn_port.torch7.t7 import load, save
 from tests.cli.running import run, toy
 from tests.runs.test_resume import saving
-from tests.systems.lua_dqn.test_setup import CPU, options_of
+from tests.systems.lua_dqn.test_setup import options_of
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     out = tmp_path_factory.mktemp("finished")
-    list(Run(options_of(toy(name="t", saveNetworkParams=True)), out).train(CPU))
+    list(Run(SYSTEM, options_of(toy(name="t", saveNetworkParams=True)), out).train("cpu"))
     return out / "t"
 
 
@@ -48,7 +49,7 @@ def test_a_finished_run_is_good(capsys, folder):
 
 
 def test_a_run_that_goes_on_tells_its_checkpoints(capsys, tmp_path):
-    events = saving(Run(options_of(toy(name="t", save_freq=50)), tmp_path))
+    events = saving(Run(SYSTEM, options_of(toy(name="t", save_freq=50)), tmp_path))
     next(event for event in events if isinstance(event, Ticked) and event.step == 160)
     events.close()
     result = run(capsys, "check", tmp_path / "t")

@@ -14,7 +14,7 @@ from dqn_port.runs.record import read_run
 from dqn_port.torch7 import save
 from tests.cli.running import run, write_toy
 from tests.exports.building import evaluation_of, write_run
-from tests.exports.test_old_runs import ARGUMENTS, LISTS
+from tests.systems.lua_dqn.test_old_runs import ARGUMENTS, LISTS
 
 
 def record(folder, of, **how):

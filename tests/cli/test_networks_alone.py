@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from dqn_port.errors import SnapshotError
-from dqn_port.exports.weights import state_dict_of, write_weights
+from dqn_port.exports.weights import write_weights
 from dqn_port.systems.lua_dqn.setup import load_options, setup, setup_to_play
-from dqn_port.systems.lua_dqn.snapshot import load_network
+from dqn_port.systems.lua_dqn.system import SYSTEM
 from dqn_port.systems.lua_dqn.weights_file import read_weights
 from dqn_port.torch7 import load, save
 from tests.cli.running import run
@@ -28,8 +28,7 @@ def alone(tmp_path_factory):
     folder = tmp_path_factory.mktemp("alone")
     _, _, agent, _ = setup(load_options(args_file=ARGS))
     save(folder / "agent.t7", agent.to_lua())
-    state, _ = state_dict_of(load_network(folder / "agent.t7"))
-    write_weights(folder / "w.pt", state)
+    write_weights(folder / "w.pt", SYSTEM.export(folder / "agent.t7").state)
     return folder / "agent.t7", folder / "w.pt", agent.network.w.detach().clone()
 
 

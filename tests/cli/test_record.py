@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 import pytest
-import torch
 
 from dqn_port.runs.evaluations import EVALUATION, read_evaluation
 from dqn_port.torch7.t7 import load, save
@@ -16,10 +15,11 @@ from tests.cli.running import run, write_toy
 def trained(tmp_path_factory):
     from dqn_port.runs.run import Run
     from dqn_port.systems.lua_dqn.setup import load_options
+    from dqn_port.systems.lua_dqn.system import SYSTEM
 
     folder = tmp_path_factory.mktemp("record")
     opt = load_options(args_file=write_toy(folder, name="t", actrep=2))
-    for _ in Run(opt, folder).train(torch.device("cpu")):
+    for _ in Run(SYSTEM, opt, folder).train("cpu"):
         pass
     return folder / "t"
 

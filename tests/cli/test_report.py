@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 
 import pytest
-import torch
 
 from tests.cli.running import run, write_toy
 from tests.exports.report.reading import charts_of, read_page
@@ -16,12 +15,13 @@ def trained(tmp_path_factory):
     """A folder with two runs, one of them evaluated beside itself."""
     from dqn_port.runs.run import Run
     from dqn_port.systems.lua_dqn.setup import load_options
+    from dqn_port.systems.lua_dqn.system import SYSTEM
     from dqn_port.tools.record import record_evaluation
 
     folder = tmp_path_factory.mktemp("report")
     for name, seed in (("one", 1), ("two", 2)):
         opt = load_options(args_file=write_toy(folder, name=name, seed=seed))
-        for _ in Run(opt, folder).train(torch.device("cpu")):
+        for _ in Run(SYSTEM, opt, folder).train("cpu"):
             pass
         record_evaluation(folder / name / f"{name}.t7", folder / f"of_{name}", episodes=2)
     shutil.copytree(folder / "of_one", folder / "evaluation-one")

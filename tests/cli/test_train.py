@@ -16,7 +16,7 @@ from dqn_port.cli.main import program
 from dqn_port.errors import ArgsError
 from dqn_port.games.ale.roms import rom_path
 from dqn_port.systems.lua_dqn import checks, setup
-from dqn_port.systems.lua_dqn.devices import device_assignment
+from dqn_port.systems.lua_dqn.device_words import device_assignment
 from dqn_port.systems.lua_dqn.frameworks import AleFramework
 from dqn_port.systems.lua_dqn.networks.sequential import from_lua
 from dqn_port.systems.lua_dqn.snapshot import load_network

@@ -8,8 +8,8 @@ import signal
 import click
 import pytest
 
+from dqn_port.events import EpisodeEnded
 from dqn_port.runs.run import Run
-from dqn_port.systems.lua_dqn.train_agent import EpisodeEnded
 from tests.cli.running import run, start, write_toy
 
 

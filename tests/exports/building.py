@@ -7,9 +7,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from dqn_port.records import RunRecord
 from dqn_port.runs.evaluations import EvaluationRecord, PlayedEpisode
-from dqn_port.runs.record import RunRecord
-from dqn_port.systems.lua_dqn.histories import HISTORY_COLUMNS
+from dqn_port.systems.lua_dqn.histories import HISTORY as TABLE
 
 SHA256 = "ab" * 32
 
@@ -37,7 +37,7 @@ ROWS: list[dict[str, Any]] = [
 
 def write_rows(folder: Path, rows: list[dict[str, Any]]) -> None:
     with (folder / "history.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, HISTORY_COLUMNS, lineterminator="\n")
+        writer = csv.DictWriter(file, TABLE.names, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
 
@@ -84,7 +84,7 @@ def evaluation_of(
         epsilon=0.05,
         seeds=(1, 2),
         max_frames=18000,
-        actrep=4,
+        frames_per_step=4,
         random_starts=30,
         snapshot=f"{run.name}.t7",
         snapshot_sha256=sha256,

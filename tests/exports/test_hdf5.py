@@ -17,9 +17,10 @@ from dqn_port.exports.hdf5 import (
     export_hdf5,
     run_ids,
 )
-from dqn_port.exports.hdf5_layout import EPISODES, HISTORY
+from dqn_port.exports.hdf5_layout import EPISODES, history_series
 from dqn_port.exports.hdf5_reading import read_hdf5
 from dqn_port.runs.record import read_run
+from dqn_port.systems.lua_dqn.histories import HISTORY
 from tests.exports.building import ROWS, SHA256, evaluation_of, write_run
 
 LATER = datetime.datetime(2027, 1, 2, 3, 4, 5, tzinfo=datetime.UTC)
@@ -114,7 +115,7 @@ def test_every_dataset_is_as_other_programs_need_it(tmp_path, empty):
     path = tmp_path / "a.h5"
     export_hdf5(path, [(run, [] if empty else [evaluation_of(run)])])
     with h5py.File(path) as file:
-        for group, table in (("history", HISTORY), ("episodes", EPISODES)):
+        for group, table in (("history", history_series(HISTORY)), ("episodes", EPISODES)):
             assert sorted(file[group]) == sorted(each.name for each in table)
             for each in table:
                 dataset = file[group][each.name]

@@ -14,9 +14,10 @@ import pytest
 from dqn_port.errors import HistoryError
 from dqn_port.exports import hdf5_child
 from dqn_port.exports.hdf5 import export_hdf5
-from dqn_port.exports.hdf5_layout import GROUPS
+from dqn_port.exports.hdf5_layout import history_series
 from dqn_port.exports.hdf5_reading import read_hdf5
 from dqn_port.runs.record import read_run
+from dqn_port.systems.lua_dqn.histories import HISTORY
 from tests.exports.building import evaluation_of, write_run
 
 
@@ -227,8 +228,8 @@ def many_runs(file):
     file.attrs["run_count"] = np.int64(2)
 
 
-MEMBERS = ", ".join(sorted(GROUPS))
-ALL = ", ".join(sorted(each.name for each in GROUPS["history"]))
+MEMBERS = "episodes, history"
+ALL = ", ".join(sorted(each.name for each in history_series(HISTORY)))
 ANOTHER = "another class of types"
 STORAGE = "one chunk with shuffle, gzip and fletcher32, got another storage"
 

@@ -21,7 +21,7 @@ from luigi.execution_summary import LuigiRunResult
 from luigi.setup_logging import InterfaceLogging
 
 from dqn_port.runs.run_folder import HISTORY
-from dqn_port.systems.lua_dqn.histories import MEASURED_COLUMNS
+from dqn_port.systems.lua_dqn.histories import HISTORY as TABLE
 from pipelines import TrainEvalReport
 from pipelines.configuration import SHIPPED
 from pipelines.logs import LUIGI
@@ -135,7 +135,7 @@ def history(run: Path) -> list[dict[str, str]]:
     """Return a run's rows without what is measured."""
     with (run / HISTORY).open(newline="") as file:
         return [
-            {key: value for key, value in row.items() if key not in MEASURED_COLUMNS}
+            {key: value for key, value in row.items() if key not in TABLE.measured}
             for row in csv.DictReader(file)
         ]
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import torch
 
 from dqn_port.errors import DqnPortError, LockedError, RunFolderError
+from dqn_port.events import Saved
 from dqn_port.runs.lock import RunLock
 from dqn_port.runs.run import Run
 from dqn_port.systems.lua_dqn.setup import load_options
-from dqn_port.systems.lua_dqn.train_agent import Saved
+from dqn_port.systems.lua_dqn.system import SYSTEM
 from pipelines.attempts import (
     attempts_in,
     claim,
@@ -32,8 +32,8 @@ def opt(tmp_path):
 def begun(folder, opt, saves):
     """Train in a new attempt until it has saved so often; return attempt, run and its events."""
     attempt = claim(folder, opt.name)
-    run = Run(opt, attempt)
-    events = run.train(torch.device("cpu"))
+    run = Run(SYSTEM, opt, attempt)
+    events = run.train("cpu")
     while saves:
         if isinstance(next(events), Saved):
             run.save_checkpoint()
@@ -76,7 +76,7 @@ def test_who_only_slept_finds_its_folder_gone_and_stops(tmp_path, opt):
     assert not attempt.exists()
     assert {path: path.stat().st_mtime_ns for path in taken.rglob("*")} == before
     # The other goes on where the first has saved.
-    steps = [event.step for event in Run(opt, taken).train(torch.device("cpu"))]
+    steps = [event.step for event in Run(SYSTEM, opt, taken).train("cpu")]
     assert steps[0] == 100
     assert (taken / "toy" / "run.json").exists()
     del run

@@ -13,13 +13,13 @@ import urllib.request
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from dqn_port.exports.hdf5_reading import read_hdf5
 from dqn_port.runs.evaluations import read_evaluation
 from dqn_port.runs.run import Run
 from dqn_port.systems.lua_dqn.setup import load_options
 from dqn_port.systems.lua_dqn.snapshot import load_snapshot
+from dqn_port.systems.lua_dqn.system import SYSTEM
 from dqn_port.tools.record import record_evaluation
 from dqn_port.torch7.nn_modules import rows_of
 from pipelines import Suite
@@ -160,15 +160,15 @@ def test_one_of_two_workers_is_killed_and_the_other_finishes_everything(tmp_path
     # The numbers are those of one process that trains and evaluates one run after the other.
     for run in runs_of(suite):
         opt = load_options(args_file=args, assignments=run.set)
-        alone = Run(opt, tmp_path / "alone" / run.resolved.hash)
-        for _ in alone.train(torch.device("cpu")):
+        alone = Run(SYSTEM, opt, tmp_path / "alone" / run.resolved.hash)
+        for _ in alone.train("cpu"):
             pass
         assert history(run.run_folder) == history(alone.folder)
-        there = run.run_folder / alone.snapshot_path.name
-        pairs = zip(networks_of(there), networks_of(alone.snapshot_path), strict=True)
+        there = run.run_folder / alone.newest_networks().name
+        pairs = zip(networks_of(there), networks_of(alone.newest_networks()), strict=True)
         assert all(np.array_equal(mine, its) for mine, its in pairs)
         record = record_evaluation(
-            alone.snapshot_path,
+            alone.newest_networks(),
             tmp_path / f"evaluation-{run.resolved.hash}",
             episodes=1,
             clip=False,

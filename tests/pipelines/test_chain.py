@@ -8,11 +8,11 @@ import logging
 from pathlib import Path
 
 import pytest
-import torch
 
 from dqn_port.exports.hdf5_reading import read_hdf5
 from dqn_port.runs.evaluations import read_evaluation
 from dqn_port.runs.run import Run
+from dqn_port.systems.lua_dqn.system import SYSTEM
 from dqn_port.tools.check import check_run
 from pipelines import (
     EvaluateAgent,
@@ -62,8 +62,8 @@ def test_the_chain_leaves_every_target_whole(first_chain):
 
 
 def test_its_training_is_that_of_the_program(first_chain, tmp_path):
-    alone = Run(first_chain.task.options, tmp_path)
-    for _ in alone.train(torch.device("cpu")):
+    alone = Run(SYSTEM, first_chain.task.resolved.options, tmp_path)
+    for _ in alone.train("cpu"):
         pass
     assert history(first_chain.task.run_folder) == history(alone.folder)
 

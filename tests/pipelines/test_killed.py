@@ -9,11 +9,11 @@ import signal
 from pathlib import Path
 
 import pytest
-import torch
 
 from dqn_port.runs.lock import RunLock
 from dqn_port.runs.run import Run
 from dqn_port.systems.lua_dqn.setup import load_options
+from dqn_port.systems.lua_dqn.system import SYSTEM
 from pipelines import TrainAgent
 from tests.cli.running import write_toy
 from tests.pipelines.running import attempts, build, history, processes, wait_for
@@ -101,8 +101,8 @@ def test_a_killed_training_goes_on_from_its_checkpoint_to_the_same_numbers(tmp_p
     assert f"{lock}: process 12 on host vm since then, who left it, " in caplog.text
     assert sorted(path.name for path in task.folder.iterdir()) == ["rom.json", "toy"]
     assert json.loads((task.run_folder / "args.json").read_text())["prog_freq"] == 7
-    alone = Run(load_options(args_file=args), tmp_path / "alone")
-    for _ in alone.train(torch.device("cpu")):
+    alone = Run(SYSTEM, load_options(args_file=args), tmp_path / "alone")
+    for _ in alone.train("cpu"):
         pass
     assert history(task.run_folder) == history(alone.folder)
 

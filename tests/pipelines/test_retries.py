@@ -10,12 +10,12 @@ import pytest
 
 from dqn_port.runs.run import Run
 from dqn_port.systems.lua_dqn.setup import load_options
+from dqn_port.systems.lua_dqn.system import SYSTEM
 from pipelines import TrainAgent
 from pipelines.processes import JobError, run_job
 from tests.cli.running import write_pong, write_toy
 from tests.comparing import assert_same_runs
 from tests.pipelines.running import attempts, build, processes, wait_for
-from tests.systems.lua_dqn.test_setup import CPU
 
 STRANGERS = """
 from dqn_port.systems.lua_dqn.frameworks import ToyFramework
@@ -53,7 +53,7 @@ def test_a_terminated_pipeline_on_pong_goes_on_by_the_same_words(tmp_path):
     (folder,) = (path for path in (out / "t").iterdir() if path.name != "latest")
     assert not [path for path in folder.iterdir() if path.name.startswith((".damaged", ".attempt"))]
     assert len(list((folder / "t" / "checkpoint").glob("*.json"))) == 1
-    for _ in Run(load_options(args_file=args), tmp_path / "alone").train(CPU):
+    for _ in Run(SYSTEM, load_options(args_file=args), tmp_path / "alone").train("cpu"):
         pass
     assert_same_runs(tmp_path / "alone" / "t", folder / "t")
 

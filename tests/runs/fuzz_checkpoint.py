@@ -25,14 +25,16 @@ import numpy as np
 import torch
 
 from dqn_port.errors import CheckpointError
+from dqn_port.events import Ticked
 from dqn_port.files import sha256_of
 from dqn_port.runs.checkpoint import Checkpoints, _digest
-from dqn_port.runs.run import Run
+from dqn_port.runs.run import Run, _check_rows
+from dqn_port.runs.run_files import RunFiles
 from dqn_port.runs.state_file import load_state, save_state
 from dqn_port.systems.lua_dqn.options import Options
-from dqn_port.systems.lua_dqn.setup import Setup, setup
-from dqn_port.systems.lua_dqn.train_agent import Ticked
-from dqn_port.systems.lua_dqn.training_state import check_transitions, put_back
+from dqn_port.systems.lua_dqn.setup import setup
+from dqn_port.systems.lua_dqn.system import SYSTEM
+from dqn_port.systems.lua_dqn.training import LuaTraining
 from tests.cli.running import toy
 from tests.systems.lua_dqn.test_setup import CPU, options_of
 
@@ -74,7 +76,7 @@ def changed(tree: Any, random_: random.Random) -> None:
             holder[key] = copy.deepcopy(random_.choice(HOSTILE))
 
 
-def attempt(opt: Options, ready: Setup, folder: Path, random_: random.Random) -> str:
+def attempt(opt: Options, training: LuaTraining, folder: Path, random_: random.Random) -> str:
     """Return what came of one input."""
     checkpoints = Checkpoints(folder)
     serial = checkpoints.serials()[0]
@@ -101,10 +103,10 @@ def attempt(opt: Options, ready: Setup, folder: Path, random_: random.Random) ->
             holder[key] = copy.deepcopy(random_.choice(values))
         table.pop("sha256", None)
         manifest.write_text(json.dumps(table | {"sha256": _digest(table)}))
-        found, loaded = checkpoints.load(serial, ready.agent.transitions)
-        put_back(loaded, ready, full=found.mode == "full")
+        found, loaded = checkpoints.load(serial, training.rings())
+        training.load_state_dict(loaded, full=found.mode == "full")
         if found.mode == "full":
-            check_transitions(ready, found.first, found.end)
+            _check_rows(training, found)
         return "fits"
     except CheckpointError as error:
         return "CheckpointError" if "\n" not in str(error) else "an error of several lines"
@@ -135,17 +137,17 @@ def fuzz(inputs: int, seed: int) -> tuple[collections.Counter[str], float, float
     slowest, began = 0.0, time.monotonic()
     with tempfile.TemporaryDirectory() as name:
         opt = options_of(toy(name="t", save_freq=50))
-        run = Run(opt, Path(name))
-        events: Any = run.train(CPU)
+        run = Run(SYSTEM, opt, Path(name))
+        events: Any = run.train("cpu")
         next(event for event in events if isinstance(event, Ticked) and event.step == 100)
         run.save_checkpoint()
         next(event for event in events if isinstance(event, Ticked) and event.step == 120)
         events.close()
-        ready = setup(opt, device=CPU)
+        training = LuaTraining(setup(opt, device=CPU), RunFiles(Path(name), lambda: None))
         for number in range(inputs):
             start = time.monotonic()
             try:
-                outcome = attempt(opt, ready, Path(name) / "t", random_)
+                outcome = attempt(opt, training, Path(name) / "t", random_)
             except Exception as error:
                 outcome = f"{type(error).__name__}: {error}"[:100]
                 print(f"input {number}: {outcome}")

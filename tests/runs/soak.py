@@ -22,10 +22,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from dqn_port.events import Ticked
 from dqn_port.runs.run import Run
 from dqn_port.systems.lua_dqn.options import Options
 from dqn_port.systems.lua_dqn.setup import load_options
-from dqn_port.systems.lua_dqn.train_agent import Ticked
+from dqn_port.systems.lua_dqn.system import SYSTEM
 
 CPU = torch.device("cpu")
 OPTIONS = (
@@ -58,8 +59,8 @@ def reference_rate(seconds: float = 0.5) -> float:
 
 def segment(opt: Options, out: Path, seconds: float) -> tuple[int, float, float]:
     """Train for a while; return (step, learning steps per second, ratio to the loop)."""
-    run = Run(opt, out)
-    events: Any = run.train(CPU)
+    run = Run(SYSTEM, opt, out)
+    events: Any = run.train("cpu")
     step, ratios, rates = 0, [], []
     end = time.monotonic() + seconds
     counted, since = 0, time.perf_counter()
@@ -67,7 +68,7 @@ def segment(opt: Options, out: Path, seconds: float) -> tuple[int, float, float]
     for event in events:
         if not isinstance(event, Ticked):
             continue
-        if event.evaluation_step is None and event.step > opt.agent_params["learn_start"]:
+        if event.phase == "learning":
             counted += 1
         else:
             counted, since = 0, time.perf_counter()

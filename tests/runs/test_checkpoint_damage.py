@@ -14,11 +14,11 @@ from dqn_port.errors import CheckpointError, RunFolderError, T7Error
 from dqn_port.runs.checkpoint import FOLDER, Checkpoints
 from dqn_port.runs.run import Run
 from dqn_port.runs.state_file import load_state, save_state
+from dqn_port.systems.lua_dqn.system import SYSTEM
 from tests.cli.running import run
 from tests.comparing import assert_same_runs
 from tests.runs.fuzz_checkpoint import fuzz
 from tests.runs.test_resume import finish, opt, play
-from tests.systems.lua_dqn.test_setup import CPU
 
 
 def damaged(path, at=None):
@@ -36,7 +36,7 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path, kind):
     newest = checkpoints.folder / names.get(kind, found.segments[-1].name)
     damaged(newest)
     before = {p: p.read_bytes() for p in (tmp_path / "t").rglob("*") if p.is_file() and p != newest}
-    events = Run(opt(replay_memory=40), tmp_path).train(CPU)
+    events = Run(SYSTEM, opt(replay_memory=40), tmp_path).train("cpu")
     started = next(events)
     assert started.resumed
     (note,) = started.notes
@@ -65,7 +65,7 @@ def test_where_no_checkpoint_can_be_used_nothing_is_harmed(capsys, tmp_path):
     result = run(capsys, "train", "--quiet", "--resume", tmp_path / "t")
     assert (result.code, result.error) == (1, f"{caught.value}; --overwrite begins anew")
     assert before == {p: p.read_bytes() for p in before}
-    assert next(iter(Run(opt(), tmp_path).train(CPU, anew=True))).step == 0
+    assert next(iter(Run(SYSTEM, opt(), tmp_path).train("cpu", anew=True))).step == 0
 
 
 def test_flipped_bits_and_cuts_at_many_offsets(tmp_path):

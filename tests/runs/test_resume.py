@@ -13,13 +13,15 @@ import numpy as np
 import pytest
 
 from dqn_port.errors import CheckpointError, LockedError, PartError
+from dqn_port.events import Finished, Saved, Started, Ticked
 from dqn_port.runs import run as run_module
 from dqn_port.runs.checkpoint import FOLDER, Checkpoints
-from dqn_port.runs.run import Finished, Run, Started
+from dqn_port.runs.run import Run
 from dqn_port.runs.run_folder import ARGS, FINISHED
 from dqn_port.systems.lua_dqn.game_environment import GameEnvironment
 from dqn_port.systems.lua_dqn.setup import setup
-from dqn_port.systems.lua_dqn.train_agent import Evaluated, Saved, Ticked
+from dqn_port.systems.lua_dqn.system import SYSTEM
+from dqn_port.systems.lua_dqn.train_agent import Evaluated
 from dqn_port.systems.lua_dqn.training_state import put_back
 from tests.cli.running import PONG, run, start, toy, write_toy
 from tests.comparing import assert_same_runs, contents
@@ -39,13 +41,13 @@ def opt(**changes):
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     out = tmp_path_factory.mktemp("whole")
-    list(Run(opt(), out).train(CPU))
+    list(Run(SYSTEM, opt(), out).train("cpu"))
     return out / "t"
 
 
 def saving(run):
     """Train, with a checkpoint beside every snapshot."""
-    for event in run.train(CPU):
+    for event in run.train("cpu"):
         if isinstance(event, Saved):
             run.save_checkpoint()
         yield event
@@ -53,7 +55,7 @@ def saving(run):
 
 def play(options, out, ticks, **more):
     """Go on for so many ticks, write a checkpoint as a signal does, and leave; tell the events."""
-    run = Run(options, out, **more)
+    run = Run(SYSTEM, options, out, **more)
     events, seen = [], 0
     training = saving(run)
     for event in training:
@@ -67,7 +69,7 @@ def play(options, out, ticks, **more):
 
 
 def finish(options, out, **more):
-    return list(saving(Run(options, out, **more)))
+    return list(saving(Run(SYSTEM, options, out, **more)))
 
 
 # 200 steps of training, with 80 of evaluation after the 100th and the 200th.
@@ -109,7 +111,7 @@ def test_a_run_stopped_every_few_ticks(whole, tmp_path):
 
 
 def test_what_was_played_after_the_last_checkpoint_is_played_again_and_stands_once(whole, tmp_path):
-    training = saving(Run(opt(), tmp_path))
+    training = saving(Run(SYSTEM, opt(), tmp_path))
     for event in training:
         if isinstance(event, Ticked) and event.step == 199:
             break
@@ -164,7 +166,7 @@ def test_two_checkpoints_take_no_more_than_twice_the_replay_memory(tmp_path, sav
     options = opt(replay_memory=100, save_freq=save_freq, steps=400)
     sizes, written = [], set()
     folder = tmp_path / "t" / FOLDER
-    for event in saving(Run(options, tmp_path)):
+    for event in saving(Run(SYSTEM, options, tmp_path)):
         if isinstance(event, Saved):
             files = list(folder.glob("replay-*.bin"))
             sizes.append(sum(path.stat().st_size for path in files))
@@ -187,7 +189,7 @@ def test_checkpoints_come_by_the_clock_but_take_no_more_than_their_share(tmp_pat
 
     monkeypatch.setattr(Checkpoints, "save", slow)
     monkeypatch.setattr(run_module, "time", SimpleNamespace(monotonic=lambda: now))
-    for event in Run(opt(), tmp_path, checkpoint_every=3.0).train(CPU):
+    for event in Run(SYSTEM, opt(), tmp_path, checkpoint_every=3.0).train("cpu"):
         now += 0.1 * isinstance(event, Ticked)
     # 36 seconds: 3 after the start, then 50 times what writing took.
     assert written[0] == 3.0
@@ -250,7 +252,7 @@ def test_weights_alone_go_on_with_a_new_replay_memory(whole, tmp_path):
         "the checkpoint is one of weights alone: the replay memory is filled anew, and what "
         "follows is not what would have followed",
     )
-    agent = started.setup.agent
+    agent = started.training.ready.agent
     assert agent.learn_from == started.step + agent.learn_start
     assert isinstance(events[-1], Finished)
     here, there = contents(tmp_path / "t"), contents(whole)
@@ -326,16 +328,16 @@ def test_faults_of_resuming(capsys, tmp_path, words, fault):
 
 
 def test_a_folder_in_use_is_left_to_its_process(tmp_path):
-    events = Run(opt(), tmp_path).train(CPU)
+    events = Run(SYSTEM, opt(), tmp_path).train("cpu")
     next(events)
     with pytest.raises(LockedError, match="in use by"):
-        next(Run(opt(), tmp_path).train(CPU))
+        next(Run(SYSTEM, opt(), tmp_path).train("cpu"))
     events.close()
     # An older version's lock, long without a heartbeat, is told.
     lock = tmp_path / "t" / ".lock"
     lock.write_text('{"host": "vm", "pid": 12, "since": "then", "token": "ab"}')
     os.utime(lock, (0, 0))
-    started = next(Run(opt(), tmp_path).train(CPU))
+    started = next(Run(SYSTEM, opt(), tmp_path).train("cpu"))
     assert isinstance(started, Started)
     assert started.notes[0].startswith(f"{lock}: process 12 on host vm since then, who left it, ")
 

@@ -15,14 +15,16 @@ import pytest
 import torch
 
 from dqn_port.errors import DivergedError, RunFolderError, T7Error
+from dqn_port.events import Finished, Saved, Started
 from dqn_port.runs import run as run_module
-from dqn_port.runs.run import Finished, Run, Started
+from dqn_port.runs.run import Run
 from dqn_port.runs.run_folder import ARGS, FINISHED, HISTORY, snapshot_in
-from dqn_port.systems.lua_dqn.histories import HISTORY_COLUMNS
+from dqn_port.systems.lua_dqn.histories import HISTORY as TABLE
 from dqn_port.systems.lua_dqn.networks.sequential import from_lua
 from dqn_port.systems.lua_dqn.setup import load_options, options_of_snapshot
 from dqn_port.systems.lua_dqn.snapshot import load_snapshot
-from dqn_port.systems.lua_dqn.train_agent import Evaluated, Saved
+from dqn_port.systems.lua_dqn.system import SYSTEM
+from dqn_port.systems.lua_dqn.train_agent import Evaluated
 from dqn_port.torch7.t7 import load, save
 from tests.cli.running import toy, write_toy
 from tests.comparing import assert_same_runs, contents
@@ -32,8 +34,8 @@ CPU = torch.device("cpu")
 
 
 def train(out, **changes):
-    run = Run(toy_options(**{"name": "t"} | changes), out)
-    return run, list(run.train(CPU))
+    run = Run(SYSTEM, toy_options(**{"name": "t"} | changes), out)
+    return run, list(run.train("cpu"))
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +65,7 @@ def test_a_run_leaves_four_files_and_nothing_beside_them(finished):
     assert events[-1] == Finished(200, out / "t")
     saved = [event for event in events if isinstance(event, Saved)]
     assert saved == [Saved(100, out / "t" / "t.t7"), Saved(200, out / "t" / "t.t7")]
-    assert run.last_snapshot == run.snapshot_path == out / "t" / "t.t7"
+    assert run.last_snapshot == run.newest_networks() == out / "t" / "t.t7"
 
 
 def test_args_json_gives_the_same_options(finished):
@@ -78,7 +80,7 @@ def test_history_csv_has_a_row_an_evaluation(finished):
     with (out / "t" / HISTORY).open(newline="") as file:
         reader = csv.DictReader(file)
         rows = list(reader)
-    assert tuple(reader.fieldnames) == HISTORY_COLUMNS
+    assert tuple(reader.fieldnames) == TABLE.names
     evaluations = [event for event in events if isinstance(event, Evaluated)]
     assert [row["step"] for row in rows] == ["100", "200"]
     for row, event in zip(rows, evaluations, strict=True):
@@ -102,7 +104,7 @@ def test_the_snapshot_holds_networks_histories_and_arguments_but_no_scratch(fini
     times = snapshot.history("time_history")
     assert len(times) == 3
     assert times[0] == 0
-    network = events[0].setup.agent.network
+    network = events[0].training.ready.agent.network
     assert torch.equal(from_lua(snapshot.table["model"], "model").w, network.w)
     # Two networks and their gradients, 7324 floats each, and little more: no target network in
     # this run, no validation sample, no optimiser.
@@ -130,7 +132,7 @@ def test_a_run_of_an_atari_game_records_its_rom(tmp_path):
         "agent_params": {"network": "net_small", "preproc": "net_downsample_2x_full_y",
                          "hist_len": 4, "replay_memory": 10, "learn_start": 2},
     })  # fmt: skip
-    for _ in Run(opt, tmp_path).train(CPU):
+    for _ in Run(SYSTEM, opt, tmp_path).train("cpu"):
         pass
     md5 = "60e0ea3cbe0913d39803477945e9e5ec"
     assert json.loads((tmp_path / "p" / FINISHED).read_text())["rom_md5"] == md5
@@ -142,13 +144,13 @@ def test_versions_are_named_as_the_original_does(tmp_path):
         "args.json", "history.csv", "run.json",
         "t_1.params.t7", "t_1.t7", "t_2.params.t7", "t_2.t7",
     ]  # fmt: skip
-    assert run.snapshot_path == run.last_snapshot == tmp_path / "t" / "t_2.t7"
+    assert run.newest_networks() == run.last_snapshot == tmp_path / "t" / "t_2.t7"
     params = load(tmp_path / "t" / "t_2.params.t7")
     assert list(params) == ["network"]
-    w = events[0].setup.agent.network.w.detach().numpy()
+    w = events[0].training.ready.agent.network.w.detach().numpy()
     np.testing.assert_array_equal(params["network"].numpy(), w)
     assert load_snapshot(tmp_path / "t" / "t_1.t7").num_steps == 100
-    assert snapshot_in(tmp_path / "t") == run.snapshot_path
+    assert snapshot_in(tmp_path / "t") == run.newest_networks()
 
 
 def test_the_network_params_are_written_beside_the_snapshot(tmp_path):
@@ -165,11 +167,11 @@ def test_a_stray_byte_of_old_arguments_is_kept(tmp_path):
     ).replace("zzz=0", r'zzz="\255"')]  # fmt: skip
     opt = load_options(args_file=write_toy(tmp_path, steps=10), lua_words=words)
     assert opt.ignored == {"agent_params.zzz": "\udcff"}
-    for _ in Run(opt, tmp_path).train(CPU):
+    for _ in Run(SYSTEM, opt, tmp_path).train("cpu"):
         pass
     path = tmp_path / "toy" / ARGS
     assert load_options(args_file=path) == opt
-    assert Run(opt, tmp_path).standing() == "finished"
+    assert Run(SYSTEM, opt, tmp_path).standing() == "finished"
 
 
 # The same again.
@@ -205,18 +207,18 @@ def test_the_comparison_sees_a_single_bit(finished, tmp_path):
 
 def test_standing(finished, tmp_path):
     run = finished[1]
-    assert Run(run.opt, tmp_path).standing() == "new"
+    assert Run(SYSTEM, run.options, tmp_path).standing() == "new"
     assert run.standing() == "finished"
     assert run.standing(overwrite=True) == "new"
     (tmp_path / "t").mkdir()
-    assert Run(run.opt, tmp_path).standing() == "new"
+    assert Run(SYSTEM, run.options, tmp_path).standing() == "new"
     assert list((tmp_path / "t").iterdir()) == []
 
 
 def test_an_unfinished_run_goes_on_and_gives_the_same(finished, tmp_path):
     out, _, _ = finished
-    run = Run(toy_options(name="t"), tmp_path)
-    events = run.train(CPU)
+    run = Run(SYSTEM, toy_options(name="t"), tmp_path)
+    events = run.train("cpu")
     next(event for event in events if isinstance(event, Saved))
     events.close()
     (tmp_path / "t" / ".t.t7.abcd1234.part").write_bytes(b"half")
@@ -245,7 +247,7 @@ def test_other_arguments_are_refused_and_nothing_is_touched(finished, changes, f
     if "target_q" in changes:
         table["agent_params"]["target_q"] = 10
         fault = "agent_params.target_q: nothing there, 10 here"
-    other = Run(options_of(table), out)
+    other = Run(SYSTEM, options_of(table), out)
     assert refused(other.standing) == (
         f"{out}/t: holds a run with other arguments ({fault}); give another --set name=… or "
         "--out, or --overwrite to replace it"
@@ -258,9 +260,9 @@ def test_values_that_are_alike_at_their_beginning_differ(finished, tmp_path):
     one, two = (str(tmp_path / f"{'x' * 60}{number}.t7") for number in (1, 2))
     for name in (one, two):
         Path(name).touch()
-    run = Run(toy_options(name="t", steps=10, network=one), tmp_path)
+    run = Run(SYSTEM, toy_options(name="t", steps=10, network=one), tmp_path)
     run.begin()
-    other = Run(toy_options(name="t", steps=10, network=two), tmp_path)
+    other = Run(SYSTEM, toy_options(name="t", steps=10, network=two), tmp_path)
     shown = f'"{one[:36]}…'
     assert refused(other.standing) == (
         f"{tmp_path}/t: holds a run with other arguments (agent_params.network: {shown} there, "
@@ -270,19 +272,19 @@ def test_values_that_are_alike_at_their_beginning_differ(finished, tmp_path):
 
 def test_a_number_may_be_written_in_two_ways(finished):
     out, _, _ = finished
-    assert Run(toy_options(name="t", ep=0.9, steps=200.0), out).standing() == "finished"
+    assert Run(SYSTEM, toy_options(name="t", ep=0.9, steps=200.0), out).standing() == "finished"
 
 
 def test_nan_in_what_is_ignored_is_the_same_nan(tmp_path):
     opt = options_of(toy(name="t", ignored={"agent_params.zzz": float("nan")}))
-    Run(opt, tmp_path).begin()
-    assert Run(opt, tmp_path).standing() == "unfinished"
+    Run(SYSTEM, opt, tmp_path).begin()
+    assert Run(SYSTEM, opt, tmp_path).standing() == "unfinished"
 
 
 def test_no_folder_is_made_for_a_fault_of_the_input(tmp_path):
     opt = options_of(toy(name="t", steps=10) | {"network": f"{tmp_path}/no.t7"})
     with pytest.raises(Exception, match="cannot be read"):
-        list(Run(opt, tmp_path / "out").train(CPU))
+        list(Run(SYSTEM, opt, tmp_path / "out").train("cpu"))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -298,21 +300,23 @@ def test_a_full_disk_ends_with_one_line_and_nothing_half_written(tmp_path, monke
         return replace(self, target)
 
     monkeypatch.setattr(Path, "replace", full)
-    run = Run(toy_options(name="t", saveNetworkParams=True), tmp_path)
-    assert refused(list, run.train(CPU)) == (
+    run = Run(SYSTEM, toy_options(name="t", saveNetworkParams=True), tmp_path)
+    assert refused(list, run.train("cpu")) == (
         f"{tmp_path}/t/{fails_at}: cannot be written: No space left on device; what stood there "
         "is unharmed"
     )
     assert not [name for name in files(tmp_path) if "part" in name]
     monkeypatch.undo()
-    again = Run(toy_options(name="t", saveNetworkParams=True), tmp_path)
+    again = Run(SYSTEM, toy_options(name="t", saveNetworkParams=True), tmp_path)
     assert again.standing() == ("new" if fails_at == "args.json" else "unfinished")
 
 
 def test_nan_in_the_network_stops_and_keeps_the_last_good_snapshot(tmp_path):
-    run = Run(toy_options(name="t", prog_freq=1000, eval_freq=1000, ep=1, ep_end=1), tmp_path)
-    events = run.train(CPU)
-    agent = next(events).setup.agent
+    run = Run(
+        SYSTEM, toy_options(name="t", prog_freq=1000, eval_freq=1000, ep=1, ep_end=1), tmp_path
+    )
+    events = run.train("cpu")
+    agent = next(events).training.ready.agent
     good = next(event for event in events if isinstance(event, Saved)).path.read_bytes()
     agent.network.w.data[0] = torch.nan
     # Nothing looks at the network before the next save.
@@ -332,9 +336,9 @@ def test_nan_in_the_network_stops_and_keeps_the_last_good_snapshot(tmp_path):
 
 
 def test_a_learning_rate_that_makes_the_network_diverge(tmp_path):
-    run = Run(toy_options(name="t", lr=1e30), tmp_path)
+    run = Run(SYSTEM, toy_options(name="t", lr=1e30), tmp_path)
     with pytest.raises(DivergedError) as caught:
-        list(run.train(CPU))
+        list(run.train("cpu"))
     text = str(caught.value)
     assert text.startswith("network: expected finite ")
     assert text.endswith("; no snapshot was saved yet")
@@ -350,18 +354,18 @@ def test_a_package_that_is_not_installed_has_an_unknown_version(monkeypatch):
 
 def test_the_network_that_a_run_starts_from_is_never_replaced_by_it(finished, tmp_path):
     _, done, _ = finished
-    opt = dataclasses.replace(done.opt, network=str(done.snapshot_path))
+    opt = dataclasses.replace(done.options, network=str(done.newest_networks()))
     with pytest.raises(RunFolderError) as caught:
-        Run(opt, done.folder.parent).standing(overwrite=True)
+        Run(SYSTEM, opt, done.folder.parent).standing(overwrite=True)
     assert str(caught.value) == (
-        f"network: {done.snapshot_path} lies in the run's own folder, which the run replaces; "
+        f"network: {done.newest_networks()} lies in the run's own folder, which the run replaces; "
         "give another --set name=… or --out"
     )
-    assert Run(opt, tmp_path).standing() == "new"
+    assert Run(SYSTEM, opt, tmp_path).standing() == "new"
 
 
 def test_a_folder_with_only_what_a_killed_start_left_is_new(tmp_path):
-    run = Run(toy_options(name="t"), tmp_path)
+    run = Run(SYSTEM, toy_options(name="t"), tmp_path)
     run.folder.mkdir()
     (run.folder / ".args.json.x1y2.part").write_text("{")
     assert run.standing() == "new"

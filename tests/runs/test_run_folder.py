@@ -9,7 +9,8 @@ import pytest
 from dqn_port.errors import RunFolderError
 from dqn_port.runs.run import Run
 from dqn_port.runs.run_folder import ARGS, HISTORY
-from tests.runs.test_run import CPU, files, refused, train
+from dqn_port.systems.lua_dqn.system import SYSTEM
+from tests.runs.test_run import files, refused, train
 from tests.systems.lua_dqn.test_setup import toy_options
 
 
@@ -21,12 +22,12 @@ def test_a_foreign_folder_or_file_is_left_alone(tmp_path):
     )
     (tmp_path / "t").write_text("mine")
     for overwrite in (False, True):
-        assert refused(Run(opt, tmp_path).standing, overwrite=overwrite) == expected
+        assert refused(Run(SYSTEM, opt, tmp_path).standing, overwrite=overwrite) == expected
     (tmp_path / "t").unlink()
     (tmp_path / "t").mkdir()
     (tmp_path / "t" / "mine.txt").write_text("mine")
     for overwrite in (False, True):
-        assert refused(Run(opt, tmp_path).standing, overwrite=overwrite) == expected
+        assert refused(Run(SYSTEM, opt, tmp_path).standing, overwrite=overwrite) == expected
     assert files(tmp_path) == ["t/mine.txt"]
 
 
@@ -36,7 +37,7 @@ def test_no_run_begins_among_a_pipelines_results_but_one_that_is_there_goes_on(t
     (folder / "0123456789" / "t" / "t.t7").write_text("its own")
     (folder / "latest").symlink_to("0123456789")
     (folder / ".latest.1a2b3c4d").symlink_to("0123456789")
-    run = Run(toy_options(name="t"), tmp_path)
+    run = Run(SYSTEM, toy_options(name="t"), tmp_path)
     for overwrite in (False, True):
         assert refused(run.standing, overwrite=overwrite) == (
             f"{tmp_path}/t: holds the results of a pipeline; give the run another name, such as "
@@ -61,10 +62,10 @@ def test_an_args_json_that_cannot_be_read(tmp_path, content):
     (tmp_path / "t").mkdir()
     path = tmp_path / "t" / ARGS
     path.write_bytes(content.encode("utf-8", "surrogateescape"))
-    text = refused(Run(opt, tmp_path).standing)
+    text = refused(Run(SYSTEM, opt, tmp_path).standing)
     assert text.startswith(f"{path}: cannot be read: ")
     assert text.endswith("; --overwrite replaces the run")
-    assert Run(opt, tmp_path).standing(overwrite=True) == "new"
+    assert Run(SYSTEM, opt, tmp_path).standing(overwrite=True) == "new"
 
 
 def test_what_is_not_the_runs_survives_its_replacement(tmp_path):
@@ -79,7 +80,7 @@ def test_what_is_not_the_runs_survives_its_replacement(tmp_path):
         (folder / name).write_text(name)
     (folder / "tensorboard").mkdir()
     (folder / "tensorboard" / "events").touch()
-    run = Run(toy_options(name="t", seed=2), tmp_path)
+    run = Run(SYSTEM, toy_options(name="t", seed=2), tmp_path)
     assert run.standing(overwrite=True) == "new"
     run.begin()
     assert set(files(folder)) == foreign | {ARGS, HISTORY}
@@ -91,10 +92,10 @@ def test_what_is_not_the_runs_survives_its_replacement(tmp_path):
 
 def test_a_name_with_signs_of_patterns_removes_only_its_own(tmp_path):
     folder = tmp_path / "a+[b]"
-    Run(toy_options(name="a+[b]"), tmp_path).begin()
+    Run(SYSTEM, toy_options(name="a+[b]"), tmp_path).begin()
     for name in ("a+[b].t7", "aab.t7", "ab.t7"):
         (folder / name).touch()
-    Run(toy_options(name="a+[b]"), tmp_path).begin()
+    Run(SYSTEM, toy_options(name="a+[b]"), tmp_path).begin()
     assert files(folder) == ["aab.t7", "ab.t7", ARGS, HISTORY]
 
 
@@ -103,12 +104,12 @@ def test_a_name_with_signs_of_patterns_removes_only_its_own(tmp_path):
 
 def test_a_folder_that_cannot_be_written(tmp_path):
     (tmp_path / "file").touch()
-    run = Run(toy_options(name="t"), tmp_path / "file")
+    run = Run(SYSTEM, toy_options(name="t"), tmp_path / "file")
     assert run.standing() == "new"
-    assert refused(list, run.train(CPU)) == (
+    assert refused(list, run.train("cpu")) == (
         f"{tmp_path}/file/t: cannot be written: Not a directory; give another --out"
     )
-    run = Run(toy_options(name="t"), tmp_path / ("x" * 300))
+    run = Run(SYSTEM, toy_options(name="t"), tmp_path / ("x" * 300))
     assert refused(run.standing) == (
         f"{tmp_path}/{'x' * 300}/t: cannot be read: File name too long; give another --out"
     )

@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 
 from dqn_port.exports.nature_scores import Scores
 from dqn_port.exports.report.drawing import COLOURS, Size, count_axis, draw, value_axis
-from dqn_port.exports.report.figures import MOST, number, score
-from dqn_port.exports.report.told import axis_of, played_in, rewards_of
+from dqn_port.exports.report.figures import score
+from dqn_port.exports.report.told import axis_of, played_in
+from dqn_port.fields import LARGEST
+from dqn_port.records import RunRecord
+from dqn_port.registry import find_system
 from dqn_port.runs.evaluations import EvaluationRecord, mean_and_std
-from dqn_port.runs.record import RunRecord
-from dqn_port.systems.lua_dqn.schedule import anneal_epsilon
 
 _BIG: Final = (
     Size(1040, 380, left=56, right=112),
@@ -79,16 +80,16 @@ def draw_references(axes: Axes, size: Size, scores: Scores | None, apart: float 
 
 def _drawable(values: NDArray[Any]) -> NDArray[np.float64]:
     """Return numbers as they can be drawn, NaN where they cannot."""
-    return np.where(np.abs(values) < MOST, values, np.nan).astype(np.float64)
+    return np.where(np.abs(values) < LARGEST, values, np.nan).astype(np.float64)
 
 
 def score_chart(run: RunRecord, scores: Scores | None) -> Markup | None:
     """Return the score of every evaluation in training against frames; None without scores."""
-    if not run.n_evaluations or "reward" not in run.history:
+    if not run.n_evaluations or run.table.score not in run.history:
         return None
     axis, (x,) = axis_of([run])
-    reward = _drawable(run.history["reward"])
-    played, best = played_in(run), run.history["best"] > 0
+    reward, played = _drawable(run.scores), played_in(run)
+    best = run.history.get(run.table.best, best_so_far(reward)) > 0
 
     def plot(axes: Axes, size: Size) -> None:
         axes.plot(x[played], reward[played], color=COLOURS["best"], zorder=3)
@@ -123,6 +124,16 @@ def score_chart(run: RunRecord, scores: Scores | None) -> Markup | None:
     return draw("score", alt, sizes, plot)
 
 
+def best_so_far(scores: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Tell of each score whether it is the first, or larger than all before."""
+    found = np.zeros(len(scores), dtype=bool)
+    best = -np.inf
+    for i, value in enumerate(scores):
+        if value > best:
+            found[i], best = True, value
+    return found
+
+
 def _without_names(size: Size) -> Size:
     return Size(size.width, size.height, left=size.left)
 
@@ -143,19 +154,20 @@ def is_flat(values: Sequence[float], scores: Scores | None) -> bool:
 
 def _shown(run: RunRecord) -> NDArray[np.bool_]:
     """Tell of each evaluation in training whether it has a score that can be drawn."""
-    finite: NDArray[np.bool_] = np.isfinite(_drawable(rewards_of(run)))
+    finite: NDArray[np.bool_] = np.isfinite(_drawable(run.scores))
     return finite & played_in(run)
 
 
 def closer_chart(run: RunRecord, scores: Scores | None) -> Markup | None:
     """Return the score without the lines to compare with, where these squash it."""
-    reward, shown = rewards_of(run), _shown(run)
+    reward, shown = run.scores, _shown(run)
     if not is_flat(reward[shown].tolist(), scores):
         return None
-    closer = dict(run.history) | {"reward": np.where(shown, reward, np.nan)}
+    score = run.table.score
+    closer = dict(run.history) | {score: np.where(shown, reward, np.nan)}
     alt = "Score of the evaluations in training against {x}, closer"
     sizes = (Size(1040, 230, left=56, right=112), Size(350, 210, left=44, right=62))
-    return line_chart("closer", alt, replace(run, history=closer), {"reward": "best"}, sizes=sizes)
+    return line_chart("closer", alt, replace(run, history=closer), {score: "best"}, sizes=sizes)
 
 
 def _set_limits(axes: Axes, values: Sequence[float]) -> None:
@@ -196,25 +208,9 @@ def line_chart(
     return draw(name, alt.format(x=axis.short), sizes, plot)
 
 
-def epsilon_curve(arguments: Mapping[str, Any]) -> tuple[NDArray[Any], NDArray[Any]] | None:
-    """Return (frames, ε in training) by a run's arguments; None where they do not tell."""
-    params = arguments.get("agent_params")
-    params = params if isinstance(params, dict) else {}
-    values = [arguments.get("steps"), arguments.get("actrep")]
-    values += [params.get(key) for key in ("ep", "ep_end", "ep_endt", "learn_start")]
-    told = [value for value in map(number, values) if value is not None and value >= 0]
-    if len(told) < len(values) or not told[0] or not told[1]:
-        return None
-    steps, actrep, start, end, endt, learn_start = told
-    at = np.unique(np.clip([0, learn_start, learn_start + endt, steps], 0, steps))
-    learnt = [max(0.0, step - learn_start) for step in at]
-    ep = [anneal_epsilon(t, start=start, end=end, endt=max(endt, 1)) for t in learnt]
-    return at * actrep, np.array(ep)
-
-
 def epsilon_chart(run: RunRecord) -> Markup | None:
     """Return ε of training against frames, to the run's planned end."""
-    curve = epsilon_curve(run.arguments)
+    curve = find_system(run.system).epsilon_curve(run.arguments)
     if curve is None:
         return None
 
@@ -363,7 +359,7 @@ def _name_above(
 
 def scores_of(runs: Sequence[RunRecord]) -> list[float]:
     """Return every score of the runs' evaluations in training that can be drawn."""
-    return [value for run in runs for value in rewards_of(run)[_shown(run)].tolist()]
+    return [value for run in runs for value in run.scores[_shown(run)].tolist()]
 
 
 def is_beyond(runs: Sequence[RunRecord], scores: Scores | None) -> bool:
@@ -387,7 +383,7 @@ def curves_chart(name: str, game: str, runs: Sequence[RunRecord], scores: Scores
         colours = itertools.cycle(COLOURS[f"seed{i}"] for i in range(SEED_COLOURS))
         for run, every, colour in zip(shown, every_x, colours, strict=False):
             keep = _shown(run)
-            x, reward = every[keep], rewards_of(run)[keep]
+            x, reward = every[keep], run.scores[keep]
             marker = "o" if len(x) <= 20 else None
             axes.plot(x, reward, color=colour, marker=marker, markersize=3.5)
         _set_limits(axes, values)

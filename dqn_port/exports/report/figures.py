@@ -6,7 +6,7 @@ import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from dqn_port.exports.nature_scores import MAX_FRAMES, nature_scores
 from dqn_port.runs.evaluations import EvaluationRecord, mean_and_std
@@ -21,8 +21,6 @@ MINUS: Final = "\N{MINUS SIGN}"
 NONE: Final = "\N{EN DASH}"
 """Where there is no figure."""
 
-MOST: Final = 1e15
-"""What is larger no run has; it is neither drawn nor reckoned with."""
 _HUGE: Final = 1e9
 """No game has such scores; they are written in short."""
 
@@ -88,12 +86,6 @@ def why_not_comparable(record: EvaluationRecord) -> str:
     if record.random_starts != PAPER_RANDOM_STARTS:
         return f"the paper's episodes begin with up to {PAPER_RANDOM_STARTS} null actions"
     return ""
-
-
-def number(value: Any) -> float | None:
-    """Return a number that a file tells, if it is one that can be reckoned with."""
-    good = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if good and abs(value) < MOST else None
 
 
 def score(value: float, places: int | None = None) -> str:

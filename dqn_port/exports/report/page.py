@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import functools
+import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,19 +15,18 @@ from markupsafe import Markup
 
 from dqn_port.exports.nature_scores import Scores, nature_scores
 from dqn_port.exports.report import charts, figures
-from dqn_port.exports.report.arguments import differences
 from dqn_port.exports.report.figures import (
     PAPER_EPISODES,
-    PAPER_EPSILON,
     Result,
     many,
-    number,
     whole,
 )
-from dqn_port.exports.report.told import played_in, rewards_of
+from dqn_port.exports.report.told import played_in, trained_frames, trained_steps
+from dqn_port.fields import number
 from dqn_port.files import write_whole
+from dqn_port.records import Chart, RunRecord, Table
+from dqn_port.registry import find_system
 from dqn_port.runs.evaluations import Clip, EvaluationRecord, Image, Seen
-from dqn_port.runs.record import RunRecord
 
 _LONGEST: Final = 200
 """Characters of a text that run.json tells; the rest is cut off."""
@@ -69,7 +69,7 @@ def write_report(path: Path, run: RunRecord, evaluations: Sequence[EvaluationRec
         "score_chart": charts.score_chart(run, scores),
         "closer_chart": charts.closer_chart(run, scores) if n_rows else None,
         "n_rows": n_rows,
-        "qmax": _constant(run.history.get("qmax", ())),
+        "constants": _constants(run),
         "paper_episodes": PAPER_EPISODES,
         "n_silent": int((~played_in(run)).sum()),
         "said_training": _said_training(run) if n_rows else "",
@@ -78,7 +78,7 @@ def write_report(path: Path, run: RunRecord, evaluations: Sequence[EvaluationRec
         ],
         "clip": next((_shown_clip(e, e.clip) for e in evaluations if e.clip), None),
         "seen": next((_shown_seen(e, e.seen) for e in evaluations if e.seen), None),
-        "differences": differences(run.arguments, told=is_alone),
+        "compared": find_system(run.system).compared(run.arguments, told=is_alone),
         "is_alone": is_alone,
         "environment": _environment(run, evaluations),
     }
@@ -131,15 +131,6 @@ def _breakable(path: str) -> Markup:
     return Markup(".<wbr>").join(path.split("."))
 
 
-def trained_steps(run: RunRecord) -> int | None:
-    """Return how many agent steps a run has trained, as far as it tells; None where it does not."""
-    steps = number(run.arguments.get("steps")) if run.finished else None
-    if steps is not None:
-        return int(steps)
-    rows = run.history.get("step")
-    return None if rows is None else int(rows[-1] if len(rows) else 0)
-
-
 def training_seconds(run: RunRecord) -> float:
     """Return how long a run has trained; 0 where it does not tell."""
     told = number(run.about.get("training_seconds"))
@@ -161,16 +152,17 @@ def _tiles(
     if top is not None:
         note = f"{top.network} network; 0% random, 100% human"
         tiles.append(Tile("Human-normalised", figures.percent(top.human), "", note))
-    if not results and len(rewards := rewards_of(run)[played_in(run)]):
+    if not results and len(rewards := run.scores[played_in(run)]):
         best = figures.score(float(rewards.max()))
         tiles.append(Tile("Best evaluation", best, "", "in training", "best"))
-    steps, actrep = trained_steps(run), number(run.arguments.get("actrep"))
+    steps, frames = trained_steps(run), trained_frames(run)
+    unit = run.table.column(run.table.clock).heading or run.table.clock
     if steps is not None:
-        frames = "" if actrep is None else f"{figures.large(steps * actrep)} frames"
-        tiles.append(Tile("Trained", figures.large(steps), "steps", frames))
+        note = "" if frames is None else f"{figures.large(frames)} frames"
+        tiles.append(Tile("Trained", figures.large(steps), unit, note))
     seconds = training_seconds(run)
     if seconds:
-        rate = "" if steps is None else f"{whole(steps / seconds)} steps a second"
+        rate = "" if steps is None else f"{whole(steps / seconds)} {unit} a second"
         tiles.append(Tile("Training time", figures.duration(seconds), "", rate))
     return tiles
 
@@ -180,56 +172,44 @@ def _constant(values: Any) -> str:
     return f"{values[0]:g}" if len(values) and (values == values[0]).all() else ""
 
 
+def _constants(run: RunRecord) -> list[tuple[str, str]]:
+    """Return (title, value) of the curves that are left out, being constant."""
+    charts_left = [chart for chart in run.table.charts if chart.unless_constant]
+    found = [(c.title, _constant(run.history.get(c.columns[0], ()))) for c in charts_left]
+    return [(title, value) for title, value in found if value]
+
+
 def _curves(run: RunRecord) -> list[dict[str, Any]]:
     """Return the small charts of what is told, with their titles, keys and captions."""
-    frames = ("training_rate", "testing_rate")
-
-    def chart(name: str, alt: str, **how: Any) -> Markup | None:
-        there = all(column in run.history for column in how["columns"])
-        return charts.line_chart(name, alt, run, **how) if there else None
-
-    curves: list[dict[str, Any]] = [
-        {
-            "title": "Value of the held-out states",
-            "chart": chart("v", "V of the held-out states against {x}", columns={"v": "best"}),
-            "keys": [],
-            "note": "Mean over the states of max Q, in clipped reward, discounted.",
-        },
-        {
-            "title": "TD error of the held-out transitions",
-            "chart": chart("td", "Mean absolute TD error against {x}", columns={"td": "best"}),
-            "keys": [],
-            "note": "Mean of its absolute value, after clipping.",
-        },
-        {
-            "title": "ε in training",
-            "chart": charts.epsilon_chart(run),
-            "keys": [],
-            "note": "By the arguments, to the planned end; evaluations in training have "
-            f"{figures.epsilon(PAPER_EPSILON)}.",
-        },
-        {
-            "title": "Frames a second",
-            "chart": chart(
-                "rate",
-                "Frames a second in training and evaluation, against frames of training",
-                columns=dict(zip(frames, ("best", "second"), strict=True)),
-                from_zero=True,
-            ),
-            "keys": [("best", "training"), ("second", "evaluation")],
-            "note": "Emulator frames by the clock, before each evaluation and in it.",
-        },
+    left_out = {title for title, _ in _constants(run)}
+    curves = [
+        _curve(run, f"curve{i}", chart)
+        for i, chart in enumerate(charts_of(run.table))
+        if chart.title not in left_out and set(chart.columns) <= run.history.keys()
     ]
-    if not _constant(run.history.get("qmax", ())):
-        curves.append(
-            {
-                "title": "Qmax",
-                "chart": chart("qmax", "Qmax against {x}", columns={"qmax": "best"}),
-                "keys": [],
-                "note": "In the original it is constant.",
-            }
-        )
-    return [curve for curve in curves if curve["chart"] is not None]
+    if (epsilon := charts.epsilon_chart(run)) is not None:
+        note = "By the arguments, to the planned end."
+        curves.append({"title": "ε in training", "chart": epsilon, "keys": [], "note": note})
+    return curves
+
+
+def charts_of(table: Table) -> Sequence[Chart]:
+    """Return the charts that a table asks for; else one of each column of fractions."""
+    plain = [
+        Chart(title=column.heading or column.name, columns=(column.name,), note=column.meaning)
+        for column in table.columns
+        if column.dtype == "float64" and not column.measured
+        if column.name not in (table.clock, table.score)
+    ]
+    return table.charts or plain
+
+
+def _curve(run: RunRecord, name: str, chart: Chart) -> dict[str, Any]:
+    colours = dict(zip(chart.columns, ("best", "second"), strict=False))
+    alt = chart.alt or f"{chart.title} against {{x}}"
+    drawn = charts.line_chart(name, alt, run, colours, from_zero=chart.from_zero)
+    keys = list(zip(colours.values(), chart.keys, strict=False))
+    return {"title": chart.title, "chart": drawn, "keys": keys, "note": chart.note}
 
 
 def _said_training(run: RunRecord) -> str:
@@ -237,22 +217,31 @@ def _said_training(run: RunRecord) -> str:
     n = run.n_evaluations
     said = "Mean return of the episodes that ended within "
     said += f"each of {many(n, 'evaluation')}" if n > 1 else "the one evaluation"
-    counts, steps = run.history.get("episodes"), number(run.arguments.get("eval_steps"))
+    counts = run.history.get(run.table.episodes)
     details = []
     if counts is not None:
         low, high = int(counts.min()), int(counts.max())
         each = f"{whole(low)} to {many(high, 'episode')}"
         details.append(many(high, "episode") if low == high else each)
-    if steps is not None:
-        details.append(f"in {whole(steps)} steps")
-    if run.finished is not None:
-        details.append(f"with {figures.epsilon(PAPER_EPSILON)}")
+    details += _how_scored(run)
     said += f": {' '.join(details)}" if details else ""
     return f"{said}, too few for an episode" if not played_in(run).any() else said
 
 
+def _how_scored(run: RunRecord) -> list[str]:
+    """Return how the scores were played, as far as it is told: options stand in braces."""
+    details = []
+    for phrase in run.table.score_means:
+        names = re.findall(r"\{(\w+)\}", phrase)
+        values = {name: number(run.arguments.get(name)) for name in names}
+        told = {name: whole(value) for name, value in values.items() if value is not None}
+        if len(told) == len(names) and (names or run.finished is not None):
+            details.append(phrase.format(**told))
+    return details
+
+
 def _evaluation(
-    number: int, record: EvaluationRecord, run: RunRecord, scores: Scores | None
+    index: int, record: EvaluationRecord, run: RunRecord, scores: Scores | None
 ) -> dict[str, Any]:
     """Return an evaluation's chart, table and captions."""
     results = figures.results_of(record)
@@ -290,7 +279,7 @@ def _evaluation(
         "notes": notes,
         "compare": compare,
         "beyond": charts.returns_are_beyond(record, compare),
-        "chart": charts.returns_chart(f"returns{number}", record, compare),
+        "chart": charts.returns_chart(f"returns{index}", record, compare),
     }
 
 
@@ -346,7 +335,7 @@ def _shown_seen(record: EvaluationRecord, seen: Seen) -> dict[str, Any]:
         f"The game's screen after {many(seen.step, 'step')} of the clip's episode, "
         f"{seen.screen.width} × {seen.screen.height} in colour; then the agent's state at that "
         f"step: {many(seen.frames, 'frame')} of {width} × {height} bytes, the oldest first, one "
-        f"every {many(record.actrep, 'emulator frame')}."
+        f"every {many(record.frames_per_step, 'emulator frame')}."
     )
     return {"screen": seen.screen, "strip": seen.strip, "frames": seen.frames, "said": said}
 

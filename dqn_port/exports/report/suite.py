@@ -16,13 +16,12 @@ from dqn_port.exports.report import charts, figures
 from dqn_port.exports.report.page import (
     Tile,
     shown_game,
-    trained_steps,
     training_seconds,
     write_page,
 )
-from dqn_port.exports.report.told import axis_of, played_in
+from dqn_port.exports.report.told import axis_of, played_in, trained_steps
+from dqn_port.records import RunRecord
 from dqn_port.runs.evaluations import EvaluationRecord, mean_and_std
-from dqn_port.runs.record import RunRecord
 
 Suite = Sequence[tuple[RunRecord, Sequence[EvaluationRecord]]]
 """Every run with what was evaluated of it; the first evaluation counts."""
@@ -185,7 +184,7 @@ def _game(number: int, game: str, runs: Suite, path: Path) -> dict[str, Any]:
     """Return a game's learning curves, and the key to them."""
     scores = nature_scores().get(game)
     mine = [(run, evaluations) for run, evaluations in runs if run.game == game]
-    some = any("reward" in run.history and np.any(played_in(run)) for run, _ in mine)
+    some = any(run.table.score in run.history and np.any(played_in(run)) for run, _ in mine)
     chart = charts.curves_chart(f"curves{number}", game, [run for run, _ in mine], scores)
     return {
         "name": shown_game(game),

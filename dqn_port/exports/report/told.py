@@ -8,7 +8,8 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dqn_port.runs.record import RunRecord
+from dqn_port.fields import number
+from dqn_port.records import RunRecord
 
 
 class Axis(NamedTuple):
@@ -20,16 +21,17 @@ class Axis(NamedTuple):
     label: str
 
 
-_AXES: Final = (
-    Axis("frames", "frames", "frames of training"),
-    Axis("step", "steps", "steps of training"),
-)
 _NUMBERS: Final = Axis("", "evaluations", "evaluation")
 
 
 def axis_of(runs: Sequence[RunRecord]) -> tuple[Axis, list[NDArray[Any]]]:
     """Return the first axis that all runs tell, and each run's numbers on it."""
-    for axis in _AXES:
+    axes = [Axis("frames", "frames", "frames of training")]
+    tables = {run.table.clock: run.table for run in runs}
+    for clock, table in tables.items() if len(tables) == 1 else ():
+        heading = table.column(clock).heading or clock
+        axes.append(Axis(clock, heading, f"{heading} of training"))
+    for axis in axes:
         if all(axis.column in run.history for run in runs):
             return axis, [run.history[axis.column] for run in runs]
     return _NUMBERS, [np.arange(1, run.n_evaluations + 1) for run in runs]
@@ -37,10 +39,29 @@ def axis_of(runs: Sequence[RunRecord]) -> tuple[Axis, list[NDArray[Any]]]:
 
 def played_in(run: RunRecord) -> NDArray[np.bool_]:
     """Tell of each evaluation whether an episode ended in it; yes where that is not told."""
-    episodes = run.history.get("episodes")
-    return np.ones(run.n_evaluations, dtype=bool) if episodes is None else episodes > 0
+    episodes = run.history.get(run.table.episodes)
+    return ~np.isnan(run.scores) if episodes is None else episodes > 0
 
 
-def rewards_of(run: RunRecord) -> NDArray[np.float64]:
-    """Return the scores of the evaluations, NaN where they are not told."""
-    return run.history.get("reward", np.full(run.n_evaluations, np.nan))
+def trained_steps(run: RunRecord) -> int | None:
+    """Return how far a run has trained, as far as it tells; None where it does not."""
+    steps = number(run.about.get("steps")) if run.finished else None
+    if steps is not None:
+        return int(steps)
+    rows = run.history.get(run.table.clock)
+    return None if rows is None else int(rows[-1] if len(rows) else 0)
+
+
+def trained_frames(run: RunRecord) -> float | None:
+    """Return how many emulator frames that was, where it follows from the rows."""
+    frames = number(run.about.get("frames"))
+    if frames is not None:
+        return frames
+    steps, rows, counted = (
+        trained_steps(run),
+        run.history.get(run.table.clock),
+        run.history.get("frames"),
+    )
+    if steps is None or rows is None or counted is None or not len(rows) or not rows[-1]:
+        return None
+    return float(steps * counted[-1] / rows[-1])

@@ -6,10 +6,11 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from dqn_port.errors import RunFolderError
 from dqn_port.files import reading, sha256_of
+from dqn_port.interfaces import Differences
 from dqn_port.systems.lua_dqn.options import OPTIONS, Options
 from dqn_port.systems.lua_dqn.setup import names_snapshot, network_name
 
@@ -39,15 +40,6 @@ def arguments_hash(opt: Options) -> str:
         RunFolderError: see canonical_arguments.
     """
     return hashlib.sha256(canonical_arguments(opt).encode()).hexdigest()[:LENGTH]
-
-
-class Differences(NamedTuple):
-    """The options in which two runs differ: path → (there, here), None for one that is absent."""
-
-    numbers: dict[str, tuple[Any, Any]]
-    """Those that make two runs of them."""
-    length: dict[str, tuple[Any, Any]]
-    """Those by which one is only longer."""
 
 
 def differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> Differences:

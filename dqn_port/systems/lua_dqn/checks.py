@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 from dqn_port.errors import ArgsError, MemoryNeedError
+from dqn_port.memory import machine_memory
 from dqn_port.systems.lua_dqn.options import Options
 
 
@@ -83,14 +81,3 @@ def check_memory(entries: int, need: int) -> None:
             f"this machine has {have / 1e9:.2f} GB; set a smaller one, "
             f"--set agent_params.replay_memory={int(have * 0.7 / need * entries)}"
         )
-
-
-def machine_memory() -> int:
-    """Return the bytes of memory this process may use: the machine's, or its container's."""
-    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
-    for name in ("memory.max", "memory/memory.limit_in_bytes"):
-        try:
-            limits.append(int((Path("/sys/fs/cgroup") / name).read_text()))
-        except (OSError, ValueError):
-            continue
-    return min(limits)

@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from dqn_port.arguments.args_file import NOTES, parse_json, read_args_json
+from dqn_port.arguments.trust import is_trusted, with_trust
 from dqn_port.arguments.values import checked, kind_of
 from dqn_port.errors import ArgsError, DqnPortError, LuaExit, near_match
 from dqn_port.interfaces import Param
+from dqn_port.systems.lua_dqn.device_words import device_assignment
 from dqn_port.systems.lua_dqn.options import KNOWN_AND_IGNORED, OPTIONS, TABLES, Options
 from dqn_port.torch7.cmdline import CmdLine
 from dqn_port.torch7.table_literal import parse_table
@@ -174,7 +176,10 @@ def read_args_table(
     """
     draft.files.add(source)
     for name, value in table.items():
-        if name == NOTES:
+        if name in (NOTES, "system"):
+            continue
+        if name == "device" and isinstance(value, str):
+            _put_device(draft, value, table.get("gpu"), source)
             continue
         if name == _IGNORED and isinstance(value, dict):
             for key, ignored in value.items():
@@ -185,6 +190,21 @@ def read_args_table(
             draft.put_table(name, value, source, lenient=lenient)
         else:
             draft.put(name, value, source, lenient=lenient)
+
+
+def _put_device(draft: Draft, device: str, gpu: Any, source: str) -> None:
+    """Set option gpu by the workshop's word for it.
+
+    Raises:
+        ArgsError: it is no device, or ``gpu`` stands beside it and says something else.
+    """
+    for assignment in device_assignment(device):
+        value = int(assignment.partition("=")[2])
+        if gpu is not None and gpu != value:
+            raise ArgsError(
+                f"{source}: device: expected what gpu says, {gpu}, got '{device}'; give one of them"
+            )
+        draft.put("gpu", value, source)
 
 
 def read_lua_words(
@@ -275,10 +295,12 @@ def refuse_imports(draft: Draft) -> None:
     overridden = {"agent_params.network"} if draft.values.get("network") else set()
     for path in [path for path in _PARTS if path not in overridden]:
         value, source = draft.values.get(path), draft.sources.get(path)
-        if source in draft.files and isinstance(value, str) and _MODULE_OBJECT.fullmatch(value):
+        if is_trusted() or source not in draft.files:
+            continue
+        if isinstance(value, str) and _MODULE_OBJECT.fullmatch(value):
             raise ArgsError(
                 f"{source}: {path}: expected the name of a part, got '{value}', and importing it "
-                f"would run code; if you trust it, add --set {path}={value}"
+                f"would run code; if you trust it: {with_trust()}"
             )
 
 

@@ -75,7 +75,7 @@ def find(slot: str, name: str) -> Any:
         if missing or not (slot == "framework" or callable(part)):
             raise RegistryError(
                 f"{slot}: expected a part with {', '.join(_NEEDED[slot]) or 'a call'}, "
-                f"got '{name}' without {', '.join(missing) or 'it'}; docs/parts.md says more"
+                f"got '{name}' without {', '.join(missing) or 'it'}; docs/systems.md says more"
             )
         return part
     raise RegistryError(

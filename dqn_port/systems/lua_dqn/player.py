@@ -5,22 +5,21 @@ Lua: test_agent.lua and the evaluation inside train_agent.lua; the draws come in
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dqn_port.systems.lua_dqn.evaluation import Episode
-from dqn_port.systems.lua_dqn.setup import Setup
-from dqn_port.systems.lua_dqn.slots import Network, Screen, State
+from dqn_port.interfaces import Picture, Step
+from dqn_port.systems.lua_dqn.setup import Setup, game_record
+from dqn_port.systems.lua_dqn.slots import Screen, State
 
-Picture = NDArray[np.uint8]
-"""uint8 [height, width, 3], RGB 0..255; of gray ones uint8 [height, width]."""
+EVALUATION_EPSILON: Final = 0.05
+"""ε of evaluations (train_agent.lua)."""
+MAX_FRAMES: Final = 18_000
+"""Emulator frames of a game at most: 5 minutes, as in the paper's evaluations."""
 
 
 def picture_of(screen: Screen) -> Picture:
@@ -36,41 +35,9 @@ def as_image(frame: NDArray[np.uint8]) -> Picture:
     return image.reshape(side, side)
 
 
-Ended = Literal["game", "limit"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Step:
-    """One agent step: what was seen, shown, done, valued and earned, and what it ended."""
-
-    number: int
-    """Agent steps of the game before it."""
-    state: NDArray[np.uint8]
-    """What the agent chose by: uint8 [H, D], the oldest frame first."""
-    shown: tuple[Picture, ...]
-    """Where asked for: the screen that was met and, if the step ends the game, the last one."""
-    done: int | None
-    """The action's index; None where the random start has ended the game."""
-    earned: float
-    """The game's own reward."""
-    ended: Ended | None
-    """Whether the game has ended, or the limit of its length ends it."""
-    network: Network
-
-    @property
-    def seen(self) -> dict[str, Picture]:
-        """The planes that the agent saw, by label: uint8 [height, width]."""
-        return {
-            f"frame {i} of {len(self.state)}": as_image(frame)
-            for i, frame in enumerate(self.state, start=1)
-        }
-
-    @property
-    def valued(self) -> list[float]:
-        """The value of every action in what was seen. It is computed here, whenever asked for."""
-        s = torch.from_numpy(self.state.reshape(1, -1)).to(self.network.w.device)
-        values: list[float] = self.network.forward(s).reshape(-1).tolist()
-        return values
+def planes_of(state: NDArray[np.uint8]) -> dict[str, Picture]:
+    """Return the frames of a state, uint8 [H, D], by label: uint8 [height, width]."""
+    return {f"frame {i} of {len(state)}": as_image(frame) for i, frame in enumerate(state, start=1)}
 
 
 class Player:
@@ -81,16 +48,24 @@ class Player:
     """
 
     def __init__(
-        self, ready: Setup, *, epsilon: float, max_frames: int = 0, random_start: bool = True
+        self,
+        ready: Setup,
+        *,
+        which: str = "last",
+        epsilon: float = EVALUATION_EPSILON,
+        max_frames: int = 0,
+        random_start: bool = True,
     ) -> None:
         """Take what setup_to_play has set up; the game begins with the first step.
 
         ``epsilon``: probability of a random action. ``max_frames`` (emulator frames) ends a game;
         0: only the game does. ``random_start``: whether the first game has one, as all others do.
         """
-        self.env, self.agent, self.actrep = ready.env, ready.agent, ready.opt.actrep
-        self._epsilon = epsilon
-        self._most_steps = max(1, max_frames // self.actrep) if max_frames else None
+        self.env, self.agent, opt = ready.env, ready.agent, ready.opt
+        self.game, self.which, self.about_game = opt.env, which, game_record(opt)
+        self.frames_per_step, self.random_starts = opt.actrep, opt.random_starts
+        self.epsilon, self.max_frames = epsilon, max_frames
+        self._most_steps = max(1, max_frames // opt.actrep) if max_frames else None
         self._begin = self.env.next_random_game if random_start else self.env.new_game
         self._at: State | None = None
         self._number = 0
@@ -106,10 +81,10 @@ class Player:
         screen, reward, terminal = self._at
         # Before the step, which may paint over the screen.
         shown = [picture_of(screen)] if show else []
-        done = self.agent.perceive(reward, screen, terminal, True, self._epsilon)
+        done = self.agent.perceive(reward, screen, terminal, True, self.epsilon)
         state = self.agent.transitions.get_recent()
         number, earned = self._number, 0.0
-        ended: Ended | None = None
+        ended: Literal["game", "limit"] | None = None
         if done is None:
             # The last null frame of a random start has ended the game: Lua fails here.
             self._at = None
@@ -123,27 +98,17 @@ class Player:
             self._at = None
         return Step(
             number=number,
-            state=state,
-            shown=tuple(shown),
             done=done,
             earned=earned,
             ended=ended,
-            network=self.agent.network,
+            frames=0 if done is None else self.frames_per_step,
+            shown=tuple(shown),
+            look=lambda: planes_of(state),
+            value=lambda: self._values(state),
         )
 
-    def episodes(
-        self, *, steps: int | None = None, watch: Callable[[Step], None] | None = None
-    ) -> Iterator[Episode]:
-        """Yield the episodes that end within so many steps; None: one after the other, for ever.
-
-        ``watch`` is given every step, with what it showed.
-        """
-        reward = 0.0
-        for _ in itertools.count() if steps is None else range(steps):
-            step = self.step(show=watch is not None)
-            if watch is not None:
-                watch(step)
-            reward += step.earned
-            if step.ended:
-                yield Episode(reward=reward, steps=step.number + 1, cut=step.ended == "limit")
-                reward = 0.0
+    def _values(self, state: NDArray[np.uint8]) -> list[float]:
+        network = self.agent.network
+        s = torch.from_numpy(state.reshape(1, -1)).to(network.w.device)
+        values: list[float] = network.forward(s).reshape(-1).tolist()
+        return values

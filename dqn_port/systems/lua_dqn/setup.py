@@ -99,7 +99,7 @@ def declared_params(values: Mapping[str, Any]) -> dict[str, tuple[Param, ...]]:
     if missing and isinstance(name, str):
         raise RegistryError(
             f"agent: expected PARAMS with {', '.join(sorted(missing))}, got '{name}' without; "
-            "docs/parts.md says more"
+            "docs/systems.md says more"
         )
     replay = getattr(registry.find("agent", name), "REPLAY", _REPLAY) if agent else _REPLAY
     network = values.get("network") or values.get("agent_params.network")

@@ -11,45 +11,18 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from dqn_port.errors import DivergedError
+from dqn_port.events import EpisodeEnded, Event, Row, Saved, Ticked
 from dqn_port.systems.lua_dqn.evaluation import Evaluation, EvaluationState
 from dqn_port.systems.lua_dqn.histories import Histories
 from dqn_port.systems.lua_dqn.options import Options
+from dqn_port.systems.lua_dqn.player import EVALUATION_EPSILON
 from dqn_port.systems.lua_dqn.slots import Agent, GameEnvironment, LayerReport, Network, State
 
-EVALUATION_EPSILON: Final = 0.05
-"""ε of evaluations (train_agent.lua)."""
-
-
-@dataclass(frozen=True)
-class Event:
-    """Something that happened at an agent step of the training."""
-
-    step: int
-
-
-@dataclass(frozen=True)
-class Resumed(Event):
-    """A training goes on from a checkpoint at this step; what came after it never was."""
-
-
-@dataclass(frozen=True)
-class Ticked(Event):
-    """An agent step was played, in training or in an evaluation."""
-
-    evaluation_step: int | None
-    """Agent steps of the running evaluation; None in training."""
-    ep: float
-
-
-@dataclass(frozen=True)
-class EpisodeEnded(Event):
-    """A training episode ended: a game, or a life of one."""
-
-    reward: float
-    """Undiscounted sum of the game's own rewards."""
+PLAYING, LEARNING, EVALUATING = "playing", "learning", "evaluating"
+"""The phases of a training: before learn_start, after it, and evaluations."""
 
 
 @dataclass(frozen=True)
@@ -102,13 +75,6 @@ class Evaluated(Event):
             "testing_rate": round(self.testing_rate, 1),
             "best": int(self.is_best),
         }
-
-
-@dataclass(frozen=True)
-class Saved(Event):
-    """A snapshot was written."""
-
-    path: Path
 
 
 @dataclass(kw_only=True)
@@ -167,6 +133,15 @@ class Training:
         Raises:
             DivergedError: a number of the network is no longer finite.
         """
+        try:
+            return self._tick()
+        except DivergedError as error:
+            where = self.not_finite()
+            if where is None or where in str(error):
+                raise
+            raise DivergedError(f"{error}; NaN or infinity in {where}") from error
+
+    def _tick(self) -> list[Event]:
         state, opt = self.state, self.opt
         if state.in_evaluation():
             return self._evaluation_tick()
@@ -198,7 +173,8 @@ class Training:
             state.at = self.env.new_game()
         state.interval_seconds += self._clock() - started
 
-        events: list[Event] = [Ticked(state.step, None, agent.ep)]
+        phase = PLAYING if state.step <= agent.learn_start else LEARNING
+        events: list[Event] = [self._ticked(phase, f"step {state.step:,}/{opt.steps:,}")]
         if state.at[2]:
             events.append(EpisodeEnded(state.step, state.episode_reward))
             state.episode_reward = 0.0
@@ -212,13 +188,40 @@ class Training:
             state.episode_reward = 0.0
         return events
 
+    def _ticked(self, phase: str, text: str) -> Ticked:
+        step, actrep = self.state.step, self.opt.actrep
+        return Ticked(
+            step,
+            phase=phase,
+            text=text,
+            frames=actrep,
+            all_frames=step * actrep,
+            epsilon=self.agent.ep,
+        )
+
+    def left(self) -> dict[str, int]:
+        """Return how many agent steps of every phase are left."""
+        opt, state, learn_start = self.opt, self.state, self.agent.learn_start
+        since = max(learn_start, state.step)
+        due = range(opt.eval_freq, opt.steps + 1, opt.eval_freq)
+        evaluations: float = sum(step > since for step in due)
+        if state.evaluation is not None:
+            evaluations += 1 - state.evaluation.steps / opt.eval_steps
+        return {
+            PLAYING: max(min(learn_start, opt.steps) - state.step, 0),
+            LEARNING: max(opt.steps - since, 0),
+            EVALUATING: round(evaluations * opt.eval_steps),
+        }
+
     def _evaluation_tick(self) -> list[Event]:
         state = self.state
         assert state.evaluation is not None
         state.at = self._evaluation.tick(state.at, state.evaluation)
-        events: list[Event] = [Ticked(state.step, state.evaluation.steps, self.agent.ep)]
+        how_far = f"evaluation {state.evaluation.steps:,}/{self.opt.eval_steps:,}"
+        events: list[Event] = [self._ticked(EVALUATING, how_far)]
         if state.evaluation.steps >= self.opt.eval_steps:
-            events.append(self._end_evaluation(state.evaluation))
+            evaluated = self._end_evaluation(state.evaluation)
+            events += [evaluated, Row(state.step, evaluated.row())]
             state.evaluation = None
         return events
 

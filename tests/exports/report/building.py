@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from dqn_port.exports.report.arguments import dqn3_0_1
+from dqn_port.records import RunRecord
 from dqn_port.runs.evaluations import (
     Clip,
     EvaluationRecord,
@@ -17,7 +17,8 @@ from dqn_port.runs.evaluations import (
     PlayedEpisode,
     Seen,
 )
-from dqn_port.runs.record import RunRecord
+from dqn_port.systems.lua_dqn.histories import HISTORY as TABLE
+from dqn_port.systems.lua_dqn.paper_arguments import dqn3_0_1
 from dqn_port.tools.clips import Film, png_of
 
 SHA256 = "ab" * 32
@@ -57,6 +58,7 @@ def run_of(n: int = 4, *, game: str = "pong", name: str = "mine", **changes: Any
         "best": np.ones(n, dtype=np.int64),
     }
     about = {
+        "steps": 250_000 * n,
         "training_seconds": 900.0 * n,
         "sha256": {f"{name}.t7": SHA256},
         "versions": {"python": "3.11.7", "torch": "2.13.0", "zlib": "1"},
@@ -68,6 +70,8 @@ def run_of(n: int = 4, *, game: str = "pong", name: str = "mine", **changes: Any
     }
     run = RunRecord(
         folder=Path("artifacts") / name,
+        system="lua_dqn",
+        table=TABLE,
         name=name,
         game=game,
         arguments=arguments_of(env=game, name=name, steps=250_000 * n),
@@ -131,7 +135,7 @@ def evaluation_of(run: RunRecord, **changes: Any) -> EvaluationRecord:
         epsilon=0.05,
         seeds=(1,),
         max_frames=18_000,
-        actrep=4,
+        frames_per_step=4,
         random_starts=30,
         snapshot=f"{run.name}.t7",
         snapshot_sha256=SHA256,

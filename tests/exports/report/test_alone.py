@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from dqn_port.exports.league import league
-from dqn_port.exports.old_runs import read_old_run
 from dqn_port.exports.report import suite_scores, write_report, write_suite_report
+from dqn_port.systems.lua_dqn.old_runs import read_old_run
 from dqn_port.torch7 import save
 from tests.exports.report.building import run_of
 from tests.exports.report.reading import charts_of, texts_of
 from tests.exports.report.reading import read_page as read
-from tests.exports.test_old_runs import ARGUMENTS, LISTS
+from tests.systems.lua_dqn.test_old_runs import ARGUMENTS, LISTS
 
 
 @pytest.fixture

@@ -9,11 +9,11 @@ import pytest
 
 from dqn_port.exports.nature_scores import nature_scores
 from dqn_port.exports.report.charts import (
-    epsilon_curve,
     returns_are_beyond,
     returns_chart,
     stacked,
 )
+from dqn_port.systems.lua_dqn.schedule import epsilon_curve
 from tests.exports.report.building import arguments_of, episodes_of, evaluation_of, run_of
 
 

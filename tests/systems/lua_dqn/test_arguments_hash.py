@@ -5,7 +5,6 @@ import dataclasses
 import json
 
 import pytest
-import torch
 
 from dqn_port.errors import RunFolderError
 from dqn_port.runs.run import Run
@@ -14,8 +13,9 @@ from dqn_port.systems.lua_dqn.arguments_hash import (
     arguments_hash,
     canonical_arguments,
 )
-from dqn_port.systems.lua_dqn.histories import MEASURED_COLUMNS
+from dqn_port.systems.lua_dqn.histories import HISTORY as TABLE
 from dqn_port.systems.lua_dqn.options import OPTIONS
+from dqn_port.systems.lua_dqn.system import SYSTEM
 from tests.systems.lua_dqn.trace_options import options_of_trace
 
 # One other value for each option that is left out.
@@ -94,12 +94,12 @@ def test_a_networks_file_counts_by_its_content(opt, tmp_path):
 
 def test_what_is_left_out_changes_no_row_of_the_history(opt, tmp_path):
     def rows(other):
-        run = Run(dataclasses.replace(opt, **other), tmp_path / json.dumps(other))
-        list(run.train(torch.device("cpu")))
+        run = Run(SYSTEM, dataclasses.replace(opt, **other), tmp_path / json.dumps(other))
+        list(run.train("cpu"))
         with (run.folder / "history.csv").open() as file:
             found = list(csv.DictReader(file))
         assert found
-        return [{k: v for k, v in row.items() if k not in MEASURED_COLUMNS} for row in found]
+        return [{k: v for k, v in row.items() if k not in TABLE.measured} for row in found]
 
     expected = rows({})
     for name, value in OTHER.items():

@@ -11,6 +11,7 @@ import torch
 from dqn_port.runs.run import Run
 from dqn_port.systems.lua_dqn.player import Player
 from dqn_port.systems.lua_dqn.setup import load_options, setup
+from dqn_port.systems.lua_dqn.system import SYSTEM
 from dqn_port.systems.lua_dqn.train_agent import Evaluated
 
 CPU = torch.device("cpu")
@@ -58,7 +59,7 @@ def test_a_toy_game_is_learnt_in_seconds(tmp_path):
     path.write_text(json.dumps(TOY_B))
     opt = load_options(args_file=path)
     assert mean_of_random_play(opt, 4000) < 0
-    events = [e for e in Run(opt, tmp_path).train(CPU) if isinstance(e, Evaluated)]
+    events = [e for e in Run(SYSTEM, opt, tmp_path).train("cpu") if isinstance(e, Evaluated)]
     assert [e.n_episodes > 5 for e in events] == [True, True]
     assert events[-1].reward > 5
 
@@ -67,6 +68,6 @@ def test_a_toy_game_is_learnt_in_seconds(tmp_path):
 def test_pong_rises_above_random_play(tmp_path):
     path = Path(__file__).parents[3] / "legacy_args" / "pong_small.json"
     opt = load_options(args_file=path, assignments=["steps=300000"])
-    events = [e for e in Run(opt, tmp_path).train(CPU) if isinstance(e, Evaluated)]
+    events = [e for e in Run(SYSTEM, opt, tmp_path).train("cpu") if isinstance(e, Evaluated)]
     # Random play scores -20.7; without a finished episode an evaluation scores 0.
     assert max(e.reward for e in events if e.n_episodes >= 2) > -18.5

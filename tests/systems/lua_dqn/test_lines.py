@@ -7,8 +7,9 @@ import re
 import pytest
 import torch
 
-from dqn_port.cli.lines import lines_of, lua_number
 from dqn_port.runs.run import Run
+from dqn_port.systems.lua_dqn.lines import lines_of, lua_number
+from dqn_port.systems.lua_dqn.system import SYSTEM
 from dqn_port.systems.lua_dqn.train_agent import Reported
 from tests.golden_files import GOLDEN
 from tests.systems.lua_dqn.trace_options import options_of_trace
@@ -37,7 +38,7 @@ def test_a_run_prints_what_the_original_printed(group, tmp_path):
     expected = (GOLDEN / "logs" / f"{group}.txt").read_text().rstrip("\n").split("\n")
     opt = options_of_trace(group)
     device = torch.device("cpu")
-    events = list(Run(opt, tmp_path).train(device))
+    events = list(Run(SYSTEM, opt, tmp_path).train(str(device)))
     lines = [line for event in events for text in lines_of(event) for line in text.split("\n")]
     header, options, rest = split(lines)
     expected_header, expected_options, expected_rest = split(expected)

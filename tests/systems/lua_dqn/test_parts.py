@@ -12,6 +12,7 @@ from dqn_port.runs.run import Run
 from dqn_port.systems.lua_dqn import parts as registry
 from dqn_port.systems.lua_dqn.parts import PARTS, find
 from dqn_port.systems.lua_dqn.setup import load_options, setup
+from dqn_port.systems.lua_dqn.system import SYSTEM
 from tests.cli.running import run, toy, write_toy
 
 PART = """
@@ -107,19 +108,18 @@ def test_a_file_may_not_name_what_would_be_imported(key, changes, tmp_path):
 
 @pytest.mark.usefixtures("my_part")
 def test_a_snapshot_with_a_part_of_ones_own_is_played_once_it_is_trusted(tmp_path, capsys):
-    import torch
 
     opt = load_options(args_file=write_toy(tmp_path), assignments=["agent=my_part:Learner"])
-    run_ = Run(opt, tmp_path / "out")
-    for _ in run_.train(torch.device("cpu")):
+    run_ = Run(SYSTEM, opt, tmp_path / "out")
+    for _ in run_.train("cpu"):
         pass
     sys.modules.pop("my_part")
-    refused = run(capsys, "evaluate", run_.snapshot_path, "--episodes", "1")
+    refused = run(capsys, "evaluate", run_.newest_networks(), "--episodes", "1")
     assert refused.code == 1
     assert "agent: expected the name of a part, got 'my_part:Learner'" in refused.error
     assert "my_part" not in sys.modules
     words = ["--episodes", "1", "--set", "agent=my_part:Learner"]
-    assert run(capsys, "evaluate", run_.snapshot_path, *words).code == 0
+    assert run(capsys, "evaluate", run_.newest_networks(), *words).code == 0
 
 
 @pytest.mark.usefixtures("my_part")

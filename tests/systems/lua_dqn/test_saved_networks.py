@@ -13,16 +13,17 @@ from dqn_port.runs.run import Run
 from dqn_port.systems.lua_dqn.networks.sequential import from_lua
 from dqn_port.systems.lua_dqn.setup import options_of_snapshot, setup, setup_to_play
 from dqn_port.systems.lua_dqn.snapshot import load_snapshot
+from dqn_port.systems.lua_dqn.system import SYSTEM
 from dqn_port.torch7.nn_modules import rows_of, sequential_of
 from dqn_port.torch7.t7 import load, save
 from tests.cli.running import toy
-from tests.systems.lua_dqn.test_setup import CPU, PONG, options_of, toy_options
+from tests.systems.lua_dqn.test_setup import PONG, options_of, toy_options
 
 
 @pytest.fixture(scope="module")
 def toy_snapshot(tmp_path_factory):
     out = tmp_path_factory.mktemp("toy")
-    for _ in Run(toy_options(name="t"), out).train(CPU):
+    for _ in Run(SYSTEM, toy_options(name="t"), out).train("cpu"):
         pass
     return out / "t" / "t.t7"
 
@@ -113,9 +114,9 @@ def test_parameters_alone_go_into_the_network_that_is_named(toy_snapshot, tmp_pa
 
 def test_the_arguments_in_a_snapshot_hold_the_network_it_began_with_as_luas_do(tmp_path):
     def train(name, **changes):
-        run = Run(options_of(PONG | {"name": name, "steps": 50} | changes), tmp_path)
-        list(run.train(CPU))
-        return run.snapshot_path
+        run = Run(SYSTEM, options_of(PONG | {"name": name, "steps": 50} | changes), tmp_path)
+        list(run.train("cpu"))
+        return run.newest_networks()
 
     first = train("first")
     second = train("second", network=str(first))

@@ -19,9 +19,9 @@ from dqn_port.errors import (
     UsageError,
 )
 from dqn_port.games.ale.roms import expected_md5s, rom_path
+from dqn_port.memory import machine_memory
 from dqn_port.runs.run import Run
 from dqn_port.systems.lua_dqn import checks
-from dqn_port.systems.lua_dqn.checks import machine_memory
 from dqn_port.systems.lua_dqn.drafts import Draft, finish, read_args_table
 from dqn_port.systems.lua_dqn.setup import (
     declared_params,
@@ -29,6 +29,7 @@ from dqn_port.systems.lua_dqn.setup import (
     resolve,
     setup,
 )
+from dqn_port.systems.lua_dqn.system import SYSTEM
 from tests.cli.running import toy
 
 CPU = torch.device("cpu")
@@ -251,7 +252,7 @@ def test_a_history_longer_than_what_is_held_when_learning_starts():
 
 
 def test_the_longest_history_that_is_taken_can_be_learnt_from(tmp_path):
-    for _ in Run(toy_options(histSpacing=23, steps=80), tmp_path).train(CPU):
+    for _ in Run(SYSTEM, toy_options(histSpacing=23, steps=80), tmp_path).train("cpu"):
         pass
 
 

@@ -13,11 +13,11 @@ from dqn_port.systems.lua_dqn.networks.layers import Linear, Rectifier, Reshape
 from dqn_port.systems.lua_dqn.networks.sequential import Sequential, from_lua
 from dqn_port.systems.lua_dqn.setup import load_options
 from dqn_port.systems.lua_dqn.snapshot import is_snapshot, load_network, load_snapshot
+from dqn_port.systems.lua_dqn.system import SYSTEM
 from dqn_port.torch7.t7 import load, save
 from dqn_port.torch7.tensors import Storage, Tensor
 from dqn_port.torch7.values import LuaTable, TorchObject
 from tests.golden_files import GOLDEN
-from tests.systems.lua_dqn.test_setup import CPU
 
 SNAP = GOLDEN / "t7" / "snap_toyB.t7"
 
@@ -28,10 +28,10 @@ SNAP = GOLDEN / "t7" / "snap_toyB.t7"
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     out = tmp_path_factory.mktemp("again")
-    run = Run(load_options(args_file=SNAP), out)
-    for _ in run.train(CPU):
+    run = Run(SYSTEM, load_options(args_file=SNAP), out)
+    for _ in run.train("cpu"):
         pass
-    return run.snapshot_path
+    return run.newest_networks()
 
 
 SCRATCH = ("output", "gradInput", "finput", "fgradInput", "addBuffer", "batchsize")

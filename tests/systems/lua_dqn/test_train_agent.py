@@ -9,16 +9,10 @@ import pytest
 import torch
 
 from dqn_port.errors import DivergedError, RunFolderError
+from dqn_port.events import EpisodeEnded, Saved, Ticked
 from dqn_port.systems.lua_dqn.histories import Histories
 from dqn_port.systems.lua_dqn.setup import load_options, setup
-from dqn_port.systems.lua_dqn.train_agent import (
-    EpisodeEnded,
-    Evaluated,
-    Reported,
-    Saved,
-    Ticked,
-    Training,
-)
+from dqn_port.systems.lua_dqn.train_agent import EVALUATING, Evaluated, Reported, Training
 from tests.systems.lua_dqn.trace_options import words_of_trace
 
 
@@ -61,8 +55,8 @@ def test_events_come_at_their_steps_and_the_last_step_saves():
     assert [e.step for e in events if isinstance(e, Saved)] == [300, 600, 620]
     assert saved == [(300, 1), (600, 3), (620, 3)], "a save comes after the step's evaluation"
     ticks = [e for e in events if isinstance(e, Ticked)]
-    assert sum(e.evaluation_step is None for e in ticks) == 620
-    assert sum(e.evaluation_step is not None for e in ticks) == 3 * 50
+    assert sum(e.phase != EVALUATING for e in ticks) == 620
+    assert sum(e.phase == EVALUATING for e in ticks) == 3 * 50
     assert any(isinstance(e, EpisodeEnded) for e in events)
 
 

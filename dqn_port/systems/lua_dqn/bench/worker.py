@@ -1,4 +1,4 @@
-"""This program as a worker: ``python -m dqn_port.bench.worker``.
+"""This program as a worker: ``python -m dqn_port.systems.lua_dqn.bench.worker``.
 
 Its settings: ``options`` (as args.json holds them, made ready by loops.py) and ``cores``.
 """
@@ -10,16 +10,18 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from dqn_port.bench.loops import Loop
 from dqn_port.bench.machine import pin
 from dqn_port.bench.workers import Worker, serve
+from dqn_port.systems.lua_dqn.bench.loops import Loop
 from dqn_port.systems.lua_dqn.options import Options
 
 
 def start_training(opt: Options, cores: list[int], *, learn: bool = True) -> Worker:
     """Start a training by ``opt`` on ``cores``; with ``learn`` it plays until it is learning."""
     settings = {"options": opt.to_json(), "cores": cores, "learn": learn}
-    return Worker("dqn-port", [sys.executable, "-m", "dqn_port.bench.worker"], settings)
+    return Worker(
+        "dqn-port", [sys.executable, "-m", "dqn_port.systems.lua_dqn.bench.worker"], settings
+    )
 
 
 def _prepare(settings: dict[str, Any]) -> Callable[[int], dict[str, Any]]:

@@ -10,8 +10,15 @@ import ale_py
 from ale_py import roms
 
 from dqn_port.games.ale.roms import expected_md5s
-from dqn_port.tools.exactness.plays import ACTREP, HISTORY, POOL_FRMS, RANDOM_STARTS, STEPS, Played
-from dqn_port.tools.exactness.records import SEEN, Compared, Record
+from dqn_port.systems.lua_dqn.exactness.plays import (
+    ACTREP,
+    HISTORY,
+    POOL_FRMS,
+    RANDOM_STARTS,
+    STEPS,
+    Played,
+)
+from dqn_port.systems.lua_dqn.exactness.records import SEEN, Compared, Record
 
 NOTES: Final = {
     "elevator_action": (
@@ -36,7 +43,7 @@ _SOURCES: Final = (
     "beam_rider's is equal in all 401 rows, and double_dunk's in all but row 0.",
     "[2] https://github.com/Farama-Foundation/Arcade-Learning-Environment/pull/401; after equally "
     "many resets the play is the same, whatever was played between them "
-    "(`tests/tools/test_exactness.py`).",
+    "(`tests/systems/lua_dqn/test_exactness.py`).",
 )
 
 HEADINGS: Final = (

@@ -12,14 +12,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from dqn_port.interfaces import Picture
 from dqn_port.systems.lua_dqn.drafts import Draft
 from dqn_port.systems.lua_dqn.options import Options
-from dqn_port.systems.lua_dqn.player import Picture, as_image, picture_of
+from dqn_port.systems.lua_dqn.player import as_image, picture_of
 from dqn_port.systems.lua_dqn.setup import Setup, load_options, setup
 from dqn_port.systems.lua_dqn.slots import Screen
 from dqn_port.tools.pictures import enlarge, opencv, resize, write_png
-
-MAX_SCREENS: Final = 400
 
 _NO_LEARNING: Final = ("steps=1", "agent_params.learn_start=1", "agent_params.replay_memory=1")
 """What keeps the parts that screens do not need small."""

@@ -1,7 +1,7 @@
 """The floor of an update: its multiplications at the machine's best matrix-product rate.
 
 A worker measures the rates, so that each library gets its number of threads before it is loaded
-and the process that is measured stays as it is: ``python -m dqn_port.bench.floor``.
+and the process that is measured stays as it is: ``python -m dqn_port.systems.lua_dqn.bench.floor``.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def start_rates(threads: int, cores: list[int]) -> Worker:
     """Start the worker that measures the rates on so many threads."""
     return Worker(
         "matrix products",
-        [sys.executable, "-m", "dqn_port.bench.floor"],
+        [sys.executable, "-m", "dqn_port.systems.lua_dqn.bench.floor"],
         {"threads": threads, "cores": cores},
         environment={"OPENBLAS_NUM_THREADS": str(threads)},
     )

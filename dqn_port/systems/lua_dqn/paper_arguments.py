@@ -6,30 +6,16 @@ import functools
 import json
 from collections.abc import Mapping
 from importlib import resources
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
+
+from dqn_port.arguments.values import shown
+from dqn_port.interfaces import OtherOption
 
 NOT_COMPARED: Final = frozenset({"env", "game_path", "name", "ignored"})
 """What names a run rather than shapes it."""
 
 WITHOUT_EFFECT: Final = frozenset({"prog_freq", "save_freq", "threads", "verbose"})
 """What changes no result, only when it is told and how quickly it is there."""
-
-_LONGEST: Final = 200
-"""Characters of a value that are shown."""
-
-
-class Difference(NamedTuple):
-    """An option that is not the paper's."""
-
-    path: str
-    """agent_params.lr, say."""
-    here: str
-    paper: str
-
-    @property
-    def matters(self) -> bool:
-        """Whether it changes results."""
-        return self.path not in WITHOUT_EFFECT
 
 
 @functools.cache
@@ -38,11 +24,11 @@ def dqn3_0_1() -> dict[str, Any]:
 
     Those of run_gpu; legacy_args/pong.json holds them as they were given.
     """
-    text = (resources.files("dqn_port.exports.report") / "dqn3_0_1.json").read_text("utf-8")
+    text = (resources.files("dqn_port.systems.lua_dqn") / "dqn3_0_1.json").read_text("utf-8")
     return dict(flat(json.loads(text)))
 
 
-def differences(arguments: Mapping[str, Any], *, told: bool = False) -> list[Difference]:
+def differences(arguments: Mapping[str, Any], *, told: bool = False) -> list[OtherOption]:
     """Return where a run's options, those of its args.json, differ from the paper's.
 
     Those that change no result come last. ``told``: only those that ``arguments`` holds are
@@ -52,7 +38,7 @@ def differences(arguments: Mapping[str, Any], *, told: bool = False) -> list[Dif
     every = here if told else here | paper
     paths = [path for path in every if path.split(".")[0] not in NOT_COMPARED]
     found = [
-        Difference(path, shown(here.get(path)), shown(paper.get(path)))
+        OtherOption(path, shown(here.get(path)), shown(paper.get(path)), path not in WITHOUT_EFFECT)
         for path in sorted(paths)
         if here.get(path) != paper.get(path)
     ]
@@ -71,17 +57,3 @@ def flat(table: Mapping[str, Any]) -> dict[str, Any]:
             else:
                 found[prefix + key] = value
     return found
-
-
-def shown(value: Any) -> str:
-    """Write an option's value, in JSON where it is a list."""
-    if value is None or value == "":
-        return "nothing"
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = f"{value:,}"
-    if not isinstance(value, str):
-        try:
-            value = json.dumps(value, ensure_ascii=False)
-        except RecursionError:
-            return "…"
-    return value if len(value) <= _LONGEST else value[: _LONGEST - 1] + "…"

@@ -7,12 +7,12 @@ from typing import Any, Final
 
 import torch
 
-from dqn_port.bench.emulation import bare_emulation
 from dqn_port.bench.figures import Figure, Figures, ratio
-from dqn_port.bench.loops import Loop, soon_learning, uninterrupted
 from dqn_port.bench.machine import resident_bytes
-from dqn_port.bench.parts import Job, Measured
-from dqn_port.bench.worker import start_training
+from dqn_port.systems.lua_dqn.bench.emulation import bare_emulation
+from dqn_port.systems.lua_dqn.bench.loops import Loop, soon_learning, uninterrupted
+from dqn_port.systems.lua_dqn.bench.parts import Job, Measured
+from dqn_port.systems.lua_dqn.bench.worker import start_training
 
 _PLAYED: Final = 2_000
 """Transitions that are added over and over."""

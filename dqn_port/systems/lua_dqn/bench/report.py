@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any, Final
 
 from dqn_port.bench.beside import busy
 from dqn_port.bench.figures import table_of_figures
-from dqn_port.bench.growth import growth, memory
-from dqn_port.bench.machine import all_versions, cores_for, machine, pinned
-from dqn_port.bench.parts import PARTS as OF_A_LOOP
-from dqn_port.bench.parts import Job, Measured, Part
-from dqn_port.bench.stages import Profile, profile
-from dqn_port.files import write_whole
+from dqn_port.bench.machine import REPEATS, cores_for, pinned
+from dqn_port.systems.lua_dqn.bench.growth import growth, memory
+from dqn_port.systems.lua_dqn.bench.parts import PARTS as OF_A_LOOP
+from dqn_port.systems.lua_dqn.bench.parts import Job, Measured, Part
+from dqn_port.systems.lua_dqn.bench.stages import Profile, profile
 from dqn_port.systems.lua_dqn.options import Options
 
 PARTS: Final = OF_A_LOOP | {
@@ -21,8 +18,6 @@ PARTS: Final = OF_A_LOOP | {
     "growth": Part(growth, 384, "steps a second as the replay fills"),
 }
 """Every part by its name."""
-
-REPEATS: Final = 7
 
 
 class Report:
@@ -95,18 +90,3 @@ def bench(
         if with_profile and measured.loop is not None and measured.work is not None:
             profiled = profile(measured.loop, measured.work, job.steps)
     return Report(part, job, measured, profiled=profiled, busy_processes=busy_processes)
-
-
-def about_the_machine() -> dict[str, Any]:
-    """Return what stands at the head of every file of figures."""
-    return {"machine": machine(), "versions": all_versions()}
-
-
-def write_json(path: Path, table: dict[str, Any]) -> None:
-    """Write a file of figures.
-
-    Raises:
-        RunFolderError: it cannot be written.
-    """
-    text = json.dumps(table, indent=2, ensure_ascii=False) + "\n"
-    write_whole(path, lambda file: file.write(text.encode()))

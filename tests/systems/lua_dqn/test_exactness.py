@@ -14,11 +14,11 @@ from dqn_port.errors import TraceError
 from dqn_port.games.ale.emulator import AleEmulator
 from dqn_port.games.ale.roms import rom_path
 from dqn_port.randoms.torch import Generator
+from dqn_port.systems.lua_dqn.exactness import __main__ as program
+from dqn_port.systems.lua_dqn.exactness.page import HEADINGS, is_exact
+from dqn_port.systems.lua_dqn.exactness.plays import Played, look_at_all, play_thrice, replay_trace
+from dqn_port.systems.lua_dqn.exactness.records import read_records, read_resets, read_trace
 from dqn_port.systems.lua_dqn.game_environment import GameEnvironment
-from dqn_port.tools.exactness import __main__ as program
-from dqn_port.tools.exactness.page import HEADINGS, is_exact
-from dqn_port.tools.exactness.plays import Played, look_at_all, play_thrice, replay_trace
-from dqn_port.tools.exactness.records import read_records, read_resets, read_trace
 from tests.golden_files import GOLDEN
 
 PAGE = (Path(__file__).parents[2] / "docs" / "games.md").read_text("utf-8")

@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from dqn_port.bench.emulation import BareEmulation, bare_emulation
 from dqn_port.bench.figures import Figure, Figures, ratio
-from dqn_port.bench.floor import LIBRARIES, flop_of_update, start_rates
-from dqn_port.bench.loops import Loop, never_learning, soon_learning, uninterrupted
 from dqn_port.errors import BenchError
+from dqn_port.systems.lua_dqn.bench.emulation import BareEmulation, bare_emulation
+from dqn_port.systems.lua_dqn.bench.floor import LIBRARIES, flop_of_update, start_rates
+from dqn_port.systems.lua_dqn.bench.loops import Loop, never_learning, soon_learning, uninterrupted
 from dqn_port.systems.lua_dqn.options import Options
 
 

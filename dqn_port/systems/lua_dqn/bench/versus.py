@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from dqn_port.bench.figures import Figure, Figures, digits, ratio, table
-from dqn_port.bench.loops import NEVER, soon_learning, uninterrupted, with_params
 from dqn_port.bench.machine import cores_for
-from dqn_port.bench.peers import SB3, derived
-from dqn_port.bench.worker import start_training
 from dqn_port.bench.workers import Worker
 from dqn_port.errors import BenchError
+from dqn_port.systems.lua_dqn.bench.loops import NEVER, soon_learning, uninterrupted, with_params
+from dqn_port.systems.lua_dqn.bench.peers import SB3, derived
+from dqn_port.systems.lua_dqn.bench.worker import start_training
 from dqn_port.systems.lua_dqn.options import Options
 
 REPLAY_MEMORY: Final = 100_000

@@ -12,18 +12,19 @@ import pytest
 
 from dqn_port.errors import HistoryError, SnapshotError
 from dqn_port.exports.hdf5 import export_hdf5
-from dqn_port.exports.hdf5_layout import HISTORY
+from dqn_port.exports.hdf5_layout import history_series
 from dqn_port.exports.hdf5_reading import read_hdf5
 from dqn_port.exports.history_table import exported_lines, run_lines, write_csv
-from dqn_port.exports.old_runs import read_old_run
 from dqn_port.runs.record import read_run
 from dqn_port.runs.run import Run
-from dqn_port.systems.lua_dqn.histories import HISTORY_COLUMNS
+from dqn_port.systems.lua_dqn.histories import HISTORY as TABLE
+from dqn_port.systems.lua_dqn.old_runs import read_old_run
+from dqn_port.systems.lua_dqn.system import SYSTEM
 from dqn_port.torch7 import save
 from dqn_port.torch7.values import LuaTable, TorchObject
 from tests.exports.building import write_run
 from tests.golden_files import GOLDEN
-from tests.systems.lua_dqn.test_setup import CPU, PONG, options_of
+from tests.systems.lua_dqn.test_setup import PONG, options_of
 
 LISTS = {
     "reward_history": [1.5, 7.25, 31.0],
@@ -58,13 +59,13 @@ def test_a_snapshot_of_pong_tells_what_its_run_tells(tmp_path):
         "name": "p", "steps": 130, "eval_freq": 30, "eval_steps": 20, "actrep": 4, "save_freq": 130,
         "random_starts": 30,
     }  # fmt: skip
-    list(Run(options_of(PONG | changes), tmp_path).train(CPU))
+    list(Run(SYSTEM, options_of(PONG | changes), tmp_path).train("cpu"))
     whole = read_run(tmp_path / "p")
     alone = read_old_run(shutil.copy(tmp_path / "p" / "p.t7", tmp_path / "q.t7"))
     # learn_start is 40: the first multiple of 30 above it is 60.
     assert steps_of(alone) == [60, 90, 120]
     lacking = {"epsilon", "lr", "training_rate", "testing_seconds", "testing_rate"}
-    assert set(alone.history) == set(HISTORY_COLUMNS) - lacking
+    assert set(alone.history) == set(TABLE.names) - lacking
     for column, values in alone.history.items():
         assert values.dtype == whole.history[column].dtype
         if column != "training_seconds":
@@ -215,7 +216,7 @@ def test_a_suite_of_all_kinds_in_one_file(old, tmp_path):
     assert len((tmp_path / "a.csv").read_text().splitlines()) == 7
     export_hdf5(tmp_path / "a.h5", [(run, []) for run in runs])
     found = {run.path: run for run in read_hdf5(tmp_path / "a.h5").runs}
-    assert set(found["/runs/whole"].history) == {series.name for series in HISTORY}
+    assert set(found["/runs/whole"].history) == {series.name for series in history_series(TABLE)}
     assert list(exported_lines(found["/runs/old"])) == list(run_lines(runs[1]))
 
 

@@ -15,10 +15,9 @@ from typing import Any, Final
 import click
 
 from dqn_port.bench.figures import Figure, digits, table, table_of_figures
-from dqn_port.bench.machine import cores_for
-from dqn_port.bench.report import about_the_machine, write_json
-from dqn_port.bench.versus import Race, race, table_of_races
+from dqn_port.bench.machine import about_the_machine, cores_for, write_json
 from dqn_port.errors import BenchError, DqnPortError
+from dqn_port.systems.lua_dqn.bench.versus import Race, race, table_of_races
 from dqn_port.systems.lua_dqn.setup import load_options
 
 QUIET_LOAD: Final = 0.3

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dqn_port.errors import SnapshotError, TableSyntaxError
-from dqn_port.runs.record import MOST, RunRecord
-from dqn_port.systems.lua_dqn.histories import COLUMNS, TIME, WHOLE_COLUMNS
+from dqn_port.records import MOST, RunRecord
+from dqn_port.systems.lua_dqn.histories import COLUMNS, HISTORY, TIME
 from dqn_port.torch7.option_values import OptionValues
 from dqn_port.torch7.t7 import load
 from dqn_port.torch7.table_literal import parse_table
@@ -62,6 +62,8 @@ def read_old_run(path: Path) -> RunRecord:
     game = arguments.get("env")
     return RunRecord(
         folder=path,
+        system="lua_dqn",
+        table=HISTORY,
         name=path.stem,
         game=game if isinstance(game, str) and "\0" not in game else "",
         arguments=arguments,
@@ -100,7 +102,7 @@ def _histories(
     columns: dict[str, NDArray[Any]] = {}
     for column, values in lists.items():
         name = COLUMNS[column]
-        if column in WHOLE_COLUMNS:
+        if HISTORY.column(column).is_count:
             for i in np.flatnonzero((values < 0) | (values % 1 != 0) | (values >= 2**53))[:1]:
                 _fail(path, f"{name}[{i + 1}]", "a count", f"{values[i]:g}")
             values = values.astype(np.int64)

@@ -17,10 +17,16 @@ from numpy.typing import NDArray
 from dqn_port.games.ale.emulator import AleEmulator
 from dqn_port.games.ale.roms import rom_path
 from dqn_port.randoms.torch import Generator
+from dqn_port.systems.lua_dqn.exactness.records import (
+    Record,
+    Reset,
+    read_records,
+    read_resets,
+    read_trace,
+)
 from dqn_port.systems.lua_dqn.frameworks import AleFramework
 from dqn_port.systems.lua_dqn.game_environment import GameEnvironment
 from dqn_port.systems.lua_dqn.slots import EnvironmentArgs, State
-from dqn_port.tools.exactness.records import Record, Reset, read_records, read_resets, read_trace
 
 STEPS: Final = 1000
 """Agent steps of a play."""

@@ -11,8 +11,9 @@ import torch
 
 from dqn_port.systems.lua_dqn.evaluation import Evaluation, EvaluationState
 from dqn_port.systems.lua_dqn.options import Options
+from dqn_port.systems.lua_dqn.player import EVALUATION_EPSILON
 from dqn_port.systems.lua_dqn.setup import setup
-from dqn_port.systems.lua_dqn.train_agent import EVALUATION_EPSILON, Training, TrainState
+from dqn_port.systems.lua_dqn.train_agent import Training, TrainState
 
 NEVER: Final = 2**52
 """Agent steps that no measurement reaches."""

@@ -9,11 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from dqn_port.runs.run import Started
+from dqn_port.events import Event, Saved, Started
 from dqn_port.systems.lua_dqn.options import OPTIONS, shown_value
 from dqn_port.systems.lua_dqn.setup import names_snapshot, network_name
 from dqn_port.systems.lua_dqn.slots import LayerReport
-from dqn_port.systems.lua_dqn.train_agent import Evaluated, Event, Reported, Saved
+from dqn_port.systems.lua_dqn.train_agent import Evaluated, Reported
 
 
 def lua_number(value: float) -> str:
@@ -52,12 +52,12 @@ def lines_of(event: Event, *, verbose: int = 2) -> Iterator[str]:
 
 
 def _started(event: Started) -> Iterator[str]:
-    opt, agent = event.setup.opt, event.setup.agent
+    opt, agent = event.training.ready.opt, event.training.ready.agent
     yield f"Torch Threads:\t{opt.threads}"
-    if event.device.type == "cpu":
+    if event.device == "cpu":
         yield "Using CPU code only. GPU device id:\t-1"
     else:
-        yield f"Using GPU device id:\t{event.device.index}"
+        yield f"Using GPU device id:\t{event.device.partition(':')[2]}"
     yield f"Torch Seed:\t{opt.seed}"
     yield ""
     yield f"Playing:\t{opt.env}"

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dqn_port.exports.report.arguments import NOT_COMPARED, differences, dqn3_0_1, flat, shown
+from dqn_port.arguments.values import shown
+from dqn_port.systems.lua_dqn.paper_arguments import (
+    NOT_COMPARED,
+    differences,
+    dqn3_0_1,
+    flat,
+)
 from dqn_port.systems.lua_dqn.setup import load_options
 from tests.exports.report.building import arguments_of
 

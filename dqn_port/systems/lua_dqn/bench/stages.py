@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from dqn_port.bench.figures import digits, table
-from dqn_port.bench.loops import Loop
+from dqn_port.systems.lua_dqn.bench.loops import Loop
 
 STAGES: Final = (
     ("emulation", "env.emulator", ("act", "get_screen", "reset_game", "lives")),

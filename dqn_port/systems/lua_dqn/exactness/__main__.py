@@ -1,4 +1,4 @@
-"""``python -m dqn_port.tools.exactness``: write the page."""
+"""``python -m dqn_port.systems.lua_dqn.exactness``: write the page."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from pathlib import Path
 import click
 
 from dqn_port.errors import DqnPortError
-from dqn_port.tools.exactness.page import page
-from dqn_port.tools.exactness.plays import look_at_all
-from dqn_port.tools.exactness.records import read_records
+from dqn_port.systems.lua_dqn.exactness.page import page
+from dqn_port.systems.lua_dqn.exactness.plays import look_at_all
+from dqn_port.systems.lua_dqn.exactness.records import read_records
 
 
 @click.command()
@@ -34,7 +34,7 @@ def exactness(golden: Path, out: Path) -> None:
     """Play every game of xitari's and write which of them are the original's frame by frame.
 
     \b
-    python -m dqn_port.tools.exactness -o docs/games.md
+    python -m dqn_port.systems.lua_dqn.exactness -o docs/games.md
     """
     try:
         records = read_records(golden)

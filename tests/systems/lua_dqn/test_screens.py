@@ -4,10 +4,10 @@ import cv2
 import numpy as np
 import pytest
 
+from dqn_port.systems.lua_dqn import screens
 from dqn_port.systems.lua_dqn.preprocs.net_downsample_2x_full_y import NetDownsample2xFullY
+from dqn_port.systems.lua_dqn.screens import options_to_watch, sheet, title, watch, write_sheet
 from dqn_port.systems.lua_dqn.setup import setup
-from dqn_port.tools import screens
-from dqn_port.tools.screens import options_to_watch, sheet, title, watch, write_sheet
 from tests.tools.running import TOY_A, TOY_B
 
 PONG = (

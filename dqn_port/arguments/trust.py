@@ -1,0 +1,35 @@
+"""Whether code of strangers, named by a file, may be imported: only the user can say so."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Final
+
+_TRUSTED: Final = ContextVar("trusted", default=False)
+
+
+def is_trusted() -> bool:
+    """Tell whether what runs now may import every module:object that a file names."""
+    return _TRUSTED.get()
+
+
+@contextmanager
+def trusting(trusted: bool) -> Iterator[None]:
+    """Allow it, or not, for what runs inside."""
+    token = _TRUSTED.set(trusted)
+    try:
+        yield
+    finally:
+        _TRUSTED.reset(token)
+
+
+def with_trust() -> str:
+    """Return this process' command line with ``--trust``."""
+    program, words = Path(sys.argv[0]).name, list(sys.argv[1:])
+    at = words.index("--") if "--" in words else len(words)
+    return shlex.join([program, *words[:at], "--trust", *words[at:]])
