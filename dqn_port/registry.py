@@ -24,7 +24,7 @@ SYSTEMS: Final = {
 DEFAULT: Final = "lua_dqn"
 """The system of arguments that name none."""
 
-FILES: Final[dict[str, str]] = {}
+FILES: Final[dict[str, str]] = {".prm": "simple_dqn", ".pkl": "simple_dqn"}
 """Ending of an original's own files of networks → its system; all others are DEFAULT's."""
 
 _MODULE_OBJECT: Final = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")

@@ -15,10 +15,12 @@ from dqn_port.events import EpisodeEnded, Event, Row, Saved, Ticked
 from dqn_port.fields import Fields
 from dqn_port.interfaces import Array, Files, Ring
 from dqn_port.randoms.python2 import Python2Random
+from dqn_port.saved_networks import SUFFIX, save_networks
 from dqn_port.systems.simple_dqn.agent import Agent, Stepped
 from dqn_port.systems.simple_dqn.deepqnetwork import DeepQNetwork
 from dqn_port.systems.simple_dqn.environment import Environment
-from dqn_port.systems.simple_dqn.neon_files import write_prm, write_safetensors
+from dqn_port.systems.simple_dqn.neon_files import write_prm
+from dqn_port.systems.simple_dqn.options import NAME
 from dqn_port.systems.simple_dqn.replay_memory import ReplayMemory
 from dqn_port.systems.simple_dqn.statistics import FIELDS, Statistics, csv_line
 
@@ -146,10 +148,12 @@ class Training:
         prefix = PurePath(self.options["save_weights_prefix"]).name
         if phase.name == "train" and prefix:
             name = f"{prefix}_{phase.epoch + 1}"
-            for suffix, write in ((".prm", write_prm), (".safetensors", write_safetensors)):
-                whole = functools.partial(write, net=self.net, options=self.options)
-                path = self._files.write(f"{name}{suffix}", whole)
-                events.append(Saved(self.step, path))
+            write = functools.partial(write_prm, net=self.net, options=self.options)
+            events.append(Saved(self.step, self._files.write(f"{name}.prm", write)))
+            ours = self._files.path(f"{name}{SUFFIX}")
+            arguments = {"system": NAME} | dict(self.options)
+            save_networks(ours, self.networks(), system=NAME, arguments=arguments, step=self.step)
+            events.append(Saved(self.step, ours))
         self.at, self.i = self.at + 1, 0
         return events
 

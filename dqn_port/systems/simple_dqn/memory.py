@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Final
 
 from dqn_port.errors import MemoryNeedError
+from dqn_port.memory import machine_memory
 from dqn_port.systems.simple_dqn.replay_memory import BYTES_BESIDE_SCREEN
 
 _SPARED: Final = 0.7
@@ -44,14 +43,3 @@ def check_memory(options: Mapping[str, Any]) -> None:
             f"replay_size: {options['replay_size']} screens take {need / 1e9:.2f} GB, this machine "
             f"has {have / 1e9:.2f} GB; set a smaller one, --set replay_size={fits}"
         )
-
-
-def machine_memory() -> int:
-    """Return the bytes of memory this process may use: the machine's, or its container's."""
-    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
-    for name in ("memory.max", "memory/memory.limit_in_bytes"):
-        try:
-            limits.append(int((Path("/sys/fs/cgroup") / name).read_text()))
-        except (OSError, ValueError):
-            continue
-    return min(limits)

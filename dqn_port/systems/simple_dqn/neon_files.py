@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from dqn_port.errors import SnapshotError
 from dqn_port.games.ale.roms import expected_md5s
 from dqn_port.games.toy import GAMES
-from dqn_port.interfaces import SavedNetwork
+from dqn_port.saved_networks import SavedNetwork
 from dqn_port.systems.simple_dqn.deepqnetwork import DeepQNetwork
 from dqn_port.systems.simple_dqn.layers import CONVOLUTIONS, HIDDEN, to_neon
 from dqn_port.systems.simple_dqn.unpickling import read_pickle
@@ -240,10 +240,3 @@ def _described_layers(weights: Mapping[str, Array], n_actions: int) -> Iterator[
         if layer != "output":
             rectlin = part("transforms.activation.Rectlin", {"name": f"Rectlin_{i}"})
             yield part("layers.layer.Activation", {"name": f"{name}_Rectlin", "transform": rectlin})
-
-
-def write_safetensors(file: BinaryIO, net: DeepQNetwork, options: Mapping[str, Any]) -> None:
-    """Write the same as a safetensors file."""
-    from safetensors.numpy import save
-
-    file.write(save({f"last/{n}": np.ascontiguousarray(a) for n, a in net.weights().items()}))

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from dqn_port.interfaces import Column, Param, Table
+from dqn_port.interfaces import Param
+from dqn_port.records import Chart, Column, Table
+
+NAME: Final = "simple_dqn"
 
 OURS: Final = (
     Param(name="game_path", kind="string", default="", changes="nothing",
@@ -129,34 +132,47 @@ ORIGINAL: Final = (
 HISTORY: Final = Table(
     clock="step",
     score="score",
-    score_means=(
-        "whole games of a test phase, exploration_rate_test, dummy actions before each and their "
-        "rewards left out"
-    ),
+    score_means=("in {test_steps} steps", "with ε {exploration_rate_test}"),
     columns=(
-        Column(name="step", dtype="int64", unit="agent steps", meaning="of all phases"),
-        Column(name="epoch", dtype="int64", meaning="counted from 1; 0 for random and play"),
-        Column(name="phase", dtype="text", meaning="random, train, test or play"),
+        Column(name="step", heading="steps", width=11, dtype="int64", unit="agent steps",
+               meaning="of all phases"),
+        Column(name="epoch", width=5, dtype="int64",
+               meaning="counted from 1; 0 for random and play"),
+        Column(name="phase", width=6, dtype="text", meaning="random, train, test or play"),
         Column(name="steps", dtype="int64", unit="agent steps", meaning="of the phase"),
-        Column(name="nr_games", dtype="int64", meaning="finished ones; 1 where none was"),
-        Column(name="average_reward", unit="points",
+        Column(name="nr_games", heading="games", width=7, dtype="int64",
+               meaning="finished ones; 1 where none was"),
+        Column(name="average_reward", heading="reward", width=10, unit="points",
                meaning="of them; in training a game is a life"),
         Column(name="min_game_reward", unit="points", may_be_empty=True, meaning="of them"),
         Column(name="max_game_reward", unit="points", may_be_empty=True, meaning="of them"),
         Column(name="last_exploration_rate", meaning="probability of a random action"),
         Column(name="total_train_steps", dtype="int64", unit="training steps", meaning="so far"),
         Column(name="replay_memory_count", dtype="int64", unit="screens", meaning="held"),
-        Column(name="meanq", may_be_empty=True,
+        Column(name="meanq", may_be_empty=True, tag="original/meanq",
                meaning="mean best Q of the pre-states of the last minibatch"),
-        Column(name="meancost", meaning="sum of the phase's costs over all updates so far"),
+        Column(name="meancost", tag="original/meancost",
+               meaning="sum of the phase's costs over all updates so far"),
         Column(name="weight_updates", dtype="int64", meaning="so far"),
         Column(name="total_time", unit="CPU seconds", measured=True, meaning="so far"),
         Column(name="epoch_time", unit="CPU seconds", measured=True, meaning="of the phase"),
-        Column(name="steps_per_second", measured=True, meaning="agent steps a CPU second"),
-        Column(name="score", unit="points", may_be_empty=True,
+        Column(name="steps_per_second", heading="steps/s", width=8, measured=True,
+               meaning="agent steps a CPU second"),
+        Column(name="score", width=10, unit="points", may_be_empty=True, tag="test/score",
                meaning="mean reward of whole games of a test phase"),
-        Column(name="mean_phase_cost", may_be_empty=True, meaning="mean cost of the phase"),
-        Column(name="mean_fixed_q", may_be_empty=True,
+        Column(name="mean_phase_cost", heading="cost", width=10, may_be_empty=True,
+               tag="training/cost", meaning="mean cost of the phase"),
+        Column(name="mean_fixed_q", heading="Q", width=9, may_be_empty=True,
+               tag="validation/q",
                meaning="mean best Q of the first validation minibatch's pre-states"),
     ),
+    charts=(
+        Chart(title="Q of the validation states", columns=("mean_fixed_q",),
+              note="Mean best Q of the first minibatch's pre-states, a fixed set."),
+        Chart(title="Cost", columns=("mean_phase_cost",), from_zero=True,
+              note="Mean of the phase's updates, before errors are clipped."),
+        Chart(title="Steps a second", columns=("steps_per_second",), from_zero=True,
+              note="Agent steps a second of CPU time."),
+    ),
 )  # fmt: skip
+"""Of history.csv: the original's 16 columns, the clock before them and ours behind."""

@@ -29,8 +29,12 @@ class Player:
         epsilon: float,
         max_frames: int,
         seed: int,
+        which: str,
+        about_game: dict[str, str],
     ) -> None:
         self.game: str = options["game"]
+        self.which, self.about_game = which, about_game
+        self.random_starts: int = options["random_starts"] + 1
         self.epsilon, self.max_frames = epsilon, max_frames
         self.frames_per_step = 1 if options["environment"] == "gym" else options["frame_skip"]
         self._env, self._net = environment, network

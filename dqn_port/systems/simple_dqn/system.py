@@ -15,8 +15,10 @@ from dqn_port.events import Event, Row
 from dqn_port.games.ale.roms import check_rom, expected_md5s, rom_of_id
 from dqn_port.games.picture_games import open_game
 from dqn_port.games.toy import GAMES
-from dqn_port.interfaces import Facts, Files, Param, SavedNetwork, Table, Words
+from dqn_port.interfaces import Exported, Facts, Files, Param, Words
 from dqn_port.randoms.python2 import Python2Random
+from dqn_port.records import RunRecord, Table
+from dqn_port.saved_networks import SavedNetwork
 from dqn_port.systems.simple_dqn.deepqnetwork import DeepQNetwork
 from dqn_port.systems.simple_dqn.emulator import ArcadeEmulator
 from dqn_port.systems.simple_dqn.environment import ALEEnvironment, Environment, GymEnvironment
@@ -24,7 +26,7 @@ from dqn_port.systems.simple_dqn.layers import screens_fit
 from dqn_port.systems.simple_dqn.main import Training
 from dqn_port.systems.simple_dqn.memory import check_memory, memory_needed
 from dqn_port.systems.simple_dqn.neon_files import SUFFIXES, read_neon
-from dqn_port.systems.simple_dqn.options import HISTORY, ORIGINAL, OURS
+from dqn_port.systems.simple_dqn.options import HISTORY, NAME, ORIGINAL, OURS
 from dqn_port.systems.simple_dqn.player import Player
 from dqn_port.systems.simple_dqn.replay_memory import ReplayMemory
 from dqn_port.systems.simple_dqn.words import read_words
@@ -33,7 +35,7 @@ from dqn_port.systems.simple_dqn.words import read_words
 class SimpleDqn(Declared):
     """The program."""
 
-    NAME: ClassVar[str] = "simple_dqn"
+    NAME: ClassVar[str] = NAME
     OPTIONS: ClassVar[tuple[Param, ...]] = (*ORIGINAL, *OURS)
     HISTORY: ClassVar[tuple[Table, ...]] = (HISTORY,)
 
@@ -111,9 +113,6 @@ class SimpleDqn(Declared):
         """Return what the workshop has to know."""
         epochs = max(options["epochs"] - options["start_epoch"], 0)
         length = options["random_steps"] + epochs * (options["train_steps"] + options["test_steps"])
-        about = {}
-        if options["game"] in expected_md5s():
-            about["rom_md5"] = check_rom(options["game"], options["game_path"])[1]
         return Facts(
             arguments={"system": self.NAME} | dict(options),
             name=options["name"],
@@ -122,7 +121,9 @@ class SimpleDqn(Declared):
             length=None if options["play_games"] else length,
             memory=memory_needed(options),
             threads=options["threads"],
-            about_game=about,
+            about_game=_about_game(options),
+            game_path=options["game_path"],
+            gpu=options["device"] != "cpu",
             start=Path(options["load_weights"]) if options["load_weights"] else None,
         )
 
@@ -181,9 +182,8 @@ class SimpleDqn(Declared):
         training = Training(
             options, files, environment=environment, memory=memory, network=network, random=random
         )
-        path = options["load_weights"]
-        if start is None and PurePath(path).suffix in SUFFIXES:
-            start = read_neon(Path(path))
+        if start is None and options["load_weights"]:
+            start = self.load_network(Path(options["load_weights"]), best=options["best"])
         if start is not None:
             network.load_weights(start.weights)
         return training
@@ -209,8 +209,56 @@ class SimpleDqn(Declared):
         net.load_weights(network.weights)
         rate = options["exploration_rate_test"] if epsilon is None else epsilon
         return Player(
-            options, environment, net, epsilon=rate, max_frames=max_frames or 0, seed=seed
+            options,
+            environment,
+            net,
+            epsilon=rate,
+            max_frames=max_frames or 0,
+            seed=seed,
+            which=network.which,
+            about_game=_about_game(options),
         )
+
+    # Networks in Neon's own files.
+
+    def load_network(self, path: Path, *, best: bool = False) -> SavedNetwork:
+        """Read a network of ours, or of the original's; nothing in it is run.
+
+        Raises:
+            SnapshotError: it cannot be read, is damaged, or something else.
+        """
+        return read_neon(path) if path.suffix in SUFFIXES else super().load_network(path, best=best)
+
+    def networks_in(self, path: Path) -> list[str]:
+        """Return which networks a file holds; the original's hold one.
+
+        Raises:
+            SnapshotError: see load_network.
+        """
+        if path.suffix not in SUFFIXES:
+            return super().networks_in(path)
+        return [read_neon(path).which]
+
+    def check_networks(self, path: Path, record: RunRecord | None) -> str:
+        """Return what a file of networks holds.
+
+        Raises:
+            SnapshotError: it is damaged.
+            ValueError: it holds NaN or infinity, or is of another game.
+        """
+        if path.suffix not in SUFFIXES:
+            return super().check_networks(path, record)
+        return f"{len(read_neon(path).weights)} arrays, finite"
+
+    def export(self, path: Path, *, best: bool = False) -> Exported:
+        """Return a network's weights for PyTorch.
+
+        Raises:
+            SnapshotError: see load_network.
+        """
+        saved = self.load_network(path, best=best)
+        recipe = "# simple_dqn has the module: dqn_port/systems/simple_dqn/layers.py, Network"
+        return Exported(saved.which, saved.weights, (recipe,))
 
     def lines(self, event: Event, options: Mapping[str, Any]) -> Iterator[str]:
         """Yield what the original logs at the end of a phase."""
@@ -228,6 +276,13 @@ class SimpleDqn(Declared):
             f"epoch_time: {int(cells['epoch_time'])}s, "
             f"steps_per_second: {int(cells['steps_per_second'])}"
         )
+
+
+def _about_game(options: Mapping[str, Any]) -> dict[str, str]:
+    """Return what a run records of its game."""
+    if options["game"] not in expected_md5s():
+        return {}
+    return {"rom_md5": check_rom(options["game"], options["game_path"])[1]}
 
 
 def _game(options: Mapping[str, Any]) -> tuple[str, str]:

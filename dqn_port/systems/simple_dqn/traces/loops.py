@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -48,7 +49,12 @@ class KeptFiles:
     def __init__(self) -> None:
         self.texts: dict[str, str] = {}
         self.written: dict[str, bytes] = {}
-        self.folder = Path()
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+
+    def path(self, name: str) -> Path:
+        """Return where a file is really written: nowhere that lasts."""
+        self._folder = self._folder or tempfile.TemporaryDirectory()
+        return Path(self._folder.name) / name
 
     def append(self, name: str, text: str) -> None:
         """Append to a text."""

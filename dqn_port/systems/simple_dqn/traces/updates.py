@@ -75,9 +75,11 @@ class _Set:
         n = self.trace.key("compare_updates", int, of=self.meta, where=self.name)
         self._first_weights()
         rows: dict[str, list[Array]] = {}
+        target_stat = np.empty(0)
         for u in range(n):
             if u in (0, n_updates // 2) and self.options["target_steps"]:
                 self.net.update_target_network()
+                target_stat = self._stat(self.net.target_model)
             minibatch = self._minibatch(u)
             q = self.net.predict(minibatch.prestates)
             cost = self.net.train(minibatch, u // 4)
@@ -86,10 +88,10 @@ class _Set:
                 "deltas": self.net.last_deltas.T,
                 "cost": np.array(cost),
                 "stat": self._stat(self.net.model),
-                "target_stat": self._stat(self.net.target_model),
             }
+            row["target_stat"] = row["stat"]
             if self.options["target_steps"]:
-                row["target_q"] = self.net.last_target_q.T
+                row |= {"target_q": self.net.last_target_q.T, "target_stat": target_stat}
             for key, array in row.items():
                 rows.setdefault(key, []).append(array)
         for key, arrays in rows.items():
