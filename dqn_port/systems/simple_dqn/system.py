@@ -28,6 +28,7 @@ from dqn_port.systems.simple_dqn.memory import check_memory, memory_needed
 from dqn_port.systems.simple_dqn.neon_files import SUFFIXES, read_neon
 from dqn_port.systems.simple_dqn.options import HISTORY, NAME, ORIGINAL, OURS
 from dqn_port.systems.simple_dqn.player import Player
+from dqn_port.systems.simple_dqn.recording import Recorder
 from dqn_port.systems.simple_dqn.replay_memory import ReplayMemory
 from dqn_port.systems.simple_dqn.words import read_words
 
@@ -169,7 +170,12 @@ class SimpleDqn(Declared):
         """
         torch.set_num_threads(options["threads"])
         random = Python2Random(options["random_seed"])
-        environment = (parts or {}).get("environment") or self.environment(options)
+        screens, sound = options["record_screen_path"], options["record_sound_filename"]
+        environment = (parts or {}).get("environment") or self.environment(
+            options, sound=bool(sound)
+        )
+        if (screens or sound) and isinstance(environment, ALEEnvironment):
+            Recorder(environment, screens=screens, sound=sound)
         memory = ReplayMemory(
             options["replay_size"],
             screen_height=options["screen_height"],

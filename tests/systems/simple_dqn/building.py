@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 from dqn_port.systems.simple_dqn.environment import ALEEnvironment
@@ -48,4 +49,4 @@ def toy_environment(**given: Any) -> ALEEnvironment:
 def training(*, toy: bool = False, files: KeptFiles | None = None, **given: Any) -> Training:
     """Return a small training; ``toy``: of the traces' emulator."""
     parts = {"environment": toy_environment()} if toy else {}
-    return SYSTEM.training(options(**given), files or KeptFiles(), parts=parts)
+    return SYSTEM.training(options(**given), files or KeptFiles(Path()), parts=parts)

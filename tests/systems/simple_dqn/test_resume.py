@@ -84,8 +84,8 @@ def without_csv_times(text: str) -> list[list[str]]:
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_the_rest_is_the_same_after_every_tick(case):
-    whole_files, files = KeptFiles(), KeptFiles()
+def test_the_rest_is_the_same_after_every_tick(case, tmp_path):
+    whole_files, files = KeptFiles(tmp_path), KeptFiles(tmp_path)
     whole = training(files=whole_files, **case)
     expected = rest(whole)
     run, events = training(files=files, **case), []

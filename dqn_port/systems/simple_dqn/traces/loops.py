@@ -44,17 +44,16 @@ _TIMES: Final = 3
 
 
 class KeptFiles:
-    """A run's files in memory."""
+    """A run's texts and networks in memory; ``folder`` takes what is written by its path."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self.texts: dict[str, str] = {}
         self.written: dict[str, bytes] = {}
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
 
     def path(self, name: str) -> Path:
-        """Return where a file is really written: nowhere that lasts."""
-        self._folder = self._folder or tempfile.TemporaryDirectory()
-        return Path(self._folder.name) / name
+        """Return where a file goes."""
+        return self._folder / name
 
     def append(self, name: str, text: str) -> None:
         """Append to a text."""
@@ -89,8 +88,12 @@ def options_of(trace: Trace) -> dict[str, Any]:
 
 def replay(trace: Trace, compare: Comparer, replaying: Replaying) -> None:
     """Play the run of the trace's words and compare all that the trace holds of it."""
+    with tempfile.TemporaryDirectory() as folder:
+        _replay(trace, compare, replaying, KeptFiles(Path(folder)))
+
+
+def _replay(trace: Trace, compare: Comparer, replaying: Replaying, files: KeptFiles) -> None:
     options = options_of(trace)
-    files = KeptFiles()
     toy: Emulator | None = None
     parts: dict[str, Any] = {}
     if "ale" in trace.arrays:
