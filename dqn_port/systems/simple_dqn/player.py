@@ -37,6 +37,8 @@ class Player:
         self.random_starts: int = options["random_starts"] + 1
         self.epsilon, self.max_frames = epsilon, max_frames
         self.frames_per_step = 1 if options["environment"] == "gym" else options["frame_skip"]
+        self.network = network.model
+        """For filters."""
         self._env, self._net = environment, network
         random = Python2Random(seed)
         memory = ReplayMemory(

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 
 from dqn_port.arguments.declared import Declared, FlatDraft
@@ -22,6 +23,7 @@ from dqn_port.saved_networks import SavedNetwork
 from dqn_port.systems.simple_dqn.deepqnetwork import DeepQNetwork
 from dqn_port.systems.simple_dqn.emulator import ArcadeEmulator
 from dqn_port.systems.simple_dqn.environment import ALEEnvironment, Environment, GymEnvironment
+from dqn_port.systems.simple_dqn.filters import find_filters, page
 from dqn_port.systems.simple_dqn.layers import screens_fit
 from dqn_port.systems.simple_dqn.main import Training
 from dqn_port.systems.simple_dqn.memory import check_memory, memory_needed
@@ -225,6 +227,31 @@ class SimpleDqn(Declared):
             about_game=_about_game(options),
         )
 
+    def filters_page(
+        self, options: Mapping[str, Any], network: SavedNetwork, *, seed: int, max_frames: int = 0
+    ) -> str:
+        """Play one game and return the page with what the network's filters look for.
+
+        Any history and any length of a game of one step or more will do; the original needed more
+        than history_length + random_starts steps. ``max_frames``: 0: to the game's end.
+
+        Raises:
+            UsageError, RomError, SnapshotError: see player.
+        """
+        player = self.player(options, network, seed=seed, max_frames=max_frames)
+        states = []
+        while True:
+            step = player.step()
+            states.append(np.stack(list(step.seen.values())))
+            if step.ended:
+                break
+        n = options["visualization_filters"]
+        found = find_filters(
+            player.network, np.stack(states), n=n, batch_size=options["batch_size"]
+        )
+        title = f"{network.path.name}, {len(states)} states of {player.game}"
+        return page(list(found), title=title)
+
     # Networks in Neon's own files.
 
     def load_network(self, path: Path, *, best: bool = False) -> SavedNetwork:
@@ -344,6 +371,10 @@ def _remarks(given: Mapping[str, Any], options: Mapping[str, Any]) -> Iterator[s
         yield "backend gpu: this machine has no CUDA device, so this runs on the CPU"
     if options["display_screen"]:
         yield "display_screen: nothing is shown here; dqn-port play shows a game"
+    if options["environment"] == "gym" and (
+        options["record_screen_path"] or options["record_sound_filename"]
+    ):
+        yield "record_screen_path, record_sound_filename: only environment ale is recorded"
     game = str(given.get("game", ""))
     if game.endswith(".bin") and not options["game_path"] and options["game"] not in GAMES:
         yield f"game: there is no file {game}; ale-py's ROM of {options['game']} is taken"
