@@ -24,9 +24,8 @@ def opened(path, **given):
 
 
 def test_it_plays_what_a_test_phase_plays(path):
-    run = training(
-        random_steps=0, train_steps=0, test_steps=40, epochs=1, exploration_rate_test=0.3
-    )
+    given = {"random_steps": 0, "train_steps": 0, "test_steps": 60, "epochs": 1, "frame_skip": 6}
+    run = training(exploration_rate_test=0.3, **given)
     steps = []
     step = run.agent.step
 
