@@ -18,6 +18,7 @@ from dqn_port.interfaces import System
 SYSTEMS: Final = {
     "lua_dqn": "dqn_port.systems.lua_dqn",
     "simple_dqn": "dqn_port.systems.simple_dqn",
+    "practical_rl": "dqn_port.systems.practical_rl",
 }
 """Name → package. In it, system.py holds SYSTEM; traces.py and bench.py are optional."""
 

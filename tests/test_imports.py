@@ -97,7 +97,6 @@ def test_the_pipelines_import_the_library_and_not_its_cli(path):
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
 def test_opencv_and_prints_stand_only_where_they_belong(path):
-    top = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
     tree = ast.parse(path.read_text())
     at_top = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
     names = {alias.name for node in at_top for alias in node.names}
@@ -105,7 +104,7 @@ def test_opencv_and_prints_stand_only_where_they_belong(path):
         "opencv-python is imported where it is used, so that it may be absent"
     )
     if "cv2" in path.read_text():
-        assert top in OPENCV_ONLY_IN
+        assert top_of(path) in OPENCV_ONLY_IN
     calls = {n.func.id for n in ast.walk(tree) if isinstance(n, ast.Call)
              and isinstance(n.func, ast.Name)}  # fmt: skip
     assert "print" not in calls

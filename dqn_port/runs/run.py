@@ -74,7 +74,7 @@ class Run(RunFolder):
         self._hash = system.arguments_hash(options)
         self._lock = RunLock(self.folder)
         self._tables = {table.name: table for table in system.HISTORY}
-        self._files = RunFiles(self.folder, self._lock.check)
+        self._files = self._new_files()
         self._training: Training | None = None
         self._ticks = 0
         """Since the last checkpoint, or the beginning."""
@@ -107,10 +107,20 @@ class Run(RunFolder):
 
     def _set_up(self, device: str) -> Training:
         """Return the training at its beginning, and its files with it."""
-        self._files = RunFiles(self.folder, self._lock.check)
-        for table in self._tables.values():
-            self._files.begin_table(table)
+        self._files = self._new_files()
         return self.system.training(self.options, self._files, device=device)
+
+    def _new_files(self) -> RunFiles:
+        """Return the run's files with the tables begun."""
+        files = RunFiles(self.folder, self._lock.check)
+        for table in self._tables.values():
+            files.begin_table(table)
+        return files
+
+    def begin(self) -> None:
+        """Begin the folder, and the files that are appended to; see RunFolder.begin."""
+        super().begin()
+        self._files.begin()
 
     def _train(self, training: Training, device: str, *, anew: bool) -> Iterator[Event]:
         resumed = False
@@ -119,7 +129,6 @@ class Run(RunFolder):
             training, resumed, notes = self._resume(training, device)
         if not resumed:
             self.begin()
-            self._files.begin()
         self._training, self._ticks = training, 0
         self._next_at = time.monotonic() + self._every
         where = self.system.device(self.options)

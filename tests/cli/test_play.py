@@ -7,6 +7,7 @@ import cv2
 import pytest
 
 from dqn_port.cli.play import play
+from dqn_port.runs.playing import episodes
 from dqn_port.systems.lua_dqn.player import Player
 from dqn_port.systems.lua_dqn.setup import setup_to_play
 from tests.tools.running import TOY_A, TOY_B, make_snapshot, run
@@ -48,7 +49,7 @@ def test_the_game_is_that_of_the_network_the_seed_and_epsilon(with_gif, snapshot
     cases = [(True, 4, 0.05), (False, 4, 0.05), (True, 2, 0.05), (True, 4, 0.7)]
     for best, seed, epsilon in cases:
         ready, _ = setup_to_play(snapshot, best=best, seed=seed)
-        game = next(Player(ready, epsilon=epsilon, random_start=False).episodes())
+        game = next(episodes(Player(ready, epsilon=epsilon, random_start=False)))
         games.add((game.reward, game.steps))
         words = ["--best" if best else "--last", "--seed", seed, "--epsilon", epsilon]
         words += ["--gif", tmp_path / "a.gif"] if with_gif else []

@@ -70,7 +70,7 @@ def test_the_episodes_are_those_of_the_evaluations(tmp_path, run):
         "epsilon": 0.05,
         "seeds": [1, 2],
         "max_frames": 18000,
-        "actrep": 4,
+        "frames_per_step": 4,
         "random_starts": 30,
         "versions": {"python": "3.11.7"},
     }
@@ -94,9 +94,10 @@ def test_the_root_tells_of_the_run(exported, run):
         told = texts(file.attrs)
     assert json.loads(told.pop("arguments")) == run.arguments
     assert json.loads(told.pop("versions")) == {"python": "3.11.7", "torch": "2.13.0"}
+    assert json.loads(told.pop("tables")) == json.loads(json.dumps([HISTORY.to_json()]))
     assert told == {
         "schema": "dqn-port history",
-        "schema_version": 2,
+        "schema_version": 3,
         "Conventions": "CF-1.11",
         "created": "2026-02-03T04:05:06+00:00",
         "run_count": 1,
@@ -106,6 +107,7 @@ def test_the_root_tells_of_the_run(exported, run):
         "arguments_hash": "0123456789",
         "seed": 3,
         "finished": 1,
+        "system": "lua_dqn",
     }
 
 
@@ -183,6 +185,7 @@ def test_a_file_of_the_first_version_is_read(exported):
     expected = read_hdf5(exported)
     with h5py.File(exported, "r+") as file:
         file.attrs["schema_version"] = np.int64(1)
+        del file.attrs["system"], file.attrs["tables"]
         words = file["episodes/network"]
         told = {name: words.attrs[name] for name in ("units", "long_name")}
         del file["episodes/network"]

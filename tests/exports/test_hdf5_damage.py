@@ -181,7 +181,7 @@ def other_steps(file):
 
 
 def version(file):
-    file.attrs["schema_version"] = np.int64(3)
+    file.attrs["schema_version"] = np.int64(4)
 
 
 def no_schema(file):
@@ -268,7 +268,7 @@ STORAGE = "one chunk with shuffle, gzip and fletcher32, got another storage"
         (missing, f"/history: expected the members {ALL}, got others (v)"),
         (more, f"/history: expected the members {ALL}, got others (w)"),
         (other_steps, "/history/time_step: expected 0 and the steps, got others"),
-        (version, "/@schema_version: expected 1 or 2, got 3"),
+        (version, "/@schema_version: expected 1 or 2 or 3, got 4"),
         (no_schema, "/: expected the attribute schema of a dqn-port history, got none"),
         (vlen_attribute, f"/@game: expected a text, got {ANOTHER}"),
         (long_attribute, "/@seed: expected int64, got int64 (1000,)"),

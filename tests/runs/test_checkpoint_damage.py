@@ -135,7 +135,7 @@ def rewritten(tmp_path, change):
     change(tree)
     for path in checkpoints.folder.glob("*.json"):
         path.unlink()
-    checkpoints.save(tree, step=found.step, replay=None)
+    checkpoints.save(tree, step=found.step, rings=None)
     manifest = next(checkpoints.folder.glob("*.json"))
     table = json.loads(manifest.read_text())
     assert table["mode"] == "weights"
@@ -157,11 +157,21 @@ def put(*path_and_value):
     return change
 
 
+def older_bytes(length):
+    """Change a tree to that of an older version, which held the length of history.csv alone."""
+
+    def change(tree):
+        del tree["files"]
+        tree["history_bytes"] = length
+
+    return change
+
+
 def older_rows(rows):
     """Change a tree to that of an older version, which held the rows of history.csv."""
 
     def change(tree):
-        del tree["history_bytes"]
+        del tree["files"]
         tree["rows"] = rows
 
     return change
@@ -192,9 +202,13 @@ def older_rows(rows):
          "reward_history: expected an entry for each of 0 evaluations, got 1"),
         (put("train", "histories", "steps", ["x"]), "checkpoint.train.histories.steps: expected a "
          "list of whole numbers, got a list"),
-        (put("history_bytes", -1), "checkpoint.history_bytes: expected a whole number of 0 to "
+        (put("files", '{"history.csv": -1}'), "checkpoint.files: expected lengths by name, got "
+         "others"),
+        (put("files", '{"history.csv": 0, "../x": 0}'), "checkpoint.files: expected lengths by "
+         "name, got others"),
+        (older_bytes(-1), "checkpoint.history_bytes: expected a whole number of 0 to "
          "9007199254740992, got -1"),
-        (older_rows("[{}]"), "checkpoint.rows: expected a row for each of 0 evaluations"),
+        (older_rows("[{}]"), "checkpoint.rows: expected rows of the history, got others"),
         (put("best_network", {"w": 5}), "checkpoint.best_network.w: expected float32 [7324], got "
          "5"),
     ],

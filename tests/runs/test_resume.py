@@ -17,12 +17,13 @@ from dqn_port.events import Finished, Saved, Started, Ticked
 from dqn_port.runs import run as run_module
 from dqn_port.runs.checkpoint import FOLDER, Checkpoints
 from dqn_port.runs.run import Run
+from dqn_port.runs.run_files import RunFiles
 from dqn_port.runs.run_folder import ARGS, FINISHED
 from dqn_port.systems.lua_dqn.game_environment import GameEnvironment
 from dqn_port.systems.lua_dqn.setup import setup
 from dqn_port.systems.lua_dqn.system import SYSTEM
 from dqn_port.systems.lua_dqn.train_agent import Evaluated
-from dqn_port.systems.lua_dqn.training_state import put_back
+from dqn_port.systems.lua_dqn.training import LuaTraining
 from tests.cli.running import PONG, run, start, toy, write_toy
 from tests.comparing import assert_same_runs, contents
 from tests.systems.lua_dqn.test_setup import CPU, options_of
@@ -214,21 +215,22 @@ def test_a_history_that_was_cut_is_refused_in_one_line(tmp_path):
     with pytest.raises(CheckpointError) as caught:
         finish(opt(), tmp_path)
     assert str(caught.value) == (
-        f"{path}: expected the {length} bytes that stood there at the checkpoint, got {length - 1}"
+        f"{tmp_path}/t: no checkpoint can be used; checkpoint 3 cannot be used: {path}: expected "
+        f"the {length} bytes that stood there at the checkpoint, got {length - 1}"
     )
 
 
 def test_a_checkpoint_of_an_older_version_holds_the_rows_itself(whole, tmp_path):
     play(opt(), tmp_path, 190)
     checkpoints = Checkpoints(tmp_path / "t")
-    ready = setup(opt(), device=CPU)
-    found, tree = checkpoints.load(checkpoints.serials()[0], ready.agent.transitions)
-    put_back(tree, ready, full=True)
+    training = LuaTraining(setup(opt(), device=CPU), RunFiles(tmp_path, lambda: None))
+    found, tree = checkpoints.load(checkpoints.serials()[0], training.rings())
+    training.load_state_dict(tree)
     path = tmp_path / "t" / "history.csv"
     (row,) = csv.DictReader(path.read_text().splitlines())
-    del tree["history_bytes"]
+    del tree["files"]
     tree["rows"] = json.dumps([{key: json.loads(cell) for key, cell in row.items()}])
-    checkpoints.save(tree, step=found.step, replay=ready.agent.transitions)
+    checkpoints.save(tree, step=found.step, rings=training.rings())
     path.unlink()
     assert finish(opt(), tmp_path)[0].resumed
     assert_same_runs(whole, tmp_path / "t")
@@ -366,7 +368,7 @@ def test_parts_that_cannot_be_saved_are_refused_before_the_run_begins(tmp_path, 
         finish(opt(), tmp_path)
     assert str(caught.value) == (
         "--checkpoint full: expected parts with state_dict, got GameEnvironment without; "
-        "docs/parts.md says more, or use --checkpoint none"
+        "docs/systems.md says more, or use --checkpoint none"
     )
     assert list(tmp_path.iterdir()) == []
     assert isinstance(finish(opt(), tmp_path, checkpoint="none")[-1], Finished)

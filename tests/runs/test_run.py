@@ -71,8 +71,8 @@ def test_a_run_leaves_four_files_and_nothing_beside_them(finished):
 def test_args_json_gives_the_same_options(finished):
     out, run, _ = finished
     path = out / "t" / ARGS
-    assert json.loads(path.read_text()) == run.opt.to_json()
-    assert load_options(args_file=path) == run.opt
+    assert json.loads(path.read_text()) == run.options.to_json()
+    assert load_options(args_file=path) == run.options
 
 
 def test_history_csv_has_a_row_an_evaluation(finished):
@@ -97,7 +97,7 @@ def test_the_snapshot_holds_networks_histories_and_arguments_but_no_scratch(fini
     out, run, events = finished
     snapshot = load_snapshot(out / "t" / "t.t7")
     opt = options_of_snapshot(snapshot)
-    assert dataclasses.replace(opt, ignored={}) == run.opt
+    assert dataclasses.replace(opt, ignored={}) == run.options
     assert snapshot.num_steps == 200
     rewards = [e.reward for e in events if isinstance(e, Evaluated)]
     assert snapshot.history("reward_history") == rewards

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from dqn_port.errors import RunFolderError
+from dqn_port.runs.playing import episodes
 from dqn_port.systems.lua_dqn.player import Player
 from dqn_port.systems.lua_dqn.setup import setup_to_play
 from dqn_port.tools.pictures import enlarge
@@ -33,7 +34,7 @@ def player_of(path, max_frames=0, **more):
 def screens_of(player):
     """Return the next episode and its screens, played without a GIF."""
     screens = []
-    episode = next(player.episodes(watch=lambda step: screens.extend(step.shown)))
+    episode = next(episodes(player, watch=lambda step: screens.extend(step.shown)))
     return episode, screens
 
 
@@ -52,7 +53,7 @@ def test_the_gif_holds_every_screen_with_its_colours(env, snapshots, tmp_path):
     got, durations = decoded(path)
     assert len(got) == played.steps + 1
     np.testing.assert_array_equal(got, [enlarge(screen, 150) for screen in screens])
-    assert set(durations) == {picture_delay(player.actrep)}
+    assert set(durations) == {picture_delay(player.frames_per_step)}
     assert [p.name for p in tmp_path.iterdir()] == ["game.gif"]
 
 

@@ -16,10 +16,12 @@ from PIL import Image, features
 
 from dqn_port.errors import MissingLibraryError, RunFolderError, SnapshotError
 from dqn_port.runs.evaluations import EVALUATION, read_evaluation
+from dqn_port.runs.playing import episodes
 from dqn_port.systems.lua_dqn import player
 from dqn_port.systems.lua_dqn.player import Player, picture_of
 from dqn_port.systems.lua_dqn.setup import setup_to_play
-from dqn_port.tools import clips, record
+from dqn_port.systems.lua_dqn.system import LuaDqn
+from dqn_port.tools import clips
 from dqn_port.tools.clips import Film
 from dqn_port.tools.record import record_evaluation
 from tests.tools.running import TOY_A, TOY_B, make_snapshot, run
@@ -72,7 +74,7 @@ def watch(snapshot, *, index, best=True, seed=1, epsilon=0.05):
         return at
 
     ready.agent.perceive, ready.env.step = perceived, stepped
-    for _ in itertools.islice(playing.episodes(), index + 1):
+    for _ in itertools.islice(episodes(playing), index + 1):
         for kept in (screens, states, rewards):
             kept.append([])
     return screens[index], states[index], rewards[index]
@@ -118,7 +120,12 @@ def test_what_is_read_is_what_was_recorded(snapshots, tmp_path):
     path = snapshots["toyA"]
     made = record_evaluation(path, tmp_path / "e", episodes=2, seeds=(1,))
     assert made == read_evaluation(tmp_path / "e")
-    assert (made.game, made.rom_md5, made.actrep, made.random_starts) == ("toyA", None, 4, 0)
+    assert (made.game, made.rom_md5, made.frames_per_step, made.random_starts) == (
+        "toyA",
+        None,
+        4,
+        0,
+    )
     assert (made.epsilon, made.seeds, made.max_frames) == (0.05, (1,), 18_000)
     assert made.snapshot == "toyA.t7"
     assert made.snapshot_sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
@@ -172,7 +179,7 @@ def test_the_clip_is_the_best_networks_highest_episode_without_loss(game, snapsh
     for picture, duration in shown:
         np.testing.assert_array_equal(picture, screens[at])
         seconds += duration
-        at = round(seconds * 60 / 1000 / made.actrep)
+        at = round(seconds * 60 / 1000 / made.frames_per_step)
     assert at == len(screens)
     assert seconds == round(made.clip.seconds * 1000)
 
@@ -315,7 +322,7 @@ def test_a_folder_of_something_else_is_never_replaced(snapshots, tmp_path):
 
 
 def test_a_place_that_is_not_there_is_found_before_it_plays(snapshots, tmp_path, monkeypatch):
-    monkeypatch.setattr(record, "setup_to_play", lambda *_, **__: pytest.fail("played"))
+    monkeypatch.setattr(LuaDqn, "open_player", lambda *_, **__: pytest.fail("played"))
     folder = tmp_path / "none" / "e"
     with pytest.raises(RunFolderError) as error:
         record_evaluation(snapshots["toyB"], folder)
@@ -345,7 +352,7 @@ def test_what_clips_need_is_missed_before_it_plays(lacks, fault, snapshots, tmp_
     else:
         monkeypatch.setitem(sys.modules, "PIL", None)
     with monkeypatch.context() as only_here:
-        only_here.setattr(record, "setup_to_play", lambda *_, **__: pytest.fail("played"))
+        only_here.setattr(LuaDqn, "open_player", lambda *_, **__: pytest.fail("played"))
         with pytest.raises(MissingLibraryError) as error:
             record_evaluation(snapshots["toyB"], tmp_path / "e")
     assert str(error.value) == fault

@@ -182,14 +182,18 @@ def _constants(run: RunRecord) -> list[tuple[str, str]]:
 def _curves(run: RunRecord) -> list[dict[str, Any]]:
     """Return the small charts of what is told, with their titles, keys and captions."""
     left_out = {title for title, _ in _constants(run)}
-    curves = [
-        _curve(run, f"curve{i}", chart)
-        for i, chart in enumerate(charts_of(run.table))
+    shown = [
+        chart
+        for chart in charts_of(run.table)
         if chart.title not in left_out and set(chart.columns) <= run.history.keys()
     ]
+    curves = [_curve(run, f"curve{i}", chart) for i, chart in enumerate(shown)]
     if (epsilon := charts.epsilon_chart(run)) is not None:
         note = "By the arguments, to the planned end."
-        curves.append({"title": "ε in training", "chart": epsilon, "keys": [], "note": note})
+        curve = {"title": "ε in training", "chart": epsilon, "keys": [], "note": note}
+        # Before what the clock measured.
+        by_clock = [bool(set(chart.columns) & run.table.measured) for chart in shown]
+        curves.insert([*by_clock, True].index(True), curve)
     return curves
 
 

@@ -62,6 +62,8 @@ def trained_frames(run: RunRecord) -> float | None:
         run.history.get(run.table.clock),
         run.history.get("frames"),
     )
-    if steps is None or rows is None or counted is None or not len(rows) or not rows[-1]:
+    if steps is None or rows is None or counted is None:
         return None
+    if not len(rows) or not rows[-1]:
+        return None if steps else 0.0
     return float(steps * counted[-1] / rows[-1])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dqn_port.exports.report import figures
+from dqn_port.fields import number as number_of
 from tests.exports.report.building import episodes_of, evaluation_of, run_of
 
 
@@ -77,7 +78,7 @@ def test_lists(words, text):
      (float("nan"), None), (float("-inf"), None)],
 )  # fmt: skip
 def test_numbers_of_a_file(value, number):
-    assert figures.number(value) == number
+    assert number_of(value) == number
 
 
 def test_results_are_of_each_network():

@@ -21,7 +21,7 @@ from dqn_port.systems.lua_dqn.exactness.records import read_records, read_resets
 from dqn_port.systems.lua_dqn.game_environment import GameEnvironment
 from tests.golden_files import GOLDEN
 
-PAGE = (Path(__file__).parents[2] / "docs" / "games.md").read_text("utf-8")
+PAGE = (Path(__file__).parents[3] / "docs" / "games.md").read_text("utf-8")
 RECORDS = read_records(GOLDEN)
 # Plays that end soon; none of them has a trace.
 QUICK = ("berzerk", "freeway", "skiing")

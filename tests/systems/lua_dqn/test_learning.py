@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from dqn_port.runs.playing import episodes as played
 from dqn_port.runs.run import Run
 from dqn_port.systems.lua_dqn.player import Player
 from dqn_port.systems.lua_dqn.setup import load_options, setup
@@ -50,7 +51,7 @@ TOY_B = {
 
 
 def mean_of_random_play(opt, steps):
-    episodes = list(Player(setup(opt), epsilon=1.0, random_start=False).episodes(steps=steps))
+    episodes = list(played(Player(setup(opt), epsilon=1.0, random_start=False), steps=steps))
     return sum(e.reward for e in episodes) / len(episodes)
 
 

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from dqn_port.arguments.trust import with_trust
 from dqn_port.errors import ArgsError, RegistryError
 from dqn_port.runs.run import Run
 from dqn_port.systems.lua_dqn import parts as registry
@@ -101,7 +102,7 @@ def test_a_file_may_not_name_what_would_be_imported(key, changes, tmp_path):
     value = next(iter(changes.values()))
     assert str(caught.value) == (
         f"{path}: {key}: expected the name of a part, got '{value}', and importing it would run "
-        f"code; if you trust it, add --set {key}={value}"
+        f"code; if you trust it: {with_trust()}"
     )
     assert "my_part" not in sys.modules
 
@@ -118,8 +119,10 @@ def test_a_snapshot_with_a_part_of_ones_own_is_played_once_it_is_trusted(tmp_pat
     assert refused.code == 1
     assert "agent: expected the name of a part, got 'my_part:Learner'" in refused.error
     assert "my_part" not in sys.modules
-    words = ["--episodes", "1", "--set", "agent=my_part:Learner"]
-    assert run(capsys, "evaluate", run_.newest_networks(), *words).code == 0
+    for words in (["--set", "agent=my_part:Learner"], ["--trust"]):
+        words = ["--episodes", "1", *words]
+        assert run(capsys, "evaluate", run_.newest_networks(), *words).code == 0
+        sys.modules.pop("my_part")
 
 
 @pytest.mark.usefixtures("my_part")
@@ -128,13 +131,13 @@ def test_what_is_no_part_is_refused_in_one_line():
         find("agent", "my_part:Half")
     assert str(caught.value) == (
         "agent: expected a part with PARAMS, perceive, got 'my_part:Half' without perceive; "
-        "docs/parts.md says more"
+        "docs/systems.md says more"
     )
     with pytest.raises(RegistryError) as caught:
         find("network", "my_part:IMPORTED")
     assert str(caught.value) == (
         "network: expected a part with a call, got 'my_part:IMPORTED' without it; "
-        "docs/parts.md says more"
+        "docs/systems.md says more"
     )
     with pytest.raises(RegistryError) as caught:
         find("network", "no_such_module:x")
@@ -150,7 +153,7 @@ def test_an_agent_declares_what_is_read_of_it(tmp_path):
     assert str(caught.value) == (
         "agent: expected PARAMS with best, hist_len, input_dims, learn_start, minibatch_size, "
         "ncols, network, preproc, replay_memory, state_dim, valid_size, got 'my_part:Bare' "
-        "without; docs/parts.md says more"
+        "without; docs/systems.md says more"
     )
 
 

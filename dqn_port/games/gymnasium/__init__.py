@@ -1,0 +1,1 @@
+"""Any environment of gymnasium with discrete actions, by its id."""

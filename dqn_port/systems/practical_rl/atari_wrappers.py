@@ -1,0 +1,178 @@
+"""What the homework puts around a raw game, from OpenAI's baselines.
+
+Practical_RL: atari_wrappers.py. Wrappers speak gymnasium's language; terminated or truncated is
+the original's done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import gymnasium
+import numpy as np
+from numpy.typing import NDArray
+
+from dqn_port.errors import UsageError
+from dqn_port.fields import Fields
+from dqn_port.games.gymnasium.making import Env, meanings
+
+Seen = NDArray[Any]
+Stepped = tuple[Seen, float, bool, bool, dict[str, Any]]
+"""Observation, reward, terminated, truncated, info."""
+
+
+class Wrapper(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """A wrapper of whatever is below."""
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Seen, dict[str, Any]]:
+        """Begin an episode."""
+        return self.env.reset(seed=seed, options=options)
+
+
+class MaxAndSkipEnv(Wrapper):
+    """Play every action for four frames and show the maximum of the last two.
+
+    Practical_RL: atari_wrappers.py, MaxAndSkipEnv
+
+    Quirk: the two frames are kept from skip to skip, so that a game that ends in mid-skip shows
+    older ones; a lost life does not end the skip; after a reset the frame is shown as it is
+    (test_atari_wrappers.py).
+    """
+
+    def __init__(self, env: Env, skip: int = 4) -> None:
+        super().__init__(env)
+        space = env.observation_space
+        self._obs_buffer = np.zeros((2, *(space.shape or ())), dtype=space.dtype)
+        self._skip = skip
+
+    def step(self, action: int) -> Stepped:
+        """Play up to ``skip`` frames; the reward is their sum."""
+        total_reward = 0.0
+        terminated = truncated = False
+        info: dict[str, Any] = {}
+        for i in range(self._skip):
+            obs, reward, terminated, truncated, info = self.env.step(action)
+            if i == self._skip - 2:
+                self._obs_buffer[0] = obs
+            if i == self._skip - 1:
+                self._obs_buffer[1] = obs
+            total_reward += float(reward)
+            if terminated or truncated:
+                break
+        return self._obs_buffer.max(axis=0), total_reward, terminated, truncated, info
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the exact state."""
+        return {"obs_buffer": self._obs_buffer}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over a state.
+
+        Raises:
+            CheckpointError: a field is missing or damaged.
+        """
+        fields = Fields(state, "environment.MaxAndSkipEnv")
+        self._obs_buffer = fields.array("obs_buffer", self._obs_buffer).copy()
+
+
+class EpisodicLifeEnv(Wrapper):
+    """End an episode where a life is lost, but reset the game only where it is over.
+
+    Practical_RL: atari_wrappers.py, EpisodicLifeEnv
+
+    Quirk: a reset that nobody needed plays on in the same life; a game that ends in the reset's
+    no-op goes unnoticed until the next step (test_atari_wrappers.py).
+    """
+
+    def __init__(self, env: Env) -> None:
+        super().__init__(env)
+        self._ale = env.unwrapped.ale  # type: ignore[attr-defined]
+        self.lives = 0
+        self.was_real_done = True
+
+    def step(self, action: int) -> Stepped:
+        """Play; a lost life terminates."""
+        obs, reward, terminated, truncated, info = self.env.step(action)
+        self.was_real_done = terminated or truncated
+        lives = self._ale.lives()
+        if 0 < lives < self.lives:
+            terminated = True
+        self.lives = lives
+        return obs, float(reward), terminated, truncated, info
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Seen, dict[str, Any]]:
+        """Reset the game if it is over; else play a no-op, whatever comes of it."""
+        if self.was_real_done:
+            obs, info = self.env.reset(seed=seed, options=options)
+        else:
+            obs, _, _, _, info = self.env.step(0)
+        self.lives = self._ale.lives()
+        return obs, info
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the exact state."""
+        return {"lives": int(self.lives), "was_real_done": bool(self.was_real_done)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over a state.
+
+        Raises:
+            CheckpointError: a field is missing or damaged.
+        """
+        fields = Fields(state, "environment.EpisodicLifeEnv")
+        lives, was_real_done = fields.integer("lives", low=0), fields.boolean("was_real_done")
+        self.lives, self.was_real_done = lives, was_real_done
+
+
+class FireResetEnv(Wrapper):
+    """Press FIRE and then action 2 at the start of an episode.
+
+    Practical_RL: atari_wrappers.py, FireResetEnv
+
+    Quirk: where either ends the episode, the inner reset is called, but what action 2 showed is
+    returned; rewards of both are lost (test_atari_wrappers.py).
+    """
+
+    def __init__(self, env: Env) -> None:
+        """Take an environment.
+
+        Raises:
+            UsageError: its action 1 is not FIRE, or there are fewer than three actions.
+        """
+        super().__init__(env)
+        names = meanings(env)
+        if len(names) < 3 or names[1] != "FIRE":
+            raise UsageError(
+                f"fire_reset: expected a game with three actions or more, the second FIRE, got "
+                f"{', '.join(names)}; set fire_reset=false"
+            )
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Seen, dict[str, Any]]:
+        """Reset, FIRE, action 2."""
+        self.env.reset(seed=seed, options=options)
+        _, _, terminated, truncated, _ = self.env.step(1)
+        if terminated or truncated:
+            self.env.reset()
+        obs, _, terminated, truncated, info = self.env.step(2)
+        if terminated or truncated:
+            self.env.reset()
+        return obs, info
+
+
+class ClipRewardEnv(Wrapper):
+    """Learn from the sign of a reward: −1, 0 or 1.
+
+    Practical_RL: atari_wrappers.py, ClipRewardEnv
+    """
+
+    def step(self, action: int) -> Stepped:
+        """Play; the reward is its sign."""
+        obs, reward, terminated, truncated, info = self.env.step(action)
+        return obs, float(np.sign(float(reward))), terminated, truncated, info

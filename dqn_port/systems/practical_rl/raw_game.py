@@ -1,0 +1,202 @@
+"""The raw game under the wrappers, and what is noted about every game."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+import gymnasium
+import numpy as np
+from ale_py import Action
+from numpy.typing import NDArray
+
+from dqn_port.errors import MissingLibraryError
+from dqn_port.fields import Fields
+from dqn_port.games.ale.emulator import AleEmulator
+from dqn_port.games.gymnasium.making import Env, frames_of
+from dqn_port.games.picture_games import open_game
+
+_MEANINGS: Final = {int(action.value): name for name, action in Action.__members__.items()}
+
+
+class RawGame(gymnasium.Env[Any, Any]):
+    """A game frame by frame, as gym's NoFrameskip-v4 had it: RGB frames, no sticky actions.
+
+    gym: envs/atari/atari_env.py inside wrappers/time_limit.py
+
+    Quirk: the seed reaches random generators that no game asks: all games start alike
+    (test_atari_wrappers.py). Quirk: a finished game may be stepped on; nothing moves.
+    """
+
+    def __init__(self, game: str, *, game_path: str = "", max_frames: int = 400_000) -> None:
+        """``max_frames``: since the reset, after which the game is cut; 0: never."""
+        self.ale = open_game(game, game_path=game_path)
+        self._actions = self.ale.actions
+        if isinstance(self.ale, AleEmulator):
+            # Of Pong xitari, whose actions an emulator's are, knew fewer.
+            self._actions = tuple(int(a.value) for a in self.ale.ale.getMinimalActionSet())
+        self.action_space = gymnasium.spaces.Discrete(len(self._actions))
+        shape = (self.ale.height, self.ale.width)
+        self.observation_space = gymnasium.spaces.Box(0, 255, (*shape, 3), np.uint8)
+        self._screen = np.zeros(shape, dtype=np.uint8)
+        # Four bytes a colour are taken at once, three one by one.
+        self._colours = np.pad(self.ale.palette, ((0, 0), (0, 1))).view(np.uint32)[:, 0]
+        self._max_frames = max_frames
+        self._frames: int | None = None
+        """Since the reset; None before the first, which finds the game reset already."""
+
+    def get_action_meanings(self) -> list[str]:
+        """Return the names of the actions by index."""
+        return [_MEANINGS[action] for action in self._actions]
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[NDArray[np.uint8], dict[str, Any]]:
+        """Start a new game; ``seed`` changes nothing."""
+        del seed, options
+        if self._frames is not None:
+            self.ale.reset_game()
+        self._frames = 0
+        return self._picture(), {}
+
+    def step(self, action: int) -> tuple[NDArray[np.uint8], float, bool, bool, dict[str, Any]]:
+        """Play one frame."""
+        assert self._frames is not None
+        terminated = self.ale.game_over()
+        reward = 0.0 if terminated else self.ale.act(self._actions[action])
+        self._frames += 1
+        terminated = self.ale.game_over()
+        truncated = not terminated and 0 < self._max_frames <= self._frames
+        return self._picture(), reward, terminated, truncated, {}
+
+    def _picture(self) -> NDArray[np.uint8]:
+        """Return the frame in a new array: uint8 [height, width, 3], RGB."""
+        self.ale.get_screen(self._screen)
+        rgbx = self._colours.take(self._screen).view(np.uint8)
+        return rgbx.reshape(*self._screen.shape, 4)[..., :3]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the exact state."""
+        return {"frames": self._frames, "emulator": self.ale.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over a state.
+
+        Raises:
+            CheckpointError: a field is missing or damaged.
+        """
+        fields = Fields(state, "environment.RawGame")
+        frames = fields.integer("frames", low=0) if fields.has("frames") else None
+        self.ale.load_state_dict(fields.raw("emulator"))
+        self._frames = frames
+
+
+class Game(NamedTuple):
+    """A whole game that was played."""
+
+    earned: float
+    """Sum of the game's own rewards."""
+    frames: int
+    cut: bool
+    """Whether a time limit ended it."""
+    crc: int
+    """Of its actions: games that differ here are distinct."""
+
+
+def picture_of(env: Env) -> Any:
+    """Return an environment's picture; None where it has none.
+
+    Raises:
+        MissingLibraryError: it draws with a library that is not installed.
+    """
+    try:
+        return env.render() if "rgb_array" in env.metadata.get("render_modes", []) else None
+    except gymnasium.error.DependencyNotInstalled as error:
+        raise MissingLibraryError(f"a picture of {env}: {str(error).splitlines()[0]}") from error
+
+
+class GameRecord(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """Note whole games and what they earned, whatever the wrappers above make of them."""
+
+    def __init__(self, env: Env) -> None:
+        super().__init__(env)
+        self._frames_each = frames_of(env)[-1]
+        self.frames = 0
+        """Played so far; where a step's number is drawn, counted as the most."""
+        self.earned = 0.0
+        """By all frames so far."""
+        self.games: list[Game] = []
+        """Those that have ended."""
+        self.shown: list[NDArray[np.uint8]] | None = None
+        """Takes the picture of every frame, where there is a list."""
+        self._begin()
+
+    def _begin(self) -> None:
+        self._over, self._crc = False, 0
+        self._earned_before, self._frames_before = self.earned, self.frames
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Begin a game."""
+        seen, info = self.env.reset(seed=seed, options=options)
+        self._begin()
+        self._show(seen)
+        return seen, info
+
+    def step(self, action: int) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        """Play a frame."""
+        seen, reward, terminated, truncated, info = self.env.step(action)
+        self.frames += self._frames_each
+        self.earned += float(reward)
+        self._crc = zlib.crc32(bytes((action & 255,)), self._crc)
+        self._show(seen)
+        if (terminated or truncated) and not self._over:
+            self._over = True
+            earned = self.earned - self._earned_before
+            frames = self.frames - self._frames_before
+            self.games.append(Game(earned, frames, not terminated, self._crc))
+        return seen, reward, terminated, truncated, info
+
+    def _show(self, seen: Any) -> None:
+        if self.shown is not None:
+            picture: Any = seen if np.ndim(seen) == 3 else picture_of(self.env)
+            if picture is not None:
+                self.shown.append(picture)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the exact state."""
+        return {
+            "frames": self.frames,
+            "earned": self.earned,
+            "games": [game._asdict() for game in self.games],
+            "over": self._over,
+            "crc": self._crc,
+            "earned_before": self._earned_before,
+            "frames_before": self._frames_before,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over a state.
+
+        Raises:
+            CheckpointError: a field is missing or damaged.
+        """
+        fields = Fields(state, "environment.GameRecord")
+        games = []
+        for entry in fields.entries("games"):
+            game = Fields(entry, "environment.GameRecord.games")
+            games.append(
+                Game(
+                    game.number("earned"),
+                    game.integer("frames", low=0),
+                    game.boolean("cut"),
+                    game.integer("crc", low=0),
+                )
+            )
+        self._over, self._crc = fields.boolean("over"), fields.integer("crc", low=0, high=2**32)
+        self.frames, self.earned = fields.integer("frames", low=0), fields.number("earned")
+        self._earned_before = fields.number("earned_before")
+        self._frames_before = fields.integer("frames_before", low=0)
+        self.games = games

@@ -1,0 +1,200 @@
+"""Practical_RL's homework as a system."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, Final
+
+import numpy as np
+import torch
+
+from dqn_port.arguments.declared import Declared
+from dqn_port.errors import CheckpointError, MemoryNeedError, SnapshotError
+from dqn_port.events import Event, Row, Started
+from dqn_port.fields import Fields
+from dqn_port.games.ale.roms import check_rom
+from dqn_port.games.gymnasium.making import told
+from dqn_port.games.toy import GAMES
+from dqn_port.interfaces import Array, Facts, Files, Param
+from dqn_port.memory import machine_memory
+from dqn_port.records import Table
+from dqn_port.saved_networks import SavedNetwork
+from dqn_port.systems.practical_rl.dqn_agent import DQNAgent, initialise
+from dqn_port.systems.practical_rl.histories import HISTORY
+from dqn_port.systems.practical_rl.linear_decay import linear_decay
+from dqn_port.systems.practical_rl.main_loop import Training
+from dqn_port.systems.practical_rl.make_env import fill_in, raw_game_of, spaces
+from dqn_port.systems.practical_rl.options import OPTIONS
+from dqn_port.systems.practical_rl.player import Player
+from dqn_port.systems.practical_rl.training_state import load_arrays
+
+_MORE_FRAMES: Final = 1.1
+"""Frames for each transition kept: resets bring some, too."""
+
+
+class PracticalRL(Declared):
+    """The homework; see docs/practical_rl.md."""
+
+    NAME: ClassVar[str] = "practical_rl"
+    OPTIONS: ClassVar[tuple[Param, ...]] = OPTIONS
+    HISTORY: ClassVar[tuple[Table, ...]] = HISTORY
+
+    def check(self, options: dict[str, Any]) -> dict[str, Any]:
+        """Fill in what is to be chosen by the environment.
+
+        Raises:
+            UsageError, RomError, MissingLibraryError: see make_env.fill_in.
+            MemoryNeedError: the replay does not fit into the machine.
+        """
+        fill_in(options)
+        need, have = self._memory(options), machine_memory()
+        if need > have:
+            entries = options["buffer_size"]
+            raise MemoryNeedError(
+                f"buffer_size: {entries} transitions take {need / 1e9:.2f} GB, this machine has "
+                f"{have / 1e9:.2f} GB; set a smaller one, --set "
+                f"buffer_size={int(have * 0.7 / need * entries)}"
+            )
+        return options
+
+    def facts(self, options: Mapping[str, Any]) -> Facts:
+        """Return what the workshop has to know."""
+        game = raw_game_of(options["environment"])
+        about = {}
+        if game is not None and game not in GAMES:
+            about["rom_md5"] = check_rom(game, options["game_path"])[1]
+        return Facts(
+            arguments={"system": self.NAME, **options},
+            name=options["name"],
+            game=options["environment"],
+            seed=options["seed"],
+            length=options["total_steps"],
+            unit="updates",
+            memory=self._memory(options),
+            threads=options["threads"],
+            about_game=about,
+        )
+
+    def _memory(self, options: Mapping[str, Any]) -> int:
+        """Return the bytes of a full replay: a frame a transition, and numbers."""
+        seen = spaces(options)
+        frame = int(np.prod(seen.shape)) // options["n_frames"] * seen.dtype.itemsize
+        numbers = 24 * options["n_frames"] + 18
+        a_transition = _MORE_FRAMES * frame + numbers
+        return int(options["buffer_size"] * a_transition)
+
+    def training(
+        self,
+        options: Mapping[str, Any],
+        files: Files | None = None,
+        *,
+        device: str = "cpu",
+        start: SavedNetwork | None = None,
+        parts: Mapping[str, Any] | None = None,
+    ) -> Training:
+        """Set up a run at its beginning; it writes no files of its own.
+
+        ``parts``: ``networks``, an agent and its target network.
+
+        Raises:
+            SnapshotError: ``start`` does not fit.
+        """
+        del files
+        torch.set_num_threads(min(options["threads"], len(os.sched_getaffinity(0))))
+        if parts and "networks" in parts:
+            agent, target_network = parts["networks"]
+        else:
+            agent, target_network = self.agent(options), self.agent(options)
+            initialise(agent, options["seed"])
+            if start is not None:
+                _fill(agent, start)
+            target_network.load_state_dict(agent.state_dict())
+        return Training(options, agent.to(device), target_network.to(device))
+
+    def agent(self, options: Mapping[str, Any]) -> DQNAgent:
+        """Return the network of a run, empty."""
+        seen = spaces(options)
+        return DQNAgent(
+            seen.shape,
+            len(seen.actions),
+            architecture=options["architecture"],
+            dueling=options["dueling"],
+        )
+
+    def player(
+        self,
+        options: Mapping[str, Any],
+        network: SavedNetwork,
+        *,
+        seed: int,
+        epsilon: float | None = None,
+        max_frames: int | None = None,
+    ) -> Player:
+        """Set up a player; by itself it is greedy, and a game has n_lives times t_max steps.
+
+        Raises:
+            SnapshotError: the network is not of these options.
+        """
+        agent = self.agent(options)
+        _fill(agent, network)
+        if max_frames is None:
+            max_frames = options["t_max"] * options["n_lives"] * options["frame_skip"]
+        player = Player(
+            options,
+            agent,
+            seed=seed,
+            epsilon=0.0 if epsilon is None else epsilon,
+            max_frames=max_frames,
+        )
+        player.which = network.which
+        player.about_game = self.facts(options).about_game
+        return player
+
+    def epsilon_curve(self, arguments: Mapping[str, Any]) -> tuple[Array, Array] | None:
+        """Return (frames, ε in training) as the arguments plan it; hidden frames do not count."""
+        names = ("fill_calls", "n_steps", "buffer_size", "frame_skip", "timesteps_per_epoch")
+        calls, n_steps, size, skip, played = (arguments[name] for name in names)
+        fill = min(calls, -(-size // n_steps)) * n_steps
+        steps = np.array([0, 0, arguments["decay_steps"], arguments["total_steps"]])
+        steps = np.minimum(steps, arguments["total_steps"])
+        frames = skip * (fill + played * steps)
+        frames[0] = 0
+        values = [
+            linear_decay(
+                arguments["init_epsilon"], arguments["final_epsilon"], int(step),
+                arguments["decay_steps"],
+            )
+            for step in steps
+        ]  # fmt: skip
+        return frames, np.array([1.0, *values[1:]])
+
+    def lines(self, event: Event, options: Mapping[str, Any]) -> Iterator[str]:
+        """Yield what is played, at the start, and what the notebook prints at an evaluation."""
+        if isinstance(event, Started):
+            limit = options["max_game_frames"] if raw_game_of(options["environment"]) else 0
+            env = event.training.env.unwrapped
+            yield told(env, options["environment"], options["frame_skip"], max_frames=limit)
+            if options["clip_rewards"] and options["seed_clips_rewards"] and not options["seed"]:
+                yield (
+                    "seed 0: training is on unclipped rewards, since the original hands its seed "
+                    "to clip_rewards; seed_clips_rewards=false mends that"
+                )
+        if isinstance(event, Row) and not event.table:
+            cells = event.cells
+            yield f"buffer size = {cells['buffer_size']}, epsilon = {cells['epsilon']:.5f}"
+
+
+def _fill(agent: DQNAgent, network: SavedNetwork) -> None:
+    """Fill a network from a file's.
+
+    Raises:
+        SnapshotError: it does not fit.
+    """
+    try:
+        load_arrays(agent, Fields(network.weights, "network"))
+    except CheckpointError as error:
+        raise SnapshotError(f"{network.path}: {error}; name a network of these options") from error
+
+
+SYSTEM: Final = PracticalRL()
