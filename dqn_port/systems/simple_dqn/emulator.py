@@ -36,9 +36,10 @@ class ArcadeEmulator(AleEmulator):
         Raises:
             RomError, UnknownGameError: see roms.check_rom.
         """
-        self._seed, self._repeat = seed, repeat_action_probability
         self._color_averaging, self._sound = color_averaging, sound
-        super().__init__(env, game_path, reset="ale")
+        super().__init__(
+            env, game_path, reset="ale", sticky=repeat_action_probability, seed=seed, frame_cap=0
+        )
         minimal = tuple(int(action.value) for action in self.ale.getMinimalActionSet())
         self.actions = minimal if minimal_action_set else _ALL_ACTIONS
 
@@ -48,8 +49,8 @@ class ArcadeEmulator(AleEmulator):
         self.ale = ALEInterface()
         self.ale.setInt("random_seed", self._seed)
         self.ale.setInt("frame_skip", 1)
-        self.ale.setInt("max_num_frames_per_episode", 0)
-        self.ale.setFloat("repeat_action_probability", self._repeat)
+        self.ale.setInt("max_num_frames_per_episode", self._frame_cap)
+        self.ale.setFloat("repeat_action_probability", self._sticky)
         self.ale.setBool("color_averaging", self._color_averaging)
         self.ale.setBool("sound_obs", self._sound)
         self.ale.loadROM(path)

@@ -24,7 +24,8 @@ CASES = [
     {"batch_norm": True, "optimizer": "adam"},
     {"optimizer": "adadelta", "target_steps": 0, "random_steps": 0, "datatype": "float64"},
     {
-        **{"game": "breakout", "frame_skip": 2, "random_steps": 9},
+        **{"game": "breakout", "repeat_action_probability": 0.25, "frame_skip": 2},
+        **{"random_steps": 9},
         **{"train_steps": 6, "test_steps": 3, "epochs": 1},
     },
     {
