@@ -1,6 +1,6 @@
 """Shrink gray screens as OpenCV's bilinear ``resize`` does, to the bit.
 
-simple_dqn: environment.py, getScreen, calls cv2.resize.
+simple_dqn: environment.py, getScreen, which calls OpenCV.
 """
 
 from __future__ import annotations

@@ -241,7 +241,7 @@ def test_the_same_bytes_do_not_make_arrays_again_and_again(tmp_path):
 def test_any_damage_is_a_snapshot_error_or_nothing(tmp_path):
     path, rng = tmp_path / "x.prm", random.Random(1)
     whole = small()
-    for _ in range(1500):
+    for _ in range(600):
         content = bytearray(whole)
         for _ in range(rng.randint(1, 4)):
             content[rng.randrange(len(content))] = rng.randrange(256)

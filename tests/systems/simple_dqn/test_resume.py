@@ -25,12 +25,11 @@ CASES = [
     {"optimizer": "adadelta", "target_steps": 0, "random_steps": 0, "datatype": "float64"},
     {
         **{"game": "breakout", "repeat_action_probability": 0.25, "frame_skip": 2},
-        **{"random_steps": 9},
-        **{"train_steps": 6, "test_steps": 3, "epochs": 1},
+        **{"random_steps": 7, "train_steps": 3, "test_steps": 2, "epochs": 1},
     },
     {
         **{"environment": "gym", "game": "ALE/Breakout-v5"},
-        **{"random_steps": 6, "train_steps": 4, "test_steps": 2, "epochs": 1},
+        **{"random_steps": 6, "train_steps": 2, "test_steps": 1, "epochs": 1},
     },
 ]
 

@@ -22,6 +22,7 @@ from dqn_port.systems.simple_dqn.neon_files import read_neon
 from dqn_port.systems.simple_dqn.replay_memory import Minibatch
 from dqn_port.systems.simple_dqn.system import SYSTEM
 from dqn_port.systems.simple_dqn.traces.toy_emulator import TraceToy
+from dqn_port.systems.simple_dqn.traces.updates import sums_of
 from dqn_port.verify.comparing import Comparer, plural
 from dqn_port.verify.kinds import Replaying
 from dqn_port.verify.traces import SHIPPED, Trace
@@ -214,14 +215,14 @@ class Watcher:
     def _train(self, minibatch: Minibatch, epoch: int) -> float:
         cost: float = self._plain["train"](minibatch, epoch)
         layers = self.training.net.model.tensors()
-        weights = [layer.params["W"].detach().double() for layer in layers if "W" in layer.params]
+        sums = [sums_of(layer.params["W"]) for layer in layers if "W" in layer.params]
         for name, value in (
             ("step", self.training.step + 1),
             ("epoch", epoch),
             ("ndraw", self._draws),
             ("cost", cost),
-            ("w_sum", [float(w.sum()) for w in weights]),
-            ("w_ss", [float(w.square().sum()) for w in weights]),
+            ("w_sum", [total for total, _, _ in sums]),
+            ("w_ss", [squares for _, squares, _ in sums]),
         ):
             self._note(f"t_{name}", value)
         return cost

@@ -8,14 +8,16 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from dqn_port.errors import TraceError
 from dqn_port.systems.simple_dqn.deepqnetwork import DeepQNetwork
 from dqn_port.systems.simple_dqn.layers import Network, to_neon
 from dqn_port.systems.simple_dqn.replay_memory import Minibatch
 from dqn_port.systems.simple_dqn.system import SYSTEM
-from dqn_port.verify.comparing import Comparer, counted, plural, sum_sumsq_max
+from dqn_port.verify.comparing import Comparer, counted, plural
 from dqn_port.verify.kinds import Replaying
 from dqn_port.verify.traces import Trace
 
@@ -133,7 +135,8 @@ class _Set:
         }
 
     def _stat(self, model: Network) -> Array:
-        return np.array([sum_sumsq_max(t.reshape(-1)) for t in self._tensors(model).values()])
+        tensors = (tensor for layer in model.tensors() for tensor in layer.params.values())
+        return np.array([sums_of(tensor) for tensor in tensors])
 
     def _first_weights(self) -> None:
         models = {"init": self.net.model}
@@ -183,9 +186,16 @@ class _Set:
             states = [s for n in layer.learnt for s in self.net.states[f"{layer.name}.{n}"]]
             for m, state in enumerate(states):
                 key = f"{self.name}_optstate_{i}_{m}_stat"
-                got = sum_sumsq_max(state.cpu().numpy().reshape(-1))
+                got = np.array(sums_of(state))
                 bounds = sums * np.maximum(1, np.abs(self.trace.numbers(key, ndim=1)))
                 self.compare.array(key, got, tolerance=bounds, sums=True)
+
+
+def sums_of(tensor: Tensor) -> tuple[float, float, float]:
+    """Return sum, sum of squares and largest absolute value, summed in double without a copy."""
+    x = tensor.detach()
+    norm = float(torch.linalg.vector_norm(x, dtype=torch.float64))
+    return float(x.sum(dtype=torch.float64)), norm**2, float(x.abs().max())
 
 
 @functools.lru_cache(maxsize=16)
