@@ -15,7 +15,7 @@ from dqn_port.torch7.t7 import load
 from dqn_port.torch7.tensors import Storage, Tensor
 from dqn_port.torch7.values import LuaTable, TorchObject
 
-MEASURED = frozenset({"created", "training_seconds", "time_history", "sha256"})
+MEASURED = frozenset({"created", "training_seconds", "cpu_seconds", "time_history", "sha256"})
 """Of run.json and of snapshots."""
 
 

@@ -117,7 +117,7 @@ class SimpleDqn(Declared):
         epochs = max(options["epochs"] - options["start_epoch"], 0)
         length = options["random_steps"] + epochs * (options["train_steps"] + options["test_steps"])
         return Facts(
-            arguments={"system": self.NAME} | dict(options),
+            arguments=dict(options),
             name=options["name"],
             game=options["game"],
             seed=options["random_seed"],
