@@ -83,6 +83,8 @@ class Facts:
     memory: int = 0
     """Bytes that the run comes to need, as far as they grow with its options."""
     threads: int = 1
+    has_pictures: bool = True
+    """Whether the game can be shown."""
     gpu: bool = False
     """Whether the network is to be computed on a CUDA device."""
     game_path: str = ""
@@ -410,6 +412,13 @@ class System(Protocol):
 
         Raises:
             DeviceError: it is not there.
+        """
+
+    def start_network(self, options: Options) -> SavedNetwork | None:
+        """Return the network of ``Facts.start``; None where training reads it by the options.
+
+        Raises:
+            SnapshotError: it cannot be read.
         """
 
     def training(

@@ -300,6 +300,15 @@ class Declared:
         write_whole(new, lambda file: file.write(text.encode()))
         return Converted([], [], len(given))
 
+    def start_network(self, options: Mapping[str, Any]) -> SavedNetwork | None:
+        """Return the network that a run starts from; None without one.
+
+        Raises:
+            SnapshotError: see load_network.
+        """
+        name, best = (options[self.option_of(role)] for role in ("start", "best"))
+        return self.load_network(Path(name), best=best) if name else None
+
     def player(
         self,
         options: Mapping[str, Any],
@@ -401,7 +410,7 @@ class Declared:
     def export(self, path: Path, *, best: bool = False) -> Exported:
         """Return a network's weights for PyTorch."""
         saved = load_saved(path, best=best)
-        recipe = f"# {self.NAME} has the module: dqn_port/systems/{self.NAME}"
+        recipe = f"network = ...  # the module that {self.NAME} builds"
         return Exported(saved.which, saved.weights, (recipe,))
 
     def times(self, path: Path) -> NDArray[np.float64] | None:

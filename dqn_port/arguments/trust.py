@@ -30,6 +30,7 @@ def trusting(trusted: bool) -> Iterator[None]:
 
 def with_trust() -> str:
     """Return this process' command line with ``--trust``."""
-    program, words = Path(sys.argv[0]).name, list(sys.argv[1:])
+    words, name = list(sys.argv[1:]), Path(sys.argv[0]).name
+    program = [sys.executable, "-m", "dqn_port"] if name == "__main__.py" else [name]
     at = words.index("--") if "--" in words else len(words)
-    return shlex.join([program, *words[:at], "--trust", *words[at:]])
+    return shlex.join([*program, *words[:at], "--trust", *words[at:]])

@@ -38,6 +38,22 @@ class EvaluationFields(Fields):
                 raise self.fault(f"{name}[{i}]", "a whole number", value)
         return values
 
+    def rows(self, name: str, n: int, width: int | None = None) -> tuple[tuple[float, ...], ...]:
+        """Return ``n`` rows of finite numbers, all of one width."""
+        values = self._list(name, f"{n} rows of numbers")
+        lengths = {len(row) if isinstance(row, list) else -1 for row in values}
+        if (
+            len(values) != n
+            or len(lengths) != 1
+            or lengths & {0, -1}
+            or width not in (None, *lengths)
+        ):
+            raise self.fault(name, f"{n} rows of numbers, of one width", values[:1])
+        for i, row in enumerate(values):
+            if not all(map(is_finite, row)):
+                raise self.fault(f"{name}[{i}]", "finite numbers", row)
+        return tuple(tuple(map(float, row)) for row in values)
+
     def within(self, name: str, low: float, high: float) -> float:
         """Return a finite number of a range."""
         expected = f"a number from {low:g} to {high:g}"

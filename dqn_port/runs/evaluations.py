@@ -28,6 +28,8 @@ FORMAT: Final = 2
 
 NETWORKS: Final = ("last", "best")
 
+MAX_VECTORS: Final = 2_000
+"""Steps of an episode that are kept of a game without pictures."""
 MAX_CLIP_BYTES: Final = 1_500_000
 """A page that holds it still opens at once."""
 _MAX_PICTURE_BYTES: Final = 1_000_000
@@ -94,6 +96,23 @@ class Seen:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Vectors:
+    """An episode of a game without pictures: what was seen, done, valued and earned."""
+
+    episode: int
+    """Its index in the record's episodes."""
+    seen: tuple[tuple[float, ...], ...]
+    """What the agent chose by, a vector a step."""
+    done: tuple[int, ...]
+    """Indices of actions."""
+    valued: tuple[tuple[float, ...], ...]
+    """The value of every action."""
+    earned: tuple[float, ...]
+    whole: bool
+    """Whether it is the episode to its end; otherwise its beginning."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class EvaluationRecord:
     """What was evaluated, how, and what came of it."""
 
@@ -116,6 +135,8 @@ class EvaluationRecord:
     """By network, seed and time."""
     clip: Clip | None
     seen: Seen | None
+    vectors: Vectors | None = None
+    """In place of clip and seen, where the game has no pictures."""
 
     def of(self, network: str) -> tuple[PlayedEpisode, ...]:
         """Return the episodes that a network played."""
@@ -136,6 +157,8 @@ def to_json(record: EvaluationRecord) -> dict[str, Any]:
         return [plain(entry) for entry in value] if isinstance(value, list | tuple) else value
 
     table = {key: value for key, value in asdict(record).items() if key != "folder"}
+    if record.vectors is not None:
+        table["vectors"]["earned"] = [[points] for points in record.vectors.earned]
     return {"format": FORMAT} | plain(table)
 
 
@@ -170,6 +193,7 @@ def read_evaluation(folder: Path) -> EvaluationRecord:
         episodes=tuple(_episode(entry) for entry in table.tables("episodes")),
         clip=None,
         seen=None,
+        vectors=_vectors(table, len(table.entries("episodes")) - 1),
     )
     for i, episode in enumerate(record.episodes):
         if episode.seed not in record.seeds:
@@ -273,6 +297,23 @@ def _seen(folder: Path, table: EvaluationFields, last: int) -> Seen:
         expected = f"so many of equal width in {seen.strip.width} pixels"
         raise table.fault("frames", expected, seen.frames)
     return seen
+
+
+def _vectors(table: EvaluationFields, last: int) -> Vectors | None:
+    if not table.has("vectors"):
+        return None
+    inner = table.inner("vectors")
+    done = tuple(inner.integers("done"))
+    seen, valued = inner.rows("seen", len(done)), inner.rows("valued", len(done))
+    (earned,) = zip(*inner.rows("earned", len(done), width=1), strict=True)
+    return Vectors(
+        episode=inner.integer("episode", 0, last),
+        seen=seen,
+        done=done,
+        valued=valued,
+        earned=earned,
+        whole=inner.boolean("whole"),
+    )
 
 
 def _read(path: Path, most: int) -> bytes:

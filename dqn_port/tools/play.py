@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from dqn_port.errors import UsageError
 from dqn_port.files import write_whole
 from dqn_port.interfaces import Picture, Player, Step
 from dqn_port.runs.playing import Episode, episodes
@@ -36,6 +37,11 @@ def record_game(player: Player, path: Path) -> Episode:
     played: list[Episode] = []
 
     def watch(step: Step) -> None:
+        if not step.shown:
+            raise UsageError(
+                f"--gif: expected a game with pictures, got {player.game} without; "
+                "`dqn-port record` keeps what is seen as numbers"
+            )
         pictures.extend(enlarge(picture, _LEAST_HEIGHT) for picture in step.shown)
 
     def write(file: BinaryIO) -> None:

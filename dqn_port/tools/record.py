@@ -23,12 +23,14 @@ from dqn_port.interfaces import Picture, Step, System
 from dqn_port.runs.evaluations import (
     EVALUATION,
     MAX_CLIP_BYTES,
+    MAX_VECTORS,
     NETWORKS,
     Clip,
     EvaluationRecord,
     Image,
     PlayedEpisode,
     Seen,
+    Vectors,
     read_evaluation,
     to_json,
 )
@@ -49,6 +51,9 @@ class _Watched:
     """What is kept of an episode while it is played."""
 
     film: Film
+    vectors: list[Step] = field(default_factory=list)
+    """Of a game without pictures, its first steps."""
+    n_steps: int = 0
     moments: deque[Step] = field(default_factory=lambda: deque(maxlen=_STEPS_BEFORE))
     """The last steps, up to the first point."""
     scored: bool = False
@@ -57,6 +62,10 @@ class _Watched:
 
     def take(self, step: Step) -> None:
         """Take in the next step."""
+        self.n_steps += 1
+        if not step.shown:
+            self.vectors += [step] if len(self.vectors) < MAX_VECTORS else []
+            return
         self.film.add(step.shown[0])
         if not self.scored:
             self.moments.append(step)
@@ -141,8 +150,9 @@ def record_evaluation(
                 snapshot_sha256=digest,
                 versions=versions(),
                 episodes=tuple(played),
-                clip=None if kept is None else _write_clip(beside, kept),
-                seen=None if kept is None else _write_seen(beside, kept),
+                clip=None if kept is None or kept.vectors else _write_clip(beside, kept),
+                seen=None if kept is None or kept.vectors else _write_seen(beside, kept),
+                vectors=_vectors(kept) if kept is not None and kept.vectors else None,
             )
             text = json.dumps(to_json(record), indent=2) + "\n"
             _write(beside / EVALUATION, text.encode())
@@ -171,6 +181,19 @@ def _played(episode: Episode, network: str, seed: int) -> PlayedEpisode:
         steps=episode.steps,
         frames=episode.frames,
         cut=episode.cut,
+    )
+
+
+def _vectors(kept: _Watched) -> Vectors:
+    steps = [step for step in kept.vectors if step.done is not None]
+    vectors = [np.concatenate([np.ravel(v) for v in step.seen.values()]) for step in steps]
+    return Vectors(
+        episode=kept.index,
+        seen=tuple(tuple(map(float, vector)) for vector in vectors),
+        done=tuple(int(step.done or 0) for step in steps),
+        valued=tuple(tuple(map(float, step.valued)) for step in steps),
+        earned=tuple(step.earned for step in steps),
+        whole=kept.n_steps == len(kept.vectors),
     )
 
 

@@ -224,6 +224,20 @@ def epsilon_chart(run: RunRecord) -> Markup | None:
     return draw("epsilon", "ε of training against frames", _SMALL, plot)
 
 
+def steps_chart(name: str, alt: str, rows: Sequence[Sequence[float]]) -> Markup:
+    """Return the numbers of an episode's steps, a line each; ``rows``: one a step."""
+    values = np.asarray(rows, dtype=np.float64)
+
+    def plot(axes: Axes, size: Size) -> None:
+        for i in range(values.shape[1]):
+            axes.plot(values[:, i], color=COLOURS[f"seed{i % SEED_COLOURS}"], linewidth=1.5)
+        _set_limits(axes, values[np.isfinite(values)].tolist())
+        count_axis(axes, size, "steps of the episode")
+        value_axis(axes, size, ticks=4)
+
+    return draw(name, alt, _SMALL, plot)
+
+
 def returns_are_beyond(record: EvaluationRecord, scores: Scores | None) -> bool:
     """Tell whether lines to compare with lie beyond the scale of the returns.
 

@@ -26,7 +26,7 @@ from dqn_port.fields import number
 from dqn_port.files import write_whole
 from dqn_port.records import Chart, RunRecord, Table
 from dqn_port.registry import find_system
-from dqn_port.runs.evaluations import Clip, EvaluationRecord, Image, Seen
+from dqn_port.runs.evaluations import Clip, EvaluationRecord, Image, Seen, Vectors
 
 _LONGEST: Final = 200
 """Characters of a text that run.json tells; the rest is cut off."""
@@ -77,6 +77,7 @@ def write_report(path: Path, run: RunRecord, evaluations: Sequence[EvaluationRec
             _evaluation(i, evaluation, run, scores) for i, evaluation in enumerate(evaluations)
         ],
         "clip": next((_shown_clip(e, e.clip) for e in evaluations if e.clip), None),
+        "vectors": next((_shown_vectors(e, e.vectors) for e in evaluations if e.vectors), None),
         "seen": next((_shown_seen(e, e.seen) for e in evaluations if e.seen), None),
         "compared": find_system(run.system).compared(run.arguments, told=is_alone),
         "is_alone": is_alone,
@@ -331,6 +332,23 @@ def _shown_clip(record: EvaluationRecord, clip: Clip) -> dict[str, Any]:
     said = f"{_which_episode(record, clip.episode)}. {extent}, in the game's own time."
     still = record.seen.screen if record.seen is not None else None
     return {"video": clip.video, "still": still, "said": said}
+
+
+def _shown_vectors(record: EvaluationRecord, vectors: Vectors) -> dict[str, Any]:
+    """Return the curves of an episode without pictures."""
+    begin = f"Its first {many(len(vectors.done), 'step')}"
+    extent = "The whole episode" if vectors.whole else begin
+    drawn = (
+        ("What it saw", "What the agent saw, a line a number", vectors.seen),
+        ("Values of the actions", "What it valued the actions, a line each", vectors.valued),
+    )
+    return {
+        "said": f"{_which_episode(record, vectors.episode)}. {extent}.",
+        "charts": [
+            (title, charts.steps_chart(f"vectors{i}", alt, rows))
+            for i, (title, alt, rows) in enumerate(drawn)
+        ],
+    }
 
 
 def _shown_seen(record: EvaluationRecord, seen: Seen) -> dict[str, Any]:

@@ -38,7 +38,7 @@ class Player:
         """``max_frames``: emulator frames after which a game is cut; 0: never."""
         self.game: str = opt["environment"]
         self.which = "last"
-        self.about_game: Mapping[str, str] = {}
+        self.about_game: dict[str, str] = {}
         self.epsilon, self.max_frames = epsilon, max_frames
         self._opt, self._agent, self._seed = opt, agent, seed
         agent.epsilon = epsilon
