@@ -98,6 +98,7 @@ class Hvass16(Declared):
             game=game.name,
             seed=options["seed"],
             length=None,
+            longer=f"episodes={2 * options['episodes']}" if options["episodes"] else "",
             unit="states",
             memory=_bytes_of(options),
             threads=options["threads"],
