@@ -414,6 +414,13 @@ class System(Protocol):
             DeviceError: it is not there.
         """
 
+    def start_network(self, options: Options) -> SavedNetwork | None:
+        """Return the network of ``Facts.start``; None where training reads it by the options.
+
+        Raises:
+            SnapshotError: it cannot be read.
+        """
+
     def training(
         self,
         options: Options,

@@ -155,8 +155,7 @@ def train(
     options = system.load(
         args_file=args_file, words=lua_words, assignments=assignments, draft=draft
     )
-    facts = system.facts(options)
-    if best and facts.start is None:
+    if best and system.facts(options).start is None:
         raise UsageError("--best: expected --network FILE with it, the snapshot to take it from")
     warn(draft)
     where = system.device(options, explicit=device.startswith("cuda"))
@@ -177,9 +176,9 @@ def train(
             click.echo(f"{run.folder} is finished: nothing to do.")
             _say_where(run)
         return
-    if standing == "new" and facts.start is not None and not quiet:
+    if standing == "new" and run.facts.start is not None and not quiet:
         click.echo(
-            f"dqn-port: starts from the network of {facts.start}; exploration, replay "
+            f"dqn-port: starts from the network of {run.facts.start}; exploration, replay "
             "memory, optimiser and counters begin anew (--resume RUN --set steps=… trains a run "
             "longer)",
             err=True,

@@ -99,25 +99,31 @@ class AleEmulator:
         game_path: str = "",
         *,
         reset: str = "xitari",
+        rules: str = "xitari",
         sticky: float = 0.0,
         seed: int = 1,
         frame_cap: int | None = None,
     ) -> None:
         """Load the checked ROM of ``env`` and reset the game.
 
-        ``reset``: "xitari", or "ale" to leave ale-py as it is. ``sticky``: the probability with
-        which a frame repeats the action before, drawn by ale-py from ``seed``, 0 to 2³¹ − 1.
-        ``frame_cap``: frames after which a game ends; None: xitari's.
+        ``reset``: "xitari", or "ale" to leave ale-py as it is. ``rules``: whose minimal actions,
+        and whose limit of a game's frames; ale-py has no limit. ``frame_cap``: another limit.
+        ``sticky``: the probability with which a frame repeats the action before, drawn by ale-py
+        from ``seed``, 0 to 2³¹ − 1.
 
         Raises:
             RomError, UnknownGameError: see roms.check_rom.
         """
         self._env, self._game_path, self._reset_is = env, game_path, reset
         self._sticky, self._seed = sticky, seed
-        self._frame_cap = _FRAME_CAPS.get(env, _FRAME_CAP) if frame_cap is None else frame_cap
+        if frame_cap is None:
+            frame_cap = _FRAME_CAPS.get(env, _FRAME_CAP) if rules == "xitari" else 0
+        self._frame_cap = frame_cap
         self._load_rom()
         minimal = tuple(int(action.value) for action in self.ale.getMinimalActionSet())
-        self.actions: tuple[int, ...] = XITARI_ACTIONS.get(env, minimal)
+        self.actions: tuple[int, ...] = (
+            XITARI_ACTIONS.get(env, minimal) if rules == "xitari" else minimal
+        )
         self.palette = palette()
         self.height, self.width = self.ale.getScreenDims()
         self._by_number = {int(action.value): action for action in Action.__members__.values()}
