@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,11 @@ MODULES = sorted(path for path in PACKAGE.rglob("*.py"))
 PIPELINES = sorted(Path(pipelines.__file__).parent.rglob("*.py"))
 
 
+def top_folder(path: Path) -> str:
+    """Return the first folder below the package, or the module's own name."""
+    return path.relative_to(PACKAGE).parts[0] if path.is_relative_to(PACKAGE) else ""
+
+
 def top_of(path: Path) -> str:
     """Return a module's place in LAYERS: a system's traces and bench stand with verify, bench."""
     parts = [part.removesuffix(".py") for part in path.relative_to(PACKAGE).parts]
@@ -82,6 +88,23 @@ def test_no_system_imports_another_and_only_setup_looks_parts_up(path):
         assert {name.split(".")[1] for name in others} <= {own}
     if path.name != "setup.py":
         assert not [name for name in used if name.startswith("systems.lua_dqn.parts")]
+
+
+LUA_WORDS = re.compile(
+    r"\b(learn_start|actrep|eval_freq|qmax)\b|[\"'](v|td)[\"']|\bhistory\.(v|td)\b"
+)
+KNOW_LUA = ("systems", "torch7")
+
+
+@pytest.mark.parametrize(
+    "path", [p for p in [*MODULES, *PIPELINES] if top_folder(p) not in KNOW_LUA], ids=str
+)
+def test_the_workshop_names_nothing_of_the_lua_programs(path):
+    found = LUA_WORDS.search(path.read_text())
+    assert found is None, found
+    if path.name not in ("registry.py", "assemble.py"):
+        named = re.search(r"systems\.(\w+_\w+|hvass16)", path.read_text())
+        assert named is None, "only the registry names the systems"
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from dqn_port.registry import SYSTEMS, name_of, system_of_file
 from dqn_port.systems.lua_dqn.setup import load_options
 from tests.golden_files import meta
 
@@ -21,10 +22,18 @@ def _memory_of_a_big_machine(monkeypatch):
 
 @pytest.mark.parametrize("path", sorted(LEGACY_ARGS.glob("*.json")), ids=lambda p: p.stem)
 def test_every_file_is_valid_and_its_args_json_gives_the_same_options(path, tmp_path):
-    opt = load_options(args_file=path)
+    system = system_of_file(path)
+    options = system.load(args_file=path)
+    facts = system.facts(options)
     again = tmp_path / "args.json"
-    again.write_text(json.dumps(opt.to_json()))
-    assert load_options(args_file=again) == opt
+    again.write_text(json.dumps(facts.arguments))
+    assert system.load(args_file=again) == options
+    assert facts.name
+
+
+def test_every_system_has_an_argument_file():
+    named = {name_of(system_of_file(path)) for path in LEGACY_ARGS.glob("*.json")}
+    assert named == SYSTEMS.keys()
 
 
 def old_words():
