@@ -132,7 +132,7 @@ class GameRecord(gymnasium.Wrapper[Any, Any, Any, Any]):
         self._begin()
 
     def _begin(self) -> None:
-        self._over, self._crc = False, 0
+        self.over, self._crc = False, 0
         self._earned_before, self._frames_before = self.earned, self.frames
 
     def reset(
@@ -151,8 +151,8 @@ class GameRecord(gymnasium.Wrapper[Any, Any, Any, Any]):
         self.earned += float(reward)
         self._crc = zlib.crc32(bytes((action & 255,)), self._crc)
         self._show(seen)
-        if (terminated or truncated) and not self._over:
-            self._over = True
+        if (terminated or truncated) and not self.over:
+            self.over = True
             earned = self.earned - self._earned_before
             frames = self.frames - self._frames_before
             self.games.append(Game(earned, frames, not terminated, self._crc))
@@ -170,7 +170,7 @@ class GameRecord(gymnasium.Wrapper[Any, Any, Any, Any]):
             "frames": self.frames,
             "earned": self.earned,
             "games": [game._asdict() for game in self.games],
-            "over": self._over,
+            "over": self.over,
             "crc": self._crc,
             "earned_before": self._earned_before,
             "frames_before": self._frames_before,
@@ -194,7 +194,7 @@ class GameRecord(gymnasium.Wrapper[Any, Any, Any, Any]):
                     game.integer("crc", low=0),
                 )
             )
-        self._over, self._crc = fields.boolean("over"), fields.integer("crc", low=0, high=2**32)
+        self.over, self._crc = fields.boolean("over"), fields.integer("crc", low=0, high=2**32)
         self.frames, self.earned = fields.integer("frames", low=0), fields.number("earned")
         self._earned_before = fields.number("earned_before")
         self._frames_before = fields.integer("frames_before", low=0)
