@@ -120,6 +120,7 @@ class PracticalRL(Declared):
             len(seen.actions),
             architecture=options["architecture"],
             dueling=options["dueling"],
+            of_bytes=seen.dtype == np.uint8,
         )
 
     def player(

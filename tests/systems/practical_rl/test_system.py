@@ -23,12 +23,12 @@ def chosen(environment):
 
 
 def test_wrappers_are_chosen_by_the_environment():
-    assert chosen("BreakoutNoFrameskip-v4") == [4, True, True, True, "crop64", 4, "conv64"]
-    assert chosen("FreewayNoFrameskip-v4") == [4, True, False, True, "crop64", 4, "conv64"]
-    assert chosen("toyA") == [4, True, True, True, "crop64", 4, "conv64"]
+    assert chosen("BreakoutNoFrameskip-v4") == [4, True, True, True, "crop64", 4, "homework"]
+    assert chosen("FreewayNoFrameskip-v4") == [4, True, False, True, "crop64", 4, "homework"]
+    assert chosen("toyA") == [4, True, True, True, "crop64", 4, "homework"]
     assert chosen("CartPole-v1") == [1, False, False, False, "none", 1, "dense"]
     assert chosen("gymnasium:CartPole-v1") == [1, False, False, False, "none", 1, "dense"]
-    assert chosen("gymnasium:ALE/Breakout-v5") == [1, False, False, False, "crop64", 4, "conv64"]
+    assert chosen("gymnasium:ALE/Breakout-v5") == [1, False, False, False, "crop64", 4, "homework"]
 
 
 FAULTS = {
@@ -43,12 +43,12 @@ FAULTS = {
         "fire_reset: expected a game with three actions or more, the second FIRE, got NOOP, UP, "
         "DOWN; set fire_reset=false"
     ),
-    "environment=CartPole-v1 architecture=conv64": (
-        "architecture conv64: expected pictures, got states [4]; set architecture=dense, or leave "
-        "it out"
+    "environment=CartPole-v1 architecture=homework": (
+        "architecture homework: expected pictures, got states [4]; set architecture=dense, or "
+        "leave it out"
     ),
     "environment=toyA architecture=dense": (
-        "architecture dense: expected a vector, got states [4, 64, 64]; set architecture=conv64, "
+        "architecture dense: expected a vector, got states [4, 64, 64]; set architecture=homework, "
         "or leave it out"
     ),
     "environment=toyA preprocess=none": (
@@ -137,6 +137,7 @@ def test_the_course_of_2024_plays_bytes_oldest_first(monkeypatch):
     assert (batch.s.shape, batch.s.dtype) == ((38, 4, 84, 84), np.uint8)
     assert np.array_equal(batch.s[0][0], batch.s[0][3])
     assert np.array_equal(batch.s2[5][:3], batch.s[5][1:])
+    assert run.agent.body[0].__class__.__name__ == "_Scaled"
 
 
 def test_a_picture_of_any_size_can_be_played():
