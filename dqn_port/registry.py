@@ -17,14 +17,17 @@ from dqn_port.interfaces import System
 
 SYSTEMS: Final = {
     "lua_dqn": "dqn_port.systems.lua_dqn",
+    "simple_dqn": "dqn_port.systems.simple_dqn",
+    "labml_dqn": "dqn_port.systems.labml_dqn",
     "practical_rl": "dqn_port.systems.practical_rl",
+    "hvass16": "dqn_port.systems.hvass16",
 }
 """Name → package. In it, system.py holds SYSTEM; traces.py and bench.py are optional."""
 
 DEFAULT: Final = "lua_dqn"
 """The system of arguments that name none."""
 
-FILES: Final[dict[str, str]] = {}
+FILES: Final[dict[str, str]] = {".prm": "simple_dqn", ".pkl": "simple_dqn"}
 """Ending of an original's own files of networks → its system; all others are DEFAULT's."""
 
 _MODULE_OBJECT: Final = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")

@@ -47,11 +47,11 @@ class Emulator(Protocol):
 def open_game(game: str, *, game_path: str = "", reset: str = "ale") -> Emulator:
     """Return the game of a name, reset: toyA, or an Atari game by its ROM's name without .bin.
 
-    ``reset``: see AleEmulator.
+    ``reset``: see AleEmulator; "ale" is ale-py as it is, by its own rules.
 
     Raises:
         RomError, UnknownGameError: see games.ale.roms.check_rom.
     """
     if game in GAMES:
         return ToyEmulator(**GAMES[game], null_rewards=game == "toyC")
-    return AleEmulator(game, game_path, reset=reset)
+    return AleEmulator(game, game_path, reset=reset, rules=reset)

@@ -19,7 +19,6 @@ _RIGHT: Final = 3
 _LEFT: Final = 4
 _FIRE: Final = 1
 _GAME_TICKS: Final = 400
-"""A game ends after so many frames at the latest."""
 
 GAMES: Final = {
     "toyA": {"grid_width": 16, "grid_height": 14, "cell_height": 15, "cell_width": 10},
@@ -41,11 +40,15 @@ class ToyEmulator:
         cell_height: int,
         cell_width: int,
         null_rewards: bool = False,
+        game_ticks: int = _GAME_TICKS,
     ) -> None:
-        """``null_rewards``: every 7th frame played with action 0 gives 1 more."""
+        """``null_rewards``: every 7th frame played with action 0 gives 1 more.
+
+        ``game_ticks``: frames after which a game ends at the latest.
+        """
         self._gw, self._gh = grid_width, grid_height
         self._cell = (cell_height, cell_width)
-        self._null_rewards = null_rewards
+        self._null_rewards, self._game_ticks = null_rewards, game_ticks
         self.height, self.width = grid_height * cell_height, grid_width * cell_width
         self.palette, self._background = self._paint_background()
         self.frame = self.ngames = 0
@@ -71,7 +74,7 @@ class ToyEmulator:
 
     def game_over(self) -> bool:
         """Tell whether no life is left or the time is up."""
-        return self.lives_left <= 0 or self.ticks >= _GAME_TICKS
+        return self.lives_left <= 0 or self.ticks >= self._game_ticks
 
     def lives(self) -> int:
         """Return the lives left."""
@@ -141,8 +144,8 @@ class ToyEmulator:
             "frame": (0, MOST),
             "ngames": (1, MOST),
             "lives_left": (0, 3),
-            "hits": (0, _GAME_TICKS),
-            "ticks": (0, _GAME_TICKS),
+            "hits": (0, self._game_ticks),
+            "ticks": (0, self._game_ticks),
             "px": (0, self._gw - 3),
             "bx": (0, self._gw - 1),
             "by": (0, self._gh - 1),

@@ -1,0 +1,1 @@
+"""labml's annotated DQN: prioritised, double, dueling, eight games at once."""

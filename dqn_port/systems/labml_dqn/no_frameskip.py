@@ -1,0 +1,127 @@
+"""A game as gym's NoFrameskip-v4 plays it: one emulator frame a step, a limit of frames.
+
+labml: game.py, where gym.make('BreakoutNoFrameskip-v4') makes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dqn_port.errors import ArgsError
+from dqn_port.fields import Fields
+from dqn_port.games.picture_games import Emulator
+from dqn_port.games.toy import ToyEmulator
+from dqn_port.interfaces import Picture
+from dqn_port.systems.labml_dqn.picture import gray_of
+
+MAX_FRAMES: Final = 400_000
+"""Frames of a game after which gym ends it."""
+
+
+class Environment(Protocol):
+    """What Game plays on, frame by frame."""
+
+    height: int
+    width: int
+    frames: int
+    """Played since the reset."""
+
+    def seed(self, seed: int) -> None:
+        """Take a seed."""
+
+    def reset(self) -> None:
+        """Begin a new game."""
+
+    def step(self, action: int) -> tuple[float, bool]:
+        """Play one frame; return its reward and whether the game is done."""
+
+    def gray(self) -> NDArray[np.float32]:
+        """Return the current picture: gray bytes as float32 [height, width]."""
+
+    def rgb(self) -> Picture:
+        """Return the current picture in colours."""
+
+    def lives(self) -> int:
+        """Return the lives left."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the exact state."""
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over a state."""
+
+
+class NoFrameskip:
+    """An emulator's game: the first ``n_actions`` of its minimal action set, 0: all of them."""
+
+    def __init__(self, emulator: Emulator, *, n_actions: int = 0) -> None:
+        """Take a game.
+
+        Raises:
+            ArgsError: it has fewer actions.
+        """
+        if n_actions > len(emulator.actions):
+            raise ArgsError(
+                f"n_actions: expected at most {len(emulator.actions)}, the game's own, "
+                f"got {n_actions}; set n_actions=game"
+            )
+        self.emulator = emulator
+        self.actions = emulator.actions[: n_actions or None]
+        self.height, self.width = emulator.height, emulator.width
+        self._gray = gray_of(emulator.palette).astype(np.float32)
+        self._screen = np.empty((self.height, self.width), dtype=np.uint8)
+        self.frames = 0
+
+    def seed(self, seed: int) -> None:
+        """Take a seed: toyA counts its games from it.
+
+        Quirk: an Atari game is the same with any seed, for nothing in it is random; so all begin
+        alike (tests/systems/labml_dqn/test_game.py).
+        """
+        if isinstance(self.emulator, ToyEmulator):
+            self.emulator.ngames = seed
+
+    def reset(self) -> None:
+        """Begin a new game."""
+        self.emulator.reset_game()
+        self.frames = 0
+
+    def step(self, action: int) -> tuple[float, bool]:
+        """Play one frame; nothing moves in a finished game."""
+        over = self.emulator.game_over()
+        reward = 0.0 if over else self.emulator.act(self.actions[action])
+        self.frames += 1
+        return reward, self.emulator.game_over() or self.frames >= MAX_FRAMES
+
+    def gray(self) -> NDArray[np.float32]:
+        """Return the current picture: gray bytes as float32 [height, width]."""
+        self.emulator.get_screen(self._screen)
+        return self._gray.take(self._screen)
+
+    def rgb(self) -> Picture:
+        """Return the current picture: uint8 [height, width, 3]."""
+        self.emulator.get_screen(self._screen)
+        return self.emulator.palette.take(self._screen, axis=0)
+
+    def lives(self) -> int:
+        """Return the lives left."""
+        return self.emulator.lives()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the exact state."""
+        return {"frames": self.frames, "emulator": self.emulator.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over a state.
+
+        Raises:
+            CheckpointError: it is not of such a game.
+        """
+        fields = Fields(state, "environment")
+        frames = fields.integer("frames", low=0, high=MAX_FRAMES + 4)
+        self.emulator.load_state_dict(fields.raw("emulator"))
+        self.frames = frames

@@ -1,0 +1,84 @@
+"""The picture that the network sees: gray and 84 x 84, byte for byte as OpenCV makes it.
+
+labml: game.py, Game._process_obs, which calls OpenCV: gray, then resize with INTER_AREA.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dqn_port.native.library import kernels
+
+SIZE: Final = 84
+"""Pixels of a side."""
+_LEAST: Final = 1e-3
+"""OpenCV leaves out a pixel of which less than this is covered."""
+
+
+def gray_of(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the gray of colours: uint8 [...] of uint8 [..., 3]."""
+    weighted = rgb.astype(np.int32) @ np.array((9798, 19235, 3735), dtype=np.int32)
+    return ((weighted + (1 << 14)) >> 15).astype(np.uint8)
+
+
+@functools.cache
+def _area(n: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Return which of ``n`` pixels make each of 84, and by what weight: [most, 84] both."""
+    scale = n / SIZE
+    rows: list[list[tuple[int, float]]] = []
+    for d in range(SIZE):
+        start, end = d * scale, d * scale + scale
+        width = min(scale, n - start)
+        last = min(math.floor(end), n - 1)
+        first = min(math.ceil(start), last)
+        row = [(first - 1, (first - start) / width)] if first - start > _LEAST else []
+        row += [(i, 1 / width) for i in range(first, last)]
+        if end - last > _LEAST:
+            row.append((last, min(end - last, 1.0, width) / width))
+        rows.append(row)
+    most = max(map(len, rows))
+    # A tap of weight 0 adds exactly nothing.
+    padded: Any = [row + [(row[-1][0], 0.0)] * (most - len(row)) for row in rows]
+    taps = np.array([[row[k][0] for row in padded] for k in range(most)], dtype=np.int32)
+    weights = np.array([[row[k][1] for row in padded] for k in range(most)], dtype=np.float32)
+    return taps, weights
+
+
+class Shrinking:
+    """Shrinking of pictures of one size to 84 x 84, with the tables made once.
+
+    Along x, then along y, every number is a float32 sum in the order of its pixels. A kernel in C
+    makes them where there is one, else NumPy: the same bytes.
+    """
+
+    def __init__(self, height: int, width: int) -> None:
+        self._x, self._y = _area(width), _area(height)
+        self._wide = np.empty((height, SIZE), dtype=np.float32)
+        self._small = np.empty((SIZE, SIZE), dtype=np.float32)
+        self._kernels = kernels()
+        x, y = ((len(at), at.ctypes.data, w.ctypes.data, None) for at, w in (self._x, self._y))
+        self._rows = (height, width, SIZE, *x, self._wide.ctypes.data)
+        self._columns = (self._wide.ctypes.data, SIZE, SIZE, *y, self._small.ctypes.data)
+
+    def shrink(self, gray: NDArray[np.float32]) -> NDArray[np.uint8]:
+        """Return uint8 [84, 84] of gray bytes as float32 [height, width]."""
+        if self._kernels is not None and gray.flags.c_contiguous:
+            self._kernels.resample_rows(gray.ctypes.data, *self._rows)
+            self._kernels.resample_columns(*self._columns)
+            small = self._small
+        else:
+            wide = _sum([gray[:, at] * w for at, w in zip(*self._x, strict=True)])
+            small = _sum([wide[at] * w[:, None] for at, w in zip(*self._y, strict=True)])
+        return np.clip(np.rint(small), 0, 255).astype(np.uint8)
+
+
+def _sum(parts: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+    total = parts[0]
+    for part in parts[1:]:
+        total = total + part
+    return total

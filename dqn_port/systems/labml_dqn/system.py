@@ -1,0 +1,153 @@
+"""labml's annotated DQN as a system of the workshop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Final
+
+import torch
+
+from dqn_port.arguments.declared import Declared
+from dqn_port.errors import MemoryNeedError, SnapshotError
+from dqn_port.events import Event
+from dqn_port.games.ale.emulator import AleEmulator
+from dqn_port.games.ale.roms import rom_of_id
+from dqn_port.games.picture_games import Emulator, open_game
+from dqn_port.games.toy import GAMES
+from dqn_port.interfaces import Facts, Files, Param
+from dqn_port.memory import machine_memory
+from dqn_port.records import Table
+from dqn_port.saved_networks import SavedNetwork
+from dqn_port.systems.labml_dqn.experiment import Tracked, Trainer
+from dqn_port.systems.labml_dqn.histories import HISTORY
+from dqn_port.systems.labml_dqn.model import empty_model
+from dqn_port.systems.labml_dqn.no_frameskip import NoFrameskip
+from dqn_port.systems.labml_dqn.options import ALL_ACTIONS, OPTIONS, check_options
+from dqn_port.systems.labml_dqn.picture import SIZE
+from dqn_port.systems.labml_dqn.player import Player
+
+_LINE: Final = 1000
+"""Updates after which the screen begins a new line."""
+_ATARI_MEMORY: Final = 12_000_000
+"""Bytes of an emulator, measured."""
+
+
+def _about(emulator: Emulator) -> dict[str, str]:
+    """Return what is recorded of a game: its ROM's md5, if it has one."""
+    return {"rom_md5": emulator.rom_md5} if isinstance(emulator, AleEmulator) else {}
+
+
+class LabmlDqn(Declared):
+    """Prioritised, double, dueling, eight games at once."""
+
+    NAME = "labml_dqn"
+    OPTIONS: ClassVar[tuple[Param, ...]] = OPTIONS
+    HISTORY: ClassVar[tuple[Table, ...]] = HISTORY
+
+    def check(self, options: dict[str, Any]) -> dict[str, Any]:
+        """Check options as a whole, and take a gym's id for the game it stands for.
+
+        Raises:
+            ArgsError, RomError, UnknownGameError, MemoryNeedError: they cannot be run.
+        """
+        if options["game"] not in GAMES:
+            options["game"] = rom_of_id(options["game"]) or options["game"]
+        check_options(options)
+        self._open(options)
+        need, have = self.facts(options).memory, machine_memory()
+        if need > have:
+            raise MemoryNeedError(
+                f"capacity: {options['capacity']} transitions of {options['n_workers']} games take "
+                f"{need / 1e9:.2f} GB, this machine has {have / 1e9:.2f} GB; set a smaller one"
+            )
+        return options
+
+    def _open(self, options: Mapping[str, Any]) -> NoFrameskip:
+        n_actions = options["n_actions"]
+        return NoFrameskip(
+            open_game(options["game"], game_path=options["game_path"]),
+            n_actions=0 if n_actions == ALL_ACTIONS else n_actions,
+        )
+
+    def facts(self, options: dict[str, Any]) -> Facts:
+        """Return what the workshop has to know."""
+        emulator, capacity = self._open(options).emulator, options["capacity"]
+        n_workers = options["n_workers"]
+        # A frame, its action, reward, end and age; four leaves and nodes of the trees.
+        memory = (capacity + 4 * n_workers) * SIZE * SIZE + capacity * (10 + 4 * 8)
+        return Facts(
+            arguments={"system": self.NAME} | options,
+            name=options["name"],
+            game=options["game"],
+            seed=options["seed"],
+            length=options["updates"],
+            unit="updates",
+            memory=memory + (n_workers + 1) * (_ATARI_MEMORY if _about(emulator) else 0),
+            threads=options["threads"],
+            about_game=_about(emulator),
+            game_path=options["game_path"],
+            start=Path(options["network"]) if options["network"] else None,
+        )
+
+    def training(
+        self,
+        options: dict[str, Any],
+        files: Files,
+        *,
+        device: str = "cpu",
+        start: SavedNetwork | None = None,
+        parts: Mapping[str, Any] | None = None,
+    ) -> Trainer:
+        """Set up a training at its beginning; of ``parts`` storage is taken.
+
+        Raises:
+            SnapshotError: the network to start from does not fit.
+        """
+        torch.set_num_threads(options["threads"])
+        opened = [self._open(options)]
+        return Trainer(
+            options,
+            open_environment=lambda: opened.pop() if opened else self._open(options),
+            n_actions=len(opened[0].actions),
+            device=torch.device(device),
+            start=start,
+            storage=(parts or {}).get("storage"),
+        )
+
+    def player(
+        self,
+        options: Mapping[str, Any],
+        network: SavedNetwork,
+        *,
+        seed: int,
+        epsilon: float | None = None,
+        max_frames: int | None = None,
+    ) -> Player:
+        """Set up a player of whole games; None: as evaluations are played.
+
+        Raises:
+            SnapshotError: the network does not fit.
+        """
+        env = self._open(options)
+        model = empty_model(len(env.actions), dueling=options["dueling"])
+        model.put_weights(network.weights, str(network.path), SnapshotError)
+        return Player(
+            env,
+            model,
+            game=options["game"],
+            about_game=_about(env.emulator),
+            which=network.which,
+            n_actions=len(env.actions),
+            seed=seed,
+            epsilon=options["eval_epsilon"] if epsilon is None else epsilon,
+            max_frames=options["eval_frames"] if max_frames is None else max_frames,
+        )
+
+    def lines(self, event: Event, options: Mapping[str, Any]) -> Iterator[str]:
+        """Yield what stays on the screen: the line of every 1000th update, without its times."""
+        if isinstance(event, Tracked) and event.step % _LINE == 0:
+            yield f"{event.step - 1:8,}: {event.printed}"
+
+
+SYSTEM = LabmlDqn()
