@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from dqn_port.errors import MissingLibraryError
 from dqn_port.fields import Fields
-from dqn_port.games.ale.emulator import AleEmulator
 from dqn_port.games.gymnasium.making import Env, frames_of
 from dqn_port.games.picture_games import open_game
 
@@ -32,11 +31,7 @@ class RawGame(gymnasium.Env[Any, Any]):
     def __init__(self, game: str, *, game_path: str = "", max_frames: int = 400_000) -> None:
         """``max_frames``: since the reset, after which the game is cut; 0: never."""
         self.ale = open_game(game, game_path=game_path)
-        self._actions = self.ale.actions
-        if isinstance(self.ale, AleEmulator):
-            # Of Pong xitari, whose actions an emulator's are, knew fewer.
-            self._actions = tuple(int(a.value) for a in self.ale.ale.getMinimalActionSet())
-        self.action_space = gymnasium.spaces.Discrete(len(self._actions))
+        self.action_space = gymnasium.spaces.Discrete(len(self.ale.actions))
         shape = (self.ale.height, self.ale.width)
         self.observation_space = gymnasium.spaces.Box(0, 255, (*shape, 3), np.uint8)
         self._screen = np.zeros(shape, dtype=np.uint8)
@@ -48,7 +43,7 @@ class RawGame(gymnasium.Env[Any, Any]):
 
     def get_action_meanings(self) -> list[str]:
         """Return the names of the actions by index."""
-        return [_MEANINGS[action] for action in self._actions]
+        return [_MEANINGS[action] for action in self.ale.actions]
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -63,7 +58,7 @@ class RawGame(gymnasium.Env[Any, Any]):
     def step(self, action: int) -> tuple[NDArray[np.uint8], float, bool, bool, dict[str, Any]]:
         """Play one frame."""
         terminated = self.ale.game_over()
-        reward = 0.0 if terminated else self.ale.act(self._actions[action])
+        reward = 0.0 if terminated else self.ale.act(self.ale.actions[action])
         self._frames += 1
         terminated = self.ale.game_over()
         truncated = not terminated and 0 < self._max_frames <= self._frames

@@ -182,6 +182,15 @@ def test_the_start_tells_what_is_played():
         "CartPole-v1: 1 frame a step, no sticky actions, actions 0, 1, observation float64 [4], "
         "no time limit"
     ]
+    run = training("gymnasium:CartPole-v1")
+    assert list(SYSTEM.lines(Started(0, run), run.opt)) == [
+        "gymnasium:CartPole-v1: 1 frame a step, no sticky actions, actions 0, 1, observation "
+        "float32 [4], ends after 500 steps"
+    ]
+    run.record.env.exact = False
+    assert list(SYSTEM.lines(Started(0, run), run.opt))[1:] == [
+        "its games cannot be played again: a checkpoint holds all but the game, which begins anew"
+    ]
 
 
 def test_an_evaluation_prints_what_the_notebook_printed():
