@@ -93,7 +93,7 @@ class Hvass16(Declared):
         if game.name not in GAMES and ":" not in game.name:
             about["rom_md5"] = check_rom(game.name, options["game_path"])[1]
         return Facts(
-            arguments={"system": self.NAME, **options},
+            arguments=dict(options),
             name=options["name"],
             game=game.name,
             seed=options["seed"],

@@ -38,10 +38,15 @@ class ArcadeEmulator(AleEmulator):
         """
         self._color_averaging, self._sound = color_averaging, sound
         super().__init__(
-            env, game_path, reset="ale", sticky=repeat_action_probability, seed=seed, frame_cap=0
+            env,
+            game_path,
+            reset="ale",
+            rules="ale",
+            sticky=repeat_action_probability,
+            seed=seed,
         )
-        minimal = tuple(int(action.value) for action in self.ale.getMinimalActionSet())
-        self.actions = minimal if minimal_action_set else _ALL_ACTIONS
+        if not minimal_action_set:
+            self.actions = _ALL_ACTIONS
 
     def _load_rom(self) -> None:
         path, self.rom_md5 = check_rom(self._env, self._game_path)

@@ -10,7 +10,7 @@ PyTorch's, and ``to_neon`` and ``from_neon`` turn one into the other.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -26,6 +26,9 @@ CONVOLUTIONS: Final = ((32, 8, 4), (64, 4, 2), (64, 3, 1))
 """Filters, side of the kernel, stride."""
 HIDDEN: Final = 512
 """Units of the linear layer before the output."""
+
+LAYERS: Final = ("conv1", "conv2", "conv3", "linear", "output")
+"""Their names, of those that have weights."""
 
 _EPSILON: Final = 1e-3
 _AVERAGING: Final = 0.9
@@ -146,6 +149,40 @@ class Network(nn.Module):
                 k = math.sqrt(3 / weight[0].numel())
                 drawn = random.uniform(-k, k, neon_shape(weight))
                 weight.copy_(torch.from_numpy(from_neon(drawn, weight)))
+
+
+def as_sequential(weights: Mapping[str, Array]) -> tuple[dict[str, Array], str]:
+    """Return a state dict, and the torch.nn.Sequential that loads it, as a line of Python.
+
+    weights: by the names of ``Network.tensors``. The Sequential takes states in 0..1.
+    """
+    state: dict[str, Array] = {}
+    parts: list[str] = []
+    for name, (_, _, stride) in zip(LAYERS, (*CONVOLUTIONS, (0, 0, 0), (0, 0, 0)), strict=True):
+        w, is_convolution = weights[f"{name}.W"], name.startswith("conv")
+        if name == "linear":
+            parts.append("nn.Flatten()")
+        state[f"{len(parts)}.weight"] = w
+        n_out, n_in = w.shape[:2]
+        parts.append(
+            f"nn.Conv2d({n_in}, {n_out}, {w.shape[2]}, {stride}, bias=False)"
+            if is_convolution
+            else f"nn.Linear({n_in}, {n_out}, bias=False)"
+        )
+        if f"{name}_bnorm.beta" in weights:
+            norm = {
+                "weight": "gamma",
+                "bias": "beta",
+                "running_mean": "gmean",
+                "running_var": "gvar",
+            }
+            for theirs, ours in norm.items():
+                state[f"{len(parts)}.{theirs}"] = weights[f"{name}_bnorm.{ours}"]
+            kind = "BatchNorm2d" if is_convolution else "BatchNorm1d"
+            parts.append(f"nn.{kind}({n_out}, eps={_EPSILON})")
+        if name != "output":
+            parts.append("nn.ReLU()")
+    return state, f"network = nn.Sequential({', '.join(parts)})"
 
 
 def screens_fit(height: int, width: int) -> bool:

@@ -22,13 +22,12 @@ from dqn_port.games.ale.roms import expected_md5s
 from dqn_port.games.toy import GAMES
 from dqn_port.saved_networks import SavedNetwork
 from dqn_port.systems.simple_dqn.deepqnetwork import DeepQNetwork
-from dqn_port.systems.simple_dqn.layers import CONVOLUTIONS, HIDDEN, to_neon
+from dqn_port.systems.simple_dqn.layers import CONVOLUTIONS, HIDDEN, LAYERS, to_neon
 from dqn_port.systems.simple_dqn.unpickling import read_pickle
 
 Array = NDArray[Any]
 
 SUFFIXES: Final = (".prm", ".pkl")
-_LAYERS: Final = ("conv1", "conv2", "conv3", "linear", "output")
 _BATCH_NORM: Final = ("beta", "gamma", "gmean", "gvar")
 
 
@@ -44,7 +43,7 @@ def read_neon(path: Path) -> SavedNetwork:
     table = read_pickle(path)
     weights: dict[str, Array] = {}
     layer = ""
-    names = iter(_LAYERS)
+    names = iter(LAYERS)
     for params, states in _layers(path, table):
         if "W" in params:
             layer = next(names, "")
@@ -108,7 +107,7 @@ def _ours(path: Path, name: str, values: Any) -> Array:
     if not name.endswith(".W"):
         return values.reshape(-1)
     if name.startswith("conv"):
-        filters, side, _ = CONVOLUTIONS[_LAYERS.index(name[:5])]
+        filters, side, _ = CONVOLUTIONS[LAYERS.index(name[:5])]
         if values.shape[1] != filters or values.shape[0] % side**2:
             raise _other(path, f"shape {list(values.shape)} as {name}")
         return values.reshape(-1, side, side, filters).transpose(3, 0, 1, 2).copy()
@@ -211,7 +210,7 @@ def _described_layers(weights: Mapping[str, Array], n_actions: int) -> Iterator[
         found = (f"{name}.state{i}" for i in range(3))
         return [to_neon(weights[key]) for key in found if key in weights]
 
-    for i, layer in enumerate(_LAYERS):
+    for i, layer in enumerate(LAYERS):
         if layer.startswith("conv"):
             filters, side, stride = CONVOLUTIONS[i]
             name = f"Convolution_{i}"

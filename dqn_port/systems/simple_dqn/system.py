@@ -24,7 +24,7 @@ from dqn_port.systems.simple_dqn.deepqnetwork import DeepQNetwork
 from dqn_port.systems.simple_dqn.emulator import ArcadeEmulator
 from dqn_port.systems.simple_dqn.environment import ALEEnvironment, Environment, GymEnvironment
 from dqn_port.systems.simple_dqn.filters import find_filters, page
-from dqn_port.systems.simple_dqn.layers import screens_fit
+from dqn_port.systems.simple_dqn.layers import as_sequential, screens_fit
 from dqn_port.systems.simple_dqn.main import Training
 from dqn_port.systems.simple_dqn.memory import check_memory, memory_needed
 from dqn_port.systems.simple_dqn.neon_files import SUFFIXES, read_neon
@@ -117,7 +117,7 @@ class SimpleDqn(Declared):
         epochs = max(options["epochs"] - options["start_epoch"], 0)
         length = options["random_steps"] + epochs * (options["train_steps"] + options["test_steps"])
         return Facts(
-            arguments={"system": self.NAME} | dict(options),
+            arguments=dict(options),
             name=options["name"],
             game=options["game"],
             seed=options["random_seed"],
@@ -290,8 +290,8 @@ class SimpleDqn(Declared):
             SnapshotError: see load_network.
         """
         saved = self.load_network(path, best=best)
-        recipe = "# simple_dqn has the module: dqn_port/systems/simple_dqn/layers.py, Network"
-        return Exported(saved.which, saved.weights, (recipe,))
+        state, recipe = as_sequential(saved.weights)
+        return Exported(saved.which, state, (recipe,))
 
     def lines(self, event: Event, options: Mapping[str, Any]) -> Iterator[str]:
         """Yield what the original logs at the end of a phase."""

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from dqn_port.errors import SnapshotError
 from dqn_port.systems.simple_dqn.deepqnetwork import DeepQNetwork
@@ -123,7 +124,25 @@ def test_the_older_age_is_read(in_dict, tmp_path):
     }
     assert SYSTEM.networks_in(path) == ["last"]
     assert SYSTEM.check_networks(path, None) == "10 arrays, finite"
-    assert SYSTEM.export(path).state.keys() == weights.keys()
+    assert SYSTEM.export(path).which == "last"
+
+
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_an_exported_network_computes_the_same_in_plain_pytorch(batch_norm, tmp_path):
+    given = options(batch_norm=batch_norm)
+    net = DeepQNetwork(given, 4)
+    rng = np.random.RandomState(1)
+    net.load_weights({name: rng.rand(*array.shape) * 0.1 for name, array in net.weights().items()})
+    path = tmp_path / "x.prm"
+    path.write_bytes(written(net, given))
+    _, state, (recipe,) = SYSTEM.export(path)
+    made: dict[str, Any] = {}
+    exec(recipe, {"nn": torch.nn}, made)
+    module = made["network"].eval()
+    module.load_state_dict({name: torch.from_numpy(array) for name, array in state.items()})
+    states = rng.randint(0, 256, (2, 4, 36, 36)).astype(np.uint8)
+    q = module(torch.from_numpy(states) / 255).detach().numpy()
+    np.testing.assert_allclose(q, net.predict(states), rtol=1e-5)
 
 
 def test_a_snapshot_starts_a_run_and_the_target_stays_another_network():

@@ -192,3 +192,17 @@ def test_a_state_of_another_gym_game_is_refused():
     state["environment"]["sha256"] = "0" * 64
     with pytest.raises(CheckpointError, match="done again to end at sha256 '000000000000', got '"):
         training(**case).env.load_state_dict(state["environment"])
+
+
+def test_what_is_left_is_counted_down_and_a_rows_cells_are_the_tables_columns():
+    run = training(toy=True)
+    assert run.left() == {"random": 20, "train": 28, "test": 12}
+    steps = 60
+    while not run.done:
+        assert sum(run.left().values()) == steps
+        rows = [event.cells for event in run.tick() if isinstance(event, Row)]
+        assert all(tuple(cells) == HISTORY.names for cells in rows)
+        steps -= 1
+    assert (run.left(), steps) == ({}, 0)
+    assert training(toy=True, play_games=1).left() is None
+    assert run.about()["cpu_seconds"] > 0

@@ -9,6 +9,9 @@ from dqn_port.verify.kinds import Kind, any_array, keys_of
 
 __all__ = ["KINDS"]
 
+GOLDEN: Final = "hvass"
+"""The folder of its traces."""
+
 KINDS: Final = (
     Kind("run", runs.replay, lambda t: "plan" in keys_of(t)),
     Kind("preproc", preproc.replay, lambda t: any_array(t, r".+_frame_sha256")),
