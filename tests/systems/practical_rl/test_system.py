@@ -120,8 +120,7 @@ def test_the_numbers_of_the_files(name, monkeypatch):
     assert (opt["init_epsilon"], opt["final_epsilon"], opt["gamma"]) == (1, 0.1, 0.99)
     facts = SYSTEM.facts(opt)
     assert facts.length == opt["total_steps"]
-    assert facts.arguments["system"] == "practical_rl"
-    assert {k: v for k, v in facts.arguments.items() if k != "system"} == opt
+    assert facts.arguments == opt
 
 
 def test_the_course_of_2024_plays_bytes_oldest_first(monkeypatch):
