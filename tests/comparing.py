@@ -18,6 +18,9 @@ from dqn_port.torch7.values import LuaTable, TorchObject
 MEASURED = frozenset({"created", "training_seconds", "cpu_seconds", "time_history", "sha256"})
 """Of run.json and of snapshots."""
 
+OWN_MEASURED = {"total_time", "epoch_time", "steps_per_second"}
+"""Of simple_dqn's CSV."""
+
 
 def contents(folder: Path) -> dict[str, Any]:
     """Return every file of a run's folder by name, without what was measured and checkpoints."""
@@ -29,7 +32,7 @@ def contents(folder: Path) -> dict[str, Any]:
 
 
 def _content(path: Path) -> Any:
-    if path.suffix == ".csv" and path.name.startswith("history"):
+    if path.suffix == ".csv":
         with path.open(newline="") as file:
             rows = list(csv.DictReader(file))
         measured = _measured(path)
@@ -45,7 +48,9 @@ def _measured(path: Path) -> set[str]:
     """Return the measured columns of a table in a run's folder; strangers' have none."""
     name = json.loads((path.parent / "args.json").read_text()).get("system", "lua_dqn")
     tables = find_system(name).HISTORY if name in SYSTEMS else ()
-    return {column for table in tables if table.file == path.name for column in table.measured}
+    return {column for table in tables if table.file == path.name for column in table.measured} | (
+        set() if path.name.startswith("history") else OWN_MEASURED
+    )
 
 
 def plain(value: Any) -> Any:

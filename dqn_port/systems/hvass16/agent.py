@@ -300,13 +300,12 @@ class Agent:
 
     # Exact going on.
 
-    _COUNTS: Final = ("count_states", "count_episodes", "num_lives", "action")
-    _FLAGS: Final = ("end_episode", "end_life")
-    _NUMBERS: Final = ("reward_episode", "reward", "epsilon")
+    _COUNTS: Final = ("count_states", "count_episodes", "num_lives")
+    _NUMBERS: Final = ("reward_episode", "epsilon")
 
     def state_dict(self) -> dict[str, Any]:
         """Return the exact state of the loop, without network, memory, game and generator."""
-        names = (*self._COUNTS, *self._FLAGS, *self._NUMBERS)
+        names = (*self._COUNTS, *self._NUMBERS, "end_episode")
         burst, tracer = self.optimization, self.tracer
         return {name: getattr(self, name) for name in names} | {
             "episode_rewards": np.array(self.episode_rewards, dtype=np.float64),
@@ -331,8 +330,7 @@ class Agent:
         """
         fields = Fields(state, "agent")
         taken: dict[str, Any] = {name: fields.integer(name, low=0) for name in self._COUNTS}
-        taken["action"] = fields.integer("action", low=0, high=self.epsilon_greedy.num_actions - 1)
-        taken |= {name: fields.boolean(name) for name in self._FLAGS}
+        taken["end_episode"] = fields.boolean("end_episode")
         taken |= {name: fields.number(name) for name in self._NUMBERS}
         rewards = fields.take(
             "episode_rewards", "a row of numbers",

@@ -76,7 +76,13 @@ def _own_environment(name: str, seed: Sequence[int]) -> Environment:
 
 def make_network(options: Options, num_actions: int, device: str = "cpu") -> NeuralNetwork:
     """Return a network without values."""
-    layers = Layers(
+    layers = layers_of(options)
+    return NeuralNetwork(num_actions, state_shape(options), layers=layers, device=device)
+
+
+def layers_of(options: Options) -> Layers:
+    """Return the numbers of a run's network."""
+    return Layers(
         filters=tuple(options["filters"]),
         strides=tuple(options["strides"]),
         kernel_size=options["kernel_size"],
@@ -85,7 +91,6 @@ def make_network(options: Options, num_actions: int, device: str = "cpu") -> Neu
         rmsprop_decay=options["rmsprop_decay"],
         rmsprop_epsilon=options["rmsprop_epsilon"],
     )
-    return NeuralNetwork(num_actions, state_shape(options), layers=layers, device=device)
 
 
 def signal(options: Options, name: str) -> LinearControlSignal:

@@ -15,12 +15,13 @@ from dqn_port.events import Event, Started
 from dqn_port.files import reading
 from dqn_port.games.ale.roms import check_rom
 from dqn_port.games.toy import GAMES
-from dqn_port.interfaces import Facts, Files, Param, Words
+from dqn_port.interfaces import Exported, Facts, Files, Param, Words
 from dqn_port.memory import machine_memory
 from dqn_port.records import Table
 from dqn_port.saved_networks import SavedNetwork, load_saved
 from dqn_port.systems.hvass16.environment import game_of
 from dqn_port.systems.hvass16.lines import lines_of
+from dqn_port.systems.hvass16.neural_network import OUTPUT, SLOT
 from dqn_port.systems.hvass16.options import (
     EVALUATION,
     OPTIONS,
@@ -29,7 +30,7 @@ from dqn_port.systems.hvass16.options import (
     positive_integers,
 )
 from dqn_port.systems.hvass16.player import Player
-from dqn_port.systems.hvass16.setup import Options, state_shape
+from dqn_port.systems.hvass16.setup import Options, layers_of, state_shape
 from dqn_port.systems.hvass16.training import Training
 from dqn_port.systems.hvass16.words import read_words
 
@@ -98,6 +99,7 @@ class Hvass16(Declared):
             game=game.name,
             seed=options["seed"],
             length=None,
+            longer=f"episodes={2 * options['episodes']}" if options["episodes"] else "",
             unit="states",
             memory=_bytes_of(options),
             threads=options["threads"],
@@ -151,6 +153,19 @@ class Hvass16(Declared):
                 "docs/hvass16.md has the lines that turn it into an .npz"
             )
         return load_saved(path, best=best)
+
+    def export(self, path: Path, *, best: bool = False) -> Exported:
+        """Return a network's weights, without its mean squares and counters."""
+        saved = self.load_network(path, best=best)
+        options = {param.name: param.default for param in OPTIONS} | dict(saved.arguments)
+        weights = {n: w for n, w in saved.weights.items() if "/" in n and not n.endswith(SLOT)}
+        actions = len(weights[f"{OUTPUT}/bias"])
+        recipe = (
+            "from dqn_port.systems.hvass16.neural_network import Layers, NeuralNetwork",
+            f"layers = {layers_of(options)!r}",
+            f"network = NeuralNetwork({actions}, {state_shape(options)}, layers=layers)",
+        )
+        return Exported(saved.which, weights, recipe)
 
     def lines(self, event: Event, options: Options) -> Iterator[str]:
         """Yield what the original prints at an event."""

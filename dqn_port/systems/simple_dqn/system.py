@@ -122,6 +122,7 @@ class SimpleDqn(Declared):
             game=options["game"],
             seed=options["random_seed"],
             length=None if options["play_games"] else length,
+            longer="" if options["play_games"] else f"epochs={2 * options['epochs']}",
             memory=memory_needed(options),
             threads=options["threads"],
             about_game=_about_game(options),

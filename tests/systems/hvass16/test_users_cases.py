@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from dqn_port.arguments.trust import trusting
 from dqn_port.errors import SnapshotError, UsageError
 from dqn_port.events import Started
-from dqn_port.saved_networks import SavedNetwork
+from dqn_port.saved_networks import SavedNetwork, save_networks
 from dqn_port.systems.hvass16.system import SYSTEM
 from tests.systems.hvass16.building import options, run, training
 
@@ -97,3 +98,17 @@ def test_case_8_old_checkpoints_and_damaged_files_are_told(tmp_path):
         with pytest.raises(SnapshotError) as caught:
             SYSTEM.load_network(path)
         assert str(caught.value) == f"{path}: expected arrays by name, got a damaged file"
+
+
+def test_case_8_a_network_is_exported_with_what_builds_it(tmp_path):
+    made, opt = training(), options()
+    path = tmp_path / "a.safetensors"
+    arguments = SYSTEM.facts(opt).arguments
+    save_networks(path, made.networks(), system="hvass16", arguments=arguments, step=0)
+    exported = SYSTEM.export(path)
+    names = {}
+    exec("\n".join(exported.recipe), names)
+    network = names["network"]
+    network.load_state_dict({n: torch.from_numpy(w) for n, w in exported.state.items()})
+    state = np.full((21, 16, 2), 7, np.uint8)
+    np.testing.assert_array_equal(network.get_q_values(state), made.network.get_q_values(state))
