@@ -13,6 +13,7 @@ from dqn_port.errors import MissingLibraryError, UsageError, near_match
 Env = gymnasium.Env[Any, Any]
 
 gymnasium.register_envs(ale_py)
+ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)
 
 
 def make(id: str, *, trust: bool = False, pictures: bool = False) -> Env:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
-ARCHITECTURES: Final = ("dense", "conv64", "conv84")
+ARCHITECTURES: Final = ("dense", "homework", "nature")
 
 
 def conv2d_size_out(size: int, kernel_size: int, stride: int) -> int:
@@ -58,25 +58,26 @@ class _ScaledGradient(torch.autograd.Function):
         return gradient / math.sqrt(2)
 
 
-def body_of(architecture: str, state_shape: Sequence[int]) -> tuple[nn.Sequential, int, int]:
+def body_of(
+    architecture: str, state_shape: Sequence[int], *, of_bytes: bool
+) -> tuple[nn.Sequential, int, int]:
     """Return the layers before the heads, their outputs, and the units of a dueling head's layer.
 
-    dense: two of 128, for vectors. conv64: 16, 32, 64 filters 3×3, stride 2. conv84: the Nature
-    network's three layers, for bytes.
+    dense: two of 128, for vectors. homework: 16, 32, 64 filters 3×3, stride 2. nature: the Nature
+    network's three layers.
     """
     if architecture == "dense":
         layers = [_linear(state_shape[0], 128), nn.ReLU(), _linear(128, 128), nn.ReLU()]
         return nn.Sequential(*layers), 128, 0
     size, channels = state_shape[-1], state_shape[0]
     filters = ((16, 3, 2), (32, 3, 2), (64, 3, 2))
-    layers = []
-    if architecture == "conv84":
-        layers.append(_Scaled())
+    layers = [_Scaled()] if of_bytes else []
+    if architecture == "nature":
         filters = ((32, 8, 4), (64, 4, 2), (64, 3, 1))
     for n, kernel_size, stride in filters:
         layers += [_conv(channels, n, kernel_size=kernel_size, stride=stride), nn.ReLU()]
         channels, size = n, conv2d_size_out(size, kernel_size, stride)
-    units = 512 if architecture == "conv84" else 256
+    units = 512 if architecture == "nature" else 256
     return nn.Sequential(*layers, nn.Flatten()), channels * size * size, units
 
 
@@ -94,14 +95,18 @@ class DQNAgent(nn.Module):
         *,
         architecture: str,
         dueling: bool = False,
+        of_bytes: bool = False,
         epsilon: float = 0.0,
     ) -> None:
-        """Build the layers empty; ``initialise`` fills them."""
+        """Build the layers empty; ``initialise`` fills them.
+
+        ``of_bytes``: whether states are bytes, to be divided by 255.
+        """
         super().__init__()
         self.epsilon, self.n_actions = epsilon, n_actions
         self.state_shape = tuple(state_shape)
-        self.body, n, units = body_of(architecture, state_shape)
-        self._scale_gradient = dueling and architecture == "conv84"
+        self.body, n, units = body_of(architecture, state_shape, of_bytes=of_bytes)
+        self._scale_gradient = dueling and architecture == "nature"
         self.v: nn.Module | None = None
         if dueling:
             self.v, self.q = self._head(n, units, 1), self._head(n, units, n_actions)

@@ -23,7 +23,7 @@ class Evaluation:
     Practical_RL: homework_pytorch_main.ipynb, evaluate
 
     Quirk: by EpisodicLifeEnv a game is a life, and one that ``t_max`` cuts goes on as the next
-    (test_evaluate.py). The value of the first state is the notebook's initial state's V: an
+    (test_main_loop.py). The value of the first state is the notebook's initial state's V: an
     environment of the same seed begins alike.
     """
 

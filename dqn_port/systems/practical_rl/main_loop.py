@@ -205,9 +205,10 @@ class Training:
     def _episode_ended(self) -> None:
         record = self.record
         ended = "life"
-        if record.games:
+        if record.over:
             ended = "limit" if record.games[-1].cut else "game"
-            record.games.clear()
+        # Of games that ended unseen, in the steps of a reset, no episode was the last.
+        record.games.clear()
         reward = record.earned - self._earned_before
         self._earned_before = record.earned
         self._events.append(EpisodeEnded(self.step, reward=reward, ended=ended))

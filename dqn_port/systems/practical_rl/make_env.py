@@ -122,7 +122,7 @@ def fill_in(options: dict[str, Any]) -> None:
         )
     _check_preprocess(options, base, plays_ale=game is None and base.has_lives)
     shape = spaces(options).shape
-    architecture = "dense" if len(shape) == 1 else "conv84" if shape[-1] == 84 else "conv64"
+    architecture = "dense" if len(shape) == 1 else "nature" if shape[-1] == 84 else "homework"
     if options["architecture"] is None:
         options["architecture"] = architecture
     if (options["architecture"] == "dense") != (architecture == "dense"):

@@ -49,9 +49,9 @@ _BLANKS: Final = (
     Param(name="dueling", kind="boolean", default=False,
           meaning="whether values are V(s) + A(s, a) − mean A(s, ·)"),
     Param(name="architecture", kind="string", choices=ARCHITECTURES, default=None,
-          default_is="dense for vectors, conv64 for 64×64, conv84 for 84×84",
-          meaning="layers: dense 128, 128; conv64 16, 32, 64 filters and 256; conv84 the Nature "
-          "network's"),
+          default_is="dense for vectors, nature for 84×84, else homework",
+          meaning="layers: dense: 128, 128; homework: 16, 32, 64 filters and 256; nature: 32, 64, "
+          "64 filters and 512, dueling with gradients divided by √2"),
 )  # fmt: skip
 
 _ENVIRONMENT: Final = (

@@ -51,6 +51,8 @@ class Player:
         self._number = 0
         self._first_frame = 0
         """Frames before this game."""
+        self._last: Picture | None = None
+        """The last that was shown."""
 
     def step(self, action: int | None = None, *, show: bool = False) -> Step:
         """Play one agent step: ``action``, or else what the agent chooses."""
@@ -58,7 +60,8 @@ class Player:
         record.shown = [] if show else None
         frames, earned = record.frames, record.earned
         if self._s is None:
-            self._begin()
+            first = self._number == 0 and record.frames == 0
+            self._s, _ = self.env.reset(seed=self._seed if first else None)
             if record.games:
                 # A hidden step has ended the game, and the reset went on to the next.
                 record.games.clear()
@@ -68,8 +71,9 @@ class Player:
         if action is None:
             q = self._agent.get_qvalues(s[None])
             action = int(self._agent.sample_actions(q, self._generator)[0])
-        if show and not record.shown:
-            self._show_what_was_met()
+        if record.shown == [] and self._last is not None:
+            # What was met is the last frame of the step before.
+            record.shown.append(self._last)
         self._s, _, terminated, truncated, _ = self.env.step(action)
         ended: Literal["life", "game", "limit"] | None = None
         if record.games:
@@ -85,18 +89,6 @@ class Player:
         if ended:
             self._s = None
         return self._told(action, ended, frames, earned, s)
-
-    def _begin(self) -> None:
-        first = self._number == 0 and self._record.frames == 0
-        self._s, _ = self.env.reset(seed=self._seed if first else None)
-
-    def _show_what_was_met(self) -> None:
-        """Show what stood there before the step, the last frame that was played."""
-        assert self._record.shown is not None
-        if self._last is not None:
-            self._record.shown.append(self._last)
-
-    _last: Picture | None = None
 
     def _told(
         self,

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from dqn_port.errors import MissingLibraryError
 from dqn_port.fields import Fields
-from dqn_port.games.ale.emulator import AleEmulator
 from dqn_port.games.gymnasium.making import Env, frames_of
 from dqn_port.games.picture_games import open_game
 
@@ -32,11 +31,7 @@ class RawGame(gymnasium.Env[Any, Any]):
     def __init__(self, game: str, *, game_path: str = "", max_frames: int = 400_000) -> None:
         """``max_frames``: since the reset, after which the game is cut; 0: never."""
         self.ale = open_game(game, game_path=game_path)
-        self._actions = self.ale.actions
-        if isinstance(self.ale, AleEmulator):
-            # Of Pong xitari, whose actions an emulator's are, knew fewer.
-            self._actions = tuple(int(a.value) for a in self.ale.ale.getMinimalActionSet())
-        self.action_space = gymnasium.spaces.Discrete(len(self._actions))
+        self.action_space = gymnasium.spaces.Discrete(len(self.ale.actions))
         shape = (self.ale.height, self.ale.width)
         self.observation_space = gymnasium.spaces.Box(0, 255, (*shape, 3), np.uint8)
         self._screen = np.zeros(shape, dtype=np.uint8)
@@ -48,7 +43,7 @@ class RawGame(gymnasium.Env[Any, Any]):
 
     def get_action_meanings(self) -> list[str]:
         """Return the names of the actions by index."""
-        return [_MEANINGS[action] for action in self._actions]
+        return [_MEANINGS[action] for action in self.ale.actions]
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -63,7 +58,7 @@ class RawGame(gymnasium.Env[Any, Any]):
     def step(self, action: int) -> tuple[NDArray[np.uint8], float, bool, bool, dict[str, Any]]:
         """Play one frame."""
         terminated = self.ale.game_over()
-        reward = 0.0 if terminated else self.ale.act(self._actions[action])
+        reward = 0.0 if terminated else self.ale.act(self.ale.actions[action])
         self._frames += 1
         terminated = self.ale.game_over()
         truncated = not terminated and 0 < self._max_frames <= self._frames
@@ -132,7 +127,7 @@ class GameRecord(gymnasium.Wrapper[Any, Any, Any, Any]):
         self._begin()
 
     def _begin(self) -> None:
-        self._over, self._crc = False, 0
+        self.over, self._crc = False, 0
         self._earned_before, self._frames_before = self.earned, self.frames
 
     def reset(
@@ -151,8 +146,8 @@ class GameRecord(gymnasium.Wrapper[Any, Any, Any, Any]):
         self.earned += float(reward)
         self._crc = zlib.crc32(bytes((action & 255,)), self._crc)
         self._show(seen)
-        if (terminated or truncated) and not self._over:
-            self._over = True
+        if (terminated or truncated) and not self.over:
+            self.over = True
             earned = self.earned - self._earned_before
             frames = self.frames - self._frames_before
             self.games.append(Game(earned, frames, not terminated, self._crc))
@@ -170,7 +165,7 @@ class GameRecord(gymnasium.Wrapper[Any, Any, Any, Any]):
             "frames": self.frames,
             "earned": self.earned,
             "games": [game._asdict() for game in self.games],
-            "over": self._over,
+            "over": self.over,
             "crc": self._crc,
             "earned_before": self._earned_before,
             "frames_before": self._frames_before,
@@ -194,7 +189,7 @@ class GameRecord(gymnasium.Wrapper[Any, Any, Any, Any]):
                     game.integer("crc", low=0),
                 )
             )
-        self._over, self._crc = fields.boolean("over"), fields.integer("crc", low=0, high=2**32)
+        self.over, self._crc = fields.boolean("over"), fields.integer("crc", low=0, high=2**32)
         self.frames, self.earned = fields.integer("frames", low=0), fields.number("earned")
         self._earned_before = fields.number("earned_before")
         self._frames_before = fields.integer("frames_before", low=0)

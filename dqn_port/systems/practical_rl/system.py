@@ -16,6 +16,7 @@ from dqn_port.events import Event, Row, Started
 from dqn_port.fields import Fields
 from dqn_port.games.ale.roms import check_rom
 from dqn_port.games.gymnasium.making import told
+from dqn_port.games.gymnasium.replayed import ReplayedEnv
 from dqn_port.games.toy import GAMES
 from dqn_port.interfaces import Array, Facts, Files, Param
 from dqn_port.memory import machine_memory
@@ -122,6 +123,7 @@ class PracticalRL(Declared):
             len(seen.actions),
             architecture=options["architecture"],
             dueling=options["dueling"],
+            of_bytes=seen.dtype == np.uint8,
         )
 
     def player(
@@ -175,8 +177,14 @@ class PracticalRL(Declared):
         """Yield what is played, at the start, and what the notebook prints at an evaluation."""
         if isinstance(event, Started):
             limit = options["max_game_frames"] if raw_game_of(options["environment"]) else 0
-            env = event.training.env.unwrapped
-            yield told(env, options["environment"], options["frame_skip"], max_frames=limit)
+            env = event.training.record.env
+            played = env.env if isinstance(env, ReplayedEnv) else env
+            yield told(played, options["environment"], options["frame_skip"], max_frames=limit)
+            if isinstance(env, ReplayedEnv) and not env.exact:
+                yield (
+                    "its games cannot be played again: a checkpoint holds all but the game, which "
+                    "begins anew"
+                )
             if options["clip_rewards"] and options["seed_clips_rewards"] and not options["seed"]:
                 yield (
                     "seed 0: training is on unclipped rewards, since the original hands its seed "

@@ -13,6 +13,7 @@ from dqn_port.events import EpisodeEnded, Row, Ticked
 from dqn_port.systems.practical_rl.atari_wrappers import ClipRewardEnv
 from dqn_port.systems.practical_rl.evaluate import Evaluation
 from dqn_port.systems.practical_rl.make_env import chain, make_env, record_of
+from dqn_port.systems.practical_rl.raw_game import Game
 from dqn_port.systems.practical_rl.system import SYSTEM
 from tests.systems.practical_rl.running import options, training
 
@@ -82,6 +83,17 @@ def test_a_run_tells_losses_evaluations_episodes_and_ticks():
     assert [event for event in events if isinstance(event, EpisodeEnded)]
     assert set(run.networks()) == {"last", "best"}
     assert run.left() == {"filling": 0, "training": 0, "evaluating": 0}
+
+
+def test_a_life_after_a_game_that_ended_unseen_is_a_life():
+    run = training("toyA", total_steps=50)
+    run.record.games.append(Game(0.0, 1, False, 0))
+    events = []
+    while not any(isinstance(event, EpisodeEnded) for event in events):
+        events = run.tick()
+    (ended,) = (event for event in events if isinstance(event, EpisodeEnded))
+    assert ended.ended == "life"
+    assert run.record.games == []
 
 
 def test_left_counts_down_to_nothing():

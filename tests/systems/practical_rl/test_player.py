@@ -42,6 +42,19 @@ def test_lives_end_within_a_game_and_its_own_rewards_are_counted():
     assert again[0].frames == 8 + 4
 
 
+def test_a_game_that_ends_in_a_hidden_step_is_told_before_the_next():
+    playing = player("toyA", epsilon=0.2)
+    while playing.step().ended != "life":
+        pass
+    # Its time is up within the reset's no-op.
+    playing.env.unwrapped.ale.ticks = 398
+    step = playing.step()
+    # The no-op's 2 frames, one of FIRE in the finished game, and 4 of RIGHT in the next.
+    assert (step.done, step.ended, step.frames) == (None, "game", 2 + 1 + 4)
+    step = playing.step()
+    assert (step.number, step.frames) == (0, 4)
+
+
 def test_every_frame_is_shown_those_of_resets_too():
     playing = player("BreakoutNoFrameskip-v4", max_frames=400, epsilon=0.5)
     steps = game(playing, show=True)

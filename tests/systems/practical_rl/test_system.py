@@ -23,12 +23,12 @@ def chosen(environment):
 
 
 def test_wrappers_are_chosen_by_the_environment():
-    assert chosen("BreakoutNoFrameskip-v4") == [4, True, True, True, "crop64", 4, "conv64"]
-    assert chosen("FreewayNoFrameskip-v4") == [4, True, False, True, "crop64", 4, "conv64"]
-    assert chosen("toyA") == [4, True, True, True, "crop64", 4, "conv64"]
+    assert chosen("BreakoutNoFrameskip-v4") == [4, True, True, True, "crop64", 4, "homework"]
+    assert chosen("FreewayNoFrameskip-v4") == [4, True, False, True, "crop64", 4, "homework"]
+    assert chosen("toyA") == [4, True, True, True, "crop64", 4, "homework"]
     assert chosen("CartPole-v1") == [1, False, False, False, "none", 1, "dense"]
     assert chosen("gymnasium:CartPole-v1") == [1, False, False, False, "none", 1, "dense"]
-    assert chosen("gymnasium:ALE/Breakout-v5") == [1, False, False, False, "crop64", 4, "conv64"]
+    assert chosen("gymnasium:ALE/Breakout-v5") == [1, False, False, False, "crop64", 4, "homework"]
 
 
 FAULTS = {
@@ -43,12 +43,12 @@ FAULTS = {
         "fire_reset: expected a game with three actions or more, the second FIRE, got NOOP, UP, "
         "DOWN; set fire_reset=false"
     ),
-    "environment=CartPole-v1 architecture=conv64": (
-        "architecture conv64: expected pictures, got states [4]; set architecture=dense, or leave "
-        "it out"
+    "environment=CartPole-v1 architecture=homework": (
+        "architecture homework: expected pictures, got states [4]; set architecture=dense, or "
+        "leave it out"
     ),
     "environment=toyA architecture=dense": (
-        "architecture dense: expected a vector, got states [4, 64, 64]; set architecture=conv64, "
+        "architecture dense: expected a vector, got states [4, 64, 64]; set architecture=homework, "
         "or leave it out"
     ),
     "environment=toyA preprocess=none": (
@@ -120,8 +120,7 @@ def test_the_numbers_of_the_files(name, monkeypatch):
     assert (opt["init_epsilon"], opt["final_epsilon"], opt["gamma"]) == (1, 0.1, 0.99)
     facts = SYSTEM.facts(opt)
     assert facts.length == opt["total_steps"]
-    assert facts.arguments["system"] == "practical_rl"
-    assert {k: v for k, v in facts.arguments.items() if k != "system"} == opt
+    assert facts.arguments == opt
 
 
 def test_the_course_of_2024_plays_bytes_oldest_first(monkeypatch):
@@ -137,6 +136,7 @@ def test_the_course_of_2024_plays_bytes_oldest_first(monkeypatch):
     assert (batch.s.shape, batch.s.dtype) == ((38, 4, 84, 84), np.uint8)
     assert np.array_equal(batch.s[0][0], batch.s[0][3])
     assert np.array_equal(batch.s2[5][:3], batch.s[5][1:])
+    assert run.agent.body[0].__class__.__name__ == "_Scaled"
 
 
 def test_a_picture_of_any_size_can_be_played():
@@ -180,6 +180,15 @@ def test_the_start_tells_what_is_played():
     assert list(SYSTEM.lines(Started(0, run), run.opt)) == [
         "CartPole-v1: 1 frame a step, no sticky actions, actions 0, 1, observation float64 [4], "
         "no time limit"
+    ]
+    run = training("gymnasium:CartPole-v1")
+    assert list(SYSTEM.lines(Started(0, run), run.opt)) == [
+        "gymnasium:CartPole-v1: 1 frame a step, no sticky actions, actions 0, 1, observation "
+        "float32 [4], ends after 500 steps"
+    ]
+    run.record.env.exact = False
+    assert list(SYSTEM.lines(Started(0, run), run.opt))[1:] == [
+        "its games cannot be played again: a checkpoint holds all but the game, which begins anew"
     ]
 
 
