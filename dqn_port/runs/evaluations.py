@@ -29,7 +29,7 @@ FORMAT: Final = 2
 NETWORKS: Final = ("last", "best")
 
 MAX_VECTORS: Final = 2_000
-"""Steps of an episode that are kept of a game without pictures."""
+"""Steps of an episode that are kept as vectors."""
 MAX_CLIP_BYTES: Final = 1_500_000
 """A page that holds it still opens at once."""
 _MAX_PICTURE_BYTES: Final = 1_000_000
@@ -97,7 +97,7 @@ class Seen:
 
 @dataclass(frozen=True, kw_only=True)
 class Vectors:
-    """An episode of a game without pictures: what was seen, done, valued and earned."""
+    """An episode of an agent that sees vectors: what was seen, done, valued and earned."""
 
     episode: int
     """Its index in the record's episodes."""
@@ -136,7 +136,7 @@ class EvaluationRecord:
     clip: Clip | None
     seen: Seen | None
     vectors: Vectors | None = None
-    """In place of clip and seen, where the game has no pictures."""
+    """In place of ``seen``, where the agent sees vectors."""
 
     def of(self, network: str) -> tuple[PlayedEpisode, ...]:
         """Return the episodes that a network played."""

@@ -53,7 +53,8 @@ class _Watched:
 
     film: Film
     vectors: list[Step] = field(default_factory=list)
-    """Of a game without pictures, its first steps."""
+    """Where the agent sees vectors, the first steps."""
+    sees_vectors: bool = False
     n_steps: int = 0
     moments: deque[Step] = field(default_factory=lambda: deque(maxlen=_STEPS_BEFORE))
     """The last steps, up to the first point."""
@@ -64,10 +65,12 @@ class _Watched:
     def take(self, step: Step) -> None:
         """Take in the next step."""
         self.n_steps += 1
-        if not step.shown:
-            self.vectors += [step] if len(self.vectors) < MAX_VECTORS else []
-            return
-        self.film.add(step.shown[0])
+        if not self.n_steps > 1:
+            self.sees_vectors = any(seen.ndim != 2 for seen in step.seen.values())
+        if self.sees_vectors and len(self.vectors) < MAX_VECTORS:
+            self.vectors.append(step)
+        if step.shown:
+            self.film.add(step.shown[0])
         if not self.scored:
             self.moments.append(step)
             self.scored = step.earned != 0
@@ -151,7 +154,7 @@ def record_evaluation(
                 snapshot_sha256=digest,
                 versions=versions(),
                 episodes=tuple(played),
-                clip=None if kept is None or kept.vectors else _write_clip(beside, kept),
+                clip=_write_clip(beside, kept) if kept is not None and kept.film else None,
                 seen=None if kept is None or kept.vectors else _write_seen(beside, kept),
                 vectors=_vectors(kept) if kept is not None and kept.vectors else None,
             )

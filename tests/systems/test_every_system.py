@@ -151,3 +151,17 @@ def test_an_argument_that_it_does_not_know_is_one_line(name, capsys):
     refused = run(capsys, "train", "--system", name, "--set", "sede=3")
     assert refused.code == 2
     assert "sede: no such key" in refused.error
+
+
+def test_a_game_with_pictures_that_is_seen_as_numbers_is_recorded_as_both(capsys, tmp_path):
+    args = tmp_path / "pole.json"
+    table = SMALL["practical_rl"] | {"environment": "CartPole-v1", "system": "practical_rl"}
+    args.write_text(json.dumps(table))
+    assert run(capsys, "train", "--args", args, "--out", tmp_path, "--quiet").code == 0
+    record, page = tmp_path / "evaluation-pole", tmp_path / "pole.html"
+    assert run(capsys, "record", tmp_path / "pole", "-o", record, "--episodes", "1").code == 0
+    told = json.loads((record / "evaluation.json").read_text())
+    assert (told["clip"]["whole"], told["seen"]) == (True, None)
+    assert len(told["vectors"]["seen"]) == told["episodes"][0]["steps"]
+    assert run(capsys, "report", tmp_path / "pole", "-o", page).code == 0
+    assert "What the agent saw, a line a number" in page.read_text()
