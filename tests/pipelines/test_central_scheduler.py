@@ -146,7 +146,7 @@ def test_one_of_two_workers_is_killed_and_the_other_finishes_everything(tmp_path
 
     # No run was begun twice, and the killed one went on once, on the other worker.
     told = "".join(logs.values())
-    run_names = sorted(f"{run.options.name}/{run.resolved.hash}" for run in runs_of(suite))
+    run_names = sorted(f"{run.facts.name}/{run.resolved.hash}" for run in runs_of(suite))
     begun = re.findall(r"^INFO: (\S+): begins, 3,000 steps on cpu$", told, re.MULTILINE)
     assert sorted(begun) == run_names
     gone_on = re.findall(r"^INFO: (\S+): goes on from step [\d,]+, 3,000", told, re.MULTILINE)

@@ -93,7 +93,7 @@ def test_the_same_words_again_do_nothing_and_say_so(first_chain):
 def test_the_manifest_of_a_game_without_a_rom(first_chain):
     table = json.loads((first_chain.task.folder / "rom.json").read_text())
     assert table == {
-        "framework": "toyfw",
+        "system": "lua_dqn",
         "game": "toyB",
         "supported": True,
         "md5": None,
@@ -117,7 +117,7 @@ def test_the_manifest_of_an_atari_game(tmp_path, caplog):
     actions = [(action["number"], action["name"]) for action in table.pop("actions")]
     assert actions == [(0, "NOOP"), (3, "RIGHT"), (4, "LEFT")]
     assert table == {
-        "framework": "alewrap",
+        "system": "lua_dqn",
         "game": "pong",
         "supported": True,
         "md5": "60e0ea3cbe0913d39803477945e9e5ec",

@@ -31,7 +31,16 @@ def test_every_parameter_has_help(task, name, param):
     assert param.description.strip().endswith("."), (task, name)
     # What changes no number is no part of a task's identity.
     assert param.significant == (
-        name not in ("out", "threads", "name", "checkpoint", "checkpoint_every", "keep_checkpoint")
+        name
+        not in (
+            "out",
+            "threads",
+            "name",
+            "checkpoint",
+            "checkpoint_every",
+            "keep_checkpoint",
+            "trust",
+        )
     )
 
 
@@ -126,7 +135,7 @@ def test_a_training_on_cuda_asks_for_a_gpu(tmp_path):
 
 def test_memory_is_asked_for_where_the_configuration_tells_it(tmp_path):
     task = TrainAgent(args_file="legacy_args/pong.json", device="cpu")
-    assert memory_gb(task.options) == 8
+    assert memory_gb(task.facts) == 8
     assert task.process_resources() == {}
     config = luigi.configuration.get_config()
     config.set("resources", "memory_gb", "64")

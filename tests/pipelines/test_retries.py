@@ -73,7 +73,7 @@ def test_a_part_that_cannot_be_saved_fails_at_once(strangers, caplog):
     assert not build(strangers).scheduling_succeeded or not strangers.complete()
     said = [m for m in caplog.messages if m.startswith(("failed: ", "toy/"))]
     assert [m.rpartition("): ")[2] for m in said] == [
-        "--checkpoint full: expected parts with state_dict, got Game without; docs/parts.md says "
+        "--checkpoint full: expected parts with state_dict, got Game without; docs/systems.md says "
         "more, or use --checkpoint none"
     ]
     assert strangers.retry_count == 1
@@ -92,6 +92,7 @@ def test_what_may_pass_is_tried_once_more(tmp_path, caplog):
         "args_file": task.args_file, "assignments": (), "explicit": False, "hash": resolved.hash,
         "folder": str(tmp_path / "file"), "checkpoint": "full",
         "checkpoint_every": 600.0, "keep_checkpoint": False,
+        "trust": False,
     }  # fmt: skip
     told = []
     with pytest.raises(JobError) as caught:
