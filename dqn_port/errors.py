@@ -28,6 +28,10 @@ class ArgsError(UsageError):
     """An argument file, a Lua word or a ``--set`` holds something that cannot be used."""
 
 
+class TrustError(ArgsError):
+    """A file names code of others, and the user has not said that it may be imported."""
+
+
 class LuaExit(UsageError):  # noqa: N818
     """Lua words at which the original's command line ends: with its help or an error."""
 

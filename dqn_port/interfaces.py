@@ -83,6 +83,8 @@ class Facts:
     memory: int = 0
     """Bytes that the run comes to need, as far as they grow with its options."""
     threads: int = 1
+    longer: str = ""
+    """The ``key=value`` that makes the run twice as long, where that is not ``length`` doubled."""
     has_pictures: bool = True
     """Whether the game can be shown."""
     gpu: bool = False
@@ -412,6 +414,13 @@ class System(Protocol):
 
         Raises:
             DeviceError: it is not there.
+        """
+
+    def start_network(self, options: Options) -> SavedNetwork | None:
+        """Return the network of ``Facts.start``; None where training reads it by the options.
+
+        Raises:
+            SnapshotError: it cannot be read.
         """
 
     def training(

@@ -12,20 +12,22 @@ from typing import Any, Final
 
 from dqn_port.arguments.args_file import read_args_json
 from dqn_port.arguments.trust import is_trusted, with_trust
-from dqn_port.errors import ArgsError, RegistryError, UsageError, near_match
+from dqn_port.errors import ArgsError, RegistryError, TrustError, UsageError, near_match
 from dqn_port.interfaces import System
 
 SYSTEMS: Final = {
     "lua_dqn": "dqn_port.systems.lua_dqn",
+    "simple_dqn": "dqn_port.systems.simple_dqn",
     "labml_dqn": "dqn_port.systems.labml_dqn",
     "practical_rl": "dqn_port.systems.practical_rl",
+    "hvass16": "dqn_port.systems.hvass16",
 }
 """Name → package. In it, system.py holds SYSTEM; traces.py and bench.py are optional."""
 
 DEFAULT: Final = "lua_dqn"
 """The system of arguments that name none."""
 
-FILES: Final[dict[str, str]] = {}
+FILES: Final[dict[str, str]] = {".prm": "simple_dqn", ".pkl": "simple_dqn"}
 """Ending of an original's own files of networks → its system; all others are DEFAULT's."""
 
 _MODULE_OBJECT: Final = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
@@ -55,7 +57,7 @@ def find_system(name: str) -> System:
 
 def _stranger(name: str) -> System:
     if not is_trusted():
-        raise UsageError(
+        raise TrustError(
             f"system: '{name}' is code of others, and importing it runs it; if you trust it: "
             f"{with_trust()}"
         )

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dqn_port.games.ale.games import look
-from dqn_port.games.ale.roms import rom_path
+from dqn_port.games.ale.roms import game_of, rom_path
 from dqn_port.registry import name_of
 from pipelines.base import ROM, RunTask
 from pipelines.logs import logger
@@ -44,7 +44,7 @@ class ValidateRom(RunTask):
             "bytes": None,
             "actions": None,
         }
-        rom = facts.about_game.get("rom", facts.game)
+        rom = game_of(facts.game)
         if md5 is not None:
             (game,) = look([rom], facts.game_path)
             names = zip(game.actions or (), game.action_names or (), strict=True)

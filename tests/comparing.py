@@ -7,16 +7,19 @@ import json
 from pathlib import Path
 from typing import Any
 
+from dqn_port.registry import SYSTEMS, find_system
 from dqn_port.runs.checkpoint import FOLDER as CHECKPOINT
 from dqn_port.runs.lock import is_lock
-from dqn_port.runs.run_folder import FINISHED, HISTORY
-from dqn_port.systems.lua_dqn.histories import HISTORY as TABLE
+from dqn_port.runs.run_folder import FINISHED
 from dqn_port.torch7.t7 import load
 from dqn_port.torch7.tensors import Storage, Tensor
 from dqn_port.torch7.values import LuaTable, TorchObject
 
-MEASURED = frozenset({"created", "training_seconds", "time_history", "sha256"})
+MEASURED = frozenset({"created", "training_seconds", "cpu_seconds", "time_history", "sha256"})
 """Of run.json and of snapshots."""
+
+OWN_MEASURED = {"total_time", "epoch_time", "steps_per_second"}
+"""Of simple_dqn's CSV."""
 
 
 def contents(folder: Path) -> dict[str, Any]:
@@ -29,15 +32,25 @@ def contents(folder: Path) -> dict[str, Any]:
 
 
 def _content(path: Path) -> Any:
-    if path.name == HISTORY:
+    if path.suffix == ".csv":
         with path.open(newline="") as file:
             rows = list(csv.DictReader(file))
-        return [{k: v for k, v in row.items() if k not in TABLE.measured} for row in rows]
+        measured = _measured(path)
+        return [{k: v for k, v in row.items() if k not in measured} for row in rows]
     if path.name == FINISHED:
         return {k: v for k, v in json.loads(path.read_text()).items() if k not in MEASURED}
     if path.suffix == ".t7":
         return plain(load(path))
     return path.read_bytes()
+
+
+def _measured(path: Path) -> set[str]:
+    """Return the measured columns of a table in a run's folder; strangers' have none."""
+    name = json.loads((path.parent / "args.json").read_text()).get("system", "lua_dqn")
+    tables = find_system(name).HISTORY if name in SYSTEMS else ()
+    return {column for table in tables if table.file == path.name for column in table.measured} | (
+        set() if path.name.startswith("history") else OWN_MEASURED
+    )
 
 
 def plain(value: Any) -> Any:

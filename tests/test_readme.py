@@ -60,7 +60,7 @@ def test_every_command_of_the_readme_exists_with_its_options():
 
 
 def test_every_path_and_test_that_the_pages_name_exists():
-    for page in (README, (ROOT / "docs" / "parts.md").read_text()):
+    for page in (README, (ROOT / "docs" / "systems.md").read_text()):
         for name in re.findall(r"`((?:tests|legacy_args|docs)/[\w/.]+)`", page):
             assert (ROOT / name).exists(), name
         for name in re.findall(r"\]\(((?!http|#)[^)]+)\)", page):

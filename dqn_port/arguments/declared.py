@@ -300,6 +300,15 @@ class Declared:
         write_whole(new, lambda file: file.write(text.encode()))
         return Converted([], [], len(given))
 
+    def start_network(self, options: Mapping[str, Any]) -> SavedNetwork | None:
+        """Return the network that a run starts from; None without one.
+
+        Raises:
+            SnapshotError: see load_network.
+        """
+        name, best = (options[self.option_of(role)] for role in ("start", "best"))
+        return self.load_network(Path(name), best=best) if name else None
+
     def player(
         self,
         options: Mapping[str, Any],

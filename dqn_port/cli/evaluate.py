@@ -25,6 +25,7 @@ from dqn_port.cli.parameters import (
 from dqn_port.errors import RunFolderError, UsageError
 from dqn_port.exports.nature_scores import MAX_FRAMES, nature_scores
 from dqn_port.files import write_whole
+from dqn_port.games.ale.roms import game_of
 from dqn_port.runs.evaluations import mean_and_std
 from dqn_port.runs.playing import episodes as played_episodes
 from dqn_port.runs.playing import system_of
@@ -114,7 +115,7 @@ def evaluate(
             f"{len(played):7d} {episode.reward:10g} {episode.steps:8,d} {episode.frames:9,d}{note}"
         )
     results: dict[str, Any] = {"mean": None, "std": None, "max": None}
-    scores = nature_scores().get(game)
+    scores = nature_scores().get(game_of(game))
     click.echo("")
     if played:
         rewards = [episode.reward for episode in played]

@@ -155,8 +155,7 @@ def train(
     options = system.load(
         args_file=args_file, words=lua_words, assignments=assignments, draft=draft
     )
-    facts = system.facts(options)
-    if best and facts.start is None:
+    if best and system.facts(options).start is None:
         raise UsageError("--best: expected --network FILE with it, the snapshot to take it from")
     warn(draft)
     where = system.device(options, explicit=device.startswith("cuda"))
@@ -177,9 +176,9 @@ def train(
             click.echo(f"{run.folder} is finished: nothing to do.")
             _say_where(run)
         return
-    if standing == "new" and facts.start is not None and not quiet:
+    if standing == "new" and run.facts.start is not None and not quiet:
         click.echo(
-            f"dqn-port: starts from the network of {facts.start}; exploration, replay "
+            f"dqn-port: starts from the network of {run.facts.start}; exploration, replay "
             "memory, optimiser and counters begin anew (--resume RUN --set steps=… trains a run "
             "longer)",
             err=True,
@@ -324,12 +323,14 @@ def _say_where(run: Run) -> None:
     if kept:
         click.echo(f"Checkpoint:  {run.checkpoints.folder}, {kept / 1e6:,.0f} MB")
     click.echo("Try next:")
-    click.echo(f"  {program()} evaluate {snapshot} --best --episodes 5")
+    best = newest is not None and "best" in run.system.networks_in(newest)
+    which = f"{snapshot} --best" if best else snapshot
+    click.echo(f"  {program()} evaluate {which} --episodes 5")
     if run.facts.has_pictures:
-        click.echo(f"  {program()} play {snapshot} --best --gif {gif}")
-    if kept and run.facts.length is not None:
-        folder, length = shlex.quote(str(run.folder)), run.system.option_of("length")
-        longer = f"{length}={2 * run.facts.length}"
+        click.echo(f"  {program()} play {which} --gif {gif}")
+    if kept and (longer := run.longer()):
+        folder = shlex.quote(str(run.folder))
         click.echo(f"  {program()} train --resume {folder} --set {longer}")
+    if kept:
         click.echo("To remove the checkpoint, without which the run cannot be trained longer:")
         click.echo(f"  rm -r {shlex.quote(str(run.checkpoints.folder))}")

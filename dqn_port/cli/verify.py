@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import Any, Final
 
 import click
+import torch
 
+from dqn_port import registry
 from dqn_port.devices import device_named
 from dqn_port.errors import RunFolderError
 from dqn_port.files import write_whole
-from dqn_port.systems.lua_dqn.traces.tolerances import tolerances_of
 from dqn_port.verify.comparing import plural
-from dqn_port.verify.groups import GroupResult, Progress, verify
-from dqn_port.verify.traces import SHIPPED, find_groups
+from dqn_port.verify.groups import GroupResult, Progress, kinds_of, verify
+from dqn_port.verify.traces import find_groups, shipped
 
 _CLEAR_LINE: Final = "\r\033[K"
 _TOLD_EVERY: Final = 0.2
@@ -48,7 +49,7 @@ class _Note:
 
 
 @click.command(name="verify")
-@click.argument("groups", nargs=-1, metavar="[GROUP]...")
+@click.argument("groups", nargs=-1, metavar="[SYSTEM] [GROUP]...")
 @click.option(
     "--golden",
     type=click.Path(path_type=Path),
@@ -74,51 +75,90 @@ class _Note:
 def verify_command(
     groups: tuple[str, ...], golden: Path | None, device: str, json_file: Path | None
 ) -> int:
-    """Replay the traces that the Lua original left with this program, and compare.
+    """Replay the traces that the originals left with this program, and compare.
 
-    A row each for all GROUPs, or those named: what was compared, how many values, how many differ,
+    Of all systems, or of SYSTEM; a GROUP without one is lua_dqn's. A row each for all GROUPs, or
+    those named: what was compared, how many values, how many differ,
     the largest difference of numbers, and where an array first differs. Ends with 1 if anything
     differs or could not be replayed.
 
     \b
     dqn-port verify
     dqn-port verify rng init
+    dqn-port verify practical_rl
     """
-    folder, where = golden or SHIPPED, device_named(device)
+    where = device_named(device)
     if json_file is not None and not json_file.absolute().parent.is_dir():
         raise RunFolderError(f"--json {json_file}: its folder does not exist; make it first")
-    names = [group.name for group in find_groups(folder, groups)]
-    width = max(map(len, ("group", *names)))
-    click.echo(f"{plural(len(names), 'group')} of traces in {folder}, networks on {where}")
-    click.echo("Discrete values must be equal; numbers may be off by:")
-    click.echo(f"{tolerances_of(where)}")
-    click.echo("")
-    click.echo(f"{'group':{width}}  result     values  differ  largest      s  compared")
-    note, results = _Note(), []
-    for result in verify(folder, only=groups, device=where, tell=note.tell):
-        note.clear()
-        results.append(result)
-        for line in _lines(result, width):
-            click.echo(line)
-    wrong = [result.group for result in results if not result.same]
+    systems, groups = _systems(groups, golden)
+    done = [_verify(system, folder, groups, where) for system, folder in systems]
+    results = [result for table in done for result in table["groups"]]
+    wrong = [result["group"] for result in results if not result["same"]]
     if json_file is not None:
-        table = {
-            "folder": str(folder),
-            "device": str(where),
-            "tolerances": asdict(tolerances_of(where)),
-            "same": not wrong,
-            "groups": [_plain(result) for result in results],
-        }
+        table = done[0] if len(done) == 1 else {"same": not wrong, "systems": done}
         text = json.dumps(table, indent=2) + "\n"
         write_whole(json_file, lambda file: file.write(text.encode()))
     click.echo("")
-    n_values = sum(result.n_values for result in results)
+    n_values = sum(result["n_values"] for result in results)
     if wrong:
         many = plural(len(results), "group")
         click.echo(f"Not the same, {len(wrong)} of {many}: {', '.join(wrong)}")
         return 1
     click.echo(f"All the same: {plural(len(results), 'group')}, {n_values:,} values.")
     return 0
+
+
+def _systems(
+    words: tuple[str, ...], golden: Path | None
+) -> tuple[list[tuple[str, Path]], tuple[str, ...]]:
+    """Return the systems that are meant, each with its folder of traces, and the groups.
+
+    Raises:
+        RegistryError: a system replays nothing.
+    """
+    if words and words[0] in registry.SYSTEMS:
+        system, groups = words[0], words[1:]
+    elif words or golden is not None:
+        system, groups = registry.DEFAULT, words
+    else:
+        able = [name for name in registry.SYSTEMS if registry.part_of(name, "traces")]
+        return [(name, shipped(name)) for name in able], ()
+    return [(system, golden or shipped(system))], groups
+
+
+def _verify(
+    system: str, folder: Path, groups: tuple[str, ...], where: torch.device
+) -> dict[str, Any]:
+    """Replay a system's groups, show a row each, and return what --json keeps.
+
+    Raises:
+        TraceError, RegistryError: see groups.verify.
+    """
+    kinds_of(system)
+    traces: Any = registry.part_of(system, "traces")
+    names = [group.name for group in find_groups(folder, groups)]
+    width = max(map(len, ("group", *names)))
+    click.echo(f"{plural(len(names), 'group')} of traces in {folder}, networks on {where}")
+    tolerances = traces.tolerances_of(where) if hasattr(traces, "tolerances_of") else None
+    if tolerances is not None:
+        click.echo("Discrete values must be equal; numbers may be off by:")
+        click.echo(f"{tolerances}")
+    click.echo("")
+    click.echo(f"{'group':{width}}  result     values  differ  largest      s  compared")
+    note, results = _Note(), []
+    for result in verify(folder, system=system, only=groups, device=where, tell=note.tell):
+        note.clear()
+        results.append(result)
+        for line in _lines(result, width):
+            click.echo(line)
+    return {
+        "system": system,
+        "folder": str(folder),
+        "device": str(where),
+        "tolerances": None if tolerances is None else asdict(tolerances),
+        "same": all(result.same for result in results),
+        "groups": [_plain(result) for result in results],
+    }
 
 
 def _lines(result: GroupResult, width: int) -> list[str]:

@@ -84,9 +84,11 @@ def history_lines(
         yield f"{' '.join(cells)}  {'*' if marked else ''}".rstrip()
     yield ""
     for column in columns:
-        if column.name not in told or column.is_count:
+        if column.name not in told or column.dtype != "float64":
             continue
         values = told[column.name]
+        if np.isnan(values).all():
+            continue
         with np.errstate(all="ignore"):
             limits = f"{_number(np.nanmin(values))} to {_number(np.nanmax(values))}"
         yield f"{headings[column.name]:8}  {sparkline(values)}  {limits}"
@@ -103,6 +105,8 @@ def shown_columns(table: Table) -> list[Column]:
 
 def _cell(column: Column, value: Any) -> str:
     """Write a cell; an empty one is blank."""
+    if column.dtype == "text":
+        return str(value)
     if column.is_count:
         text = "" if value == EMPTY_COUNT else f"{value:,d}"
         # Where thousands would not fit, they are not marked.

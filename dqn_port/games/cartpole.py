@@ -92,7 +92,7 @@ class CartPole(gymnasium.Env[Any, Any]):
         picture = Image.new("RGB", (300, 200), "white")
         draw = ImageDraw.Draw(picture)
         x, _, theta, _ = self._state.tolist()
-        centre, axle = 150 + x * 150 / (2 * _MOST_X) * 2, 140.0
+        centre, axle = 150 * (1 + x / _MOST_X), 140.0
         draw.line((0, 150, 300, 150), fill="black")
         draw.rectangle((centre - 15, axle - 10, centre + 15, axle + 10), fill="black")
         tip = (centre + 60 * math.sin(theta), axle - 60 * math.cos(theta))

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from dqn_port.errors import RunFolderError
 from dqn_port.fields import as_json
 from dqn_port.files import read_start, reading, sha256_of
+from dqn_port.games.ale.roms import game_of
 from dqn_port.interfaces import System
 from dqn_port.records import MOST, Column, RunRecord, Table
 from dqn_port.registry import name_of, system_in
@@ -57,7 +58,7 @@ def read_run(folder: Path) -> RunRecord:
         system=name_of(system),
         table=table,
         name=name,
-        game=_text(arguments, roles["game"], folder / ARGS) if "game" in roles else "",
+        game=game_of(_text(arguments, roles["game"], folder / ARGS)) if "game" in roles else "",
         arguments=arguments,
         arguments_hash=about.get("arguments_hash", ""),
         seed=_seed(arguments, roles.get("seed", "seed"), folder / ARGS),

@@ -108,7 +108,8 @@ class Run(RunFolder):
     def _set_up(self, device: str) -> Training:
         """Return the training at its beginning, and its files with it."""
         self._files = self._new_files()
-        return self.system.training(self.options, self._files, device=device)
+        start = self.system.start_network(self.options)
+        return self.system.training(self.options, self._files, device=device, start=start)
 
     def _new_files(self) -> RunFiles:
         """Return the run's files with the tables begun."""

@@ -47,6 +47,13 @@ class RunFolder:
             self.arguments = {"system": name} | self.arguments
         self._lengthen = lengthen
 
+    def longer(self) -> str:
+        """Return the ``key=value`` that makes the run twice as long; empty: nothing does."""
+        length = self.facts.length
+        if self.facts.longer or length is None:
+            return self.facts.longer
+        return f"{self.system.option_of('length')}={2 * length}"
+
     def newest_networks(self) -> Path | None:
         """Return the newest file of networks; None without one."""
         return newest_snapshot(self.folder, self.facts.name)

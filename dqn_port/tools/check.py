@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,13 +12,23 @@ from typing import Any
 from numpy.typing import NDArray
 
 from dqn_port import registry
-from dqn_port.errors import DqnPortError, RunFolderError
+from dqn_port.arguments.values import shown
+from dqn_port.errors import (
+    ArgsError,
+    DeviceError,
+    DqnPortError,
+    MemoryNeedError,
+    MissingLibraryError,
+    RomError,
+    RunFolderError,
+    TrustError,
+)
 from dqn_port.files import sha256_of
 from dqn_port.interfaces import Facts, System
 from dqn_port.records import RunRecord
 from dqn_port.runs.checkpoint import Checkpoints
 from dqn_port.runs.record import read_table
-from dqn_port.runs.run_folder import ARGS, FINISHED, RunFolder
+from dqn_port.runs.run_folder import ARGS, FINISHED, RunFolder, arguments_in
 
 
 @dataclass(frozen=True)
@@ -39,14 +50,19 @@ def check_run(folder: Path) -> Iterator[Finding]:
     """
     if not (folder / ARGS).is_file():
         raise RunFolderError(f"{folder}: expected a run's folder, got none with {ARGS}")
+    system = registry.system_of_file(folder / ARGS)
     try:
-        system = registry.system_of_file(folder / ARGS)
-        facts = system.facts(system.load(args_file=folder / ARGS))
+        facts = _facts(system, arguments_in(folder))
+        text = _told(facts)
+        with contextlib.suppress(TrustError):
+            system.facts(system.load(args_file=folder / ARGS))
+    except (RomError, MemoryNeedError, DeviceError, MissingLibraryError) as error:
+        # That is no fault of the run's.
+        text = f"{text}; it cannot be run here: {error}"
     except DqnPortError as error:
         yield Finding(ARGS, False, str(error))
         return
-    length = "without end" if facts.length is None else f"{facts.length:,} {_short(facts.unit)}"
-    yield Finding(ARGS, True, f"{facts.game}, {length}, seed {facts.seed}")
+    yield Finding(ARGS, True, text)
     run = RunFolder(system, facts, folder.absolute().parent)
     run.folder = folder
     finished = (folder / FINISHED).exists()
@@ -94,9 +110,31 @@ def _digests(path: Path) -> dict[str, Any]:
     return table if isinstance(table, dict) else {}
 
 
-def _short(unit: str) -> str:
-    """Return the last word of a unit: steps for agent steps."""
-    return unit.split()[-1]
+def _facts(system: System, arguments: dict[str, Any]) -> Facts:
+    """Return what args.json says by the options' roles.
+
+    Raises:
+        ArgsError: it does not say what a run is called and how long it is.
+    """
+    roles = {param.role: arguments.get(param.name) for param in system.OPTIONS if param.role}
+    name, game, length = (roles.get(role, "") for role in ("name", "game", "length"))
+    name = arguments.get("name", name)
+    seed = roles.get("seed", arguments.get("seed"))
+    texts = isinstance(name, str) and isinstance(game, str)
+    if not texts or not isinstance(length, int | str | None) or not isinstance(seed, int):
+        raise ArgsError(f"expected name, game, length and seed of a run, got {shown(arguments)}")
+    return Facts(
+        arguments=arguments,
+        name=str(name),
+        game=str(game),
+        seed=seed,
+        length=length if isinstance(length, int) else None,
+    )
+
+
+def _told(facts: Facts) -> str:
+    length = "without end" if facts.length is None else f"{facts.length:,} steps"
+    return f"{facts.game}, {length}, seed {facts.seed}"
 
 
 def _record(

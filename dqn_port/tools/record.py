@@ -19,6 +19,7 @@ import numpy as np
 
 from dqn_port.errors import RunFolderError, SnapshotError
 from dqn_port.files import UNHARMED, reading, sha256_of, sync_folder, writing
+from dqn_port.games.ale.roms import game_of
 from dqn_port.interfaces import Picture, Step, System
 from dqn_port.runs.evaluations import (
     EVALUATION,
@@ -139,7 +140,7 @@ def record_evaluation(
         with writing(folder, UNHARMED):
             record = EvaluationRecord(
                 folder=folder,
-                game=player.game,
+                game=game_of(player.game),
                 rom_md5=player.about_game.get("rom_md5"),
                 epsilon=float(player.epsilon),
                 seeds=tuple(seeds),

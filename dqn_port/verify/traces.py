@@ -16,9 +16,17 @@ from numpy.typing import NDArray
 
 from dqn_port.errors import TraceError, near_match
 from dqn_port.files import reading
+from dqn_port.registry import DEFAULT, part_of
 
 SHIPPED: Final = Path(__file__).parent / "golden"
 """The traces that come with the program: tests/golden of its repository."""
+
+
+def shipped(system: str) -> Path:
+    """Return the traces of a system that come with the program."""
+    folder = getattr(part_of(system, "traces"), "GOLDEN", system)
+    return SHIPPED if system == DEFAULT else SHIPPED / folder
+
 
 _MOST_BYTES: Final = 8 << 30
 """Of a trace's arrays together; a small file can hold any number of zeros."""

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-import dqn_port.bench
 from dqn_port.bench.machine import cores_for
 from dqn_port.bench.workers import Worker
 from dqn_port.errors import BenchError
+from dqn_port.systems.lua_dqn.bench import versus
 from dqn_port.systems.lua_dqn.bench.versus import (
     WARM_UP,
     our_options,
@@ -105,7 +105,7 @@ def sb3_worker(folder, settings):
     for name, text in STAND_IN.items():
         lines = text.splitlines()
         (package / f"{name}.py").write_text("\n".join(line.removeprefix(" " * 8) for line in lines))
-    script = Path(dqn_port.bench.__file__).with_name("sb3_worker.py")
+    script = Path(versus.__file__).with_name("sb3_worker.py")
     command = [sys.executable, "-P", str(script)]
     return Worker("it", command, settings, environment={"PYTHONPATH": str(folder)})
 

@@ -11,41 +11,55 @@ import struct
 import subprocess
 import sys
 import termios
+from pathlib import Path
 
 import pytest
 
 from dqn_port.cli.progress import RemainingTime, fitting
-from dqn_port.systems.lua_dqn.setup import load_options
+from dqn_port.systems.lua_dqn.evaluation import EvaluationState
+from dqn_port.systems.lua_dqn.setup import load_options, setup
+from dqn_port.systems.lua_dqn.train_agent import Training
 from tests.systems.lua_dqn.trace_options import words_of_trace
 from tests.test_legacy_args import LEGACY_ARGS
 
 WORDS = [*words_of_trace("loop_B_s1"), "-steps", "1000", "-eval_freq", "400", "-eval_steps", "100"]
 
 
-def test_steps_before_learning_learning_and_evaluating_are_timed_apart():
+@pytest.fixture(scope="module")
+def training():
+    """A training of 1,000 steps, 150 of them before learning, with evaluations of 100."""
     opt = load_options(lua_words=WORDS)
-    remaining = RemainingTime(opt, 200)
-    assert remaining.left == {"playing": 200, "learning": 800, "evaluating": 200}
+    return Training(*setup(opt)[::2], opt, save=lambda state: Path())
+
+
+def test_steps_before_learning_learning_and_evaluating_are_timed_apart(training):
+    remaining = RemainingTime(training.left())
+    assert remaining.left == {"playing": 150, "learning": 850, "evaluating": 200}
     assert remaining.total == 1200
-    for _ in range(200):
+    for _ in range(150):
         remaining.tick("playing", 0.001)
     assert remaining.seconds() is None, "what learning costs is not known yet"
     for _ in range(200):
         remaining.tick("learning", 0.01)
-    assert remaining.seconds() == pytest.approx(600 * 0.01 + 200 * 2 * 0.001)
+    assert remaining.seconds() == pytest.approx(650 * 0.01 + 200 * 2 * 0.001)
     for _ in range(100):
         remaining.tick("evaluating", 0.003)
-    assert remaining.seconds() == pytest.approx(600 * 0.01 + 100 * 0.003)
+    assert remaining.seconds() == pytest.approx(650 * 0.01 + 100 * 0.003)
 
 
-def test_of_a_run_that_goes_on_only_the_rest_is_left():
-    opt = load_options(lua_words=WORDS)
-    assert RemainingTime(opt, 200, done=50).left == {
-        "playing": 150, "learning": 800, "evaluating": 200,
-    }  # fmt: skip
-    assert RemainingTime(opt, 200, done=400).left == {
-        "playing": 0, "learning": 600, "evaluating": 100,
-    }  # fmt: skip
+def test_of_a_run_that_goes_on_only_the_rest_is_left(training):
+    training.state.step = 50
+    assert training.left() == {"playing": 100, "learning": 850, "evaluating": 200}
+    training.state.step = 400
+    assert training.left() == {"playing": 0, "learning": 600, "evaluating": 100}
+    training.state.evaluation = EvaluationState(steps=30)
+    assert training.left() == {"playing": 0, "learning": 600, "evaluating": 170}
+
+
+def test_a_phase_that_was_not_planned_is_no_fault():
+    remaining = RemainingTime({"learning": 10})
+    remaining.tick("saving", 1.0)
+    assert remaining.total == 9
 
 
 FIELDS = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -146,10 +147,10 @@ class SmallTraining:
 class SmallPlayer:
     """Plays greedily, or with ε."""
 
-    game, random_starts, frames_per_step, max_frames = "CartPole-v1", 0, 1, 0
+    game, random_starts, frames_per_step = "CartPole-v1", 0, 1
 
-    def __init__(self, network: Any, which: str, seed: int, epsilon: float) -> None:
-        self.about_game: dict[str, str] = {}
+    def __init__(self, network: Any, which: str, seed: int, epsilon: float, most: int = 0) -> None:
+        self.about_game, self.max_frames = dict[str, str](), most
         self.network, self.which, self.epsilon, self.number = network, which, epsilon, 0
         self.random, self.env = np.random.RandomState(seed), ReplayedEnv(make("CartPole-v1"))
         self.seen = self.env.reset(seed=seed)[0]
@@ -162,6 +163,7 @@ class SmallPlayer:
             action = int(self.random.randint(2)) if explores else int(np.argmax(values))
         self.seen, reward, done, cut, _ = self.env.step(action)
         self.number += 1
+        cut = cut or self.number == self.max_frames
         if done or cut:
             self.number, self.seen = 0, self.env.reset()[0]
         return Step(
@@ -203,6 +205,7 @@ class System(Declared):
             game=options["game"],
             seed=seed,
             length=length,
+            start=Path(options["network"]) if options["network"] else None,
             has_pictures=False,
         )
 
@@ -212,4 +215,5 @@ class System(Declared):
     def player(self, options: Any, network: SavedNetwork, *, seed: int, **how: Any) -> SmallPlayer:
         module = network_of(0)
         put(module, network.weights)
-        return SmallPlayer(module, network.which, seed, how["epsilon"] or 0.0)
+        epsilon, most = how["epsilon"] or 0.0, how["max_frames"] or 0
+        return SmallPlayer(module, network.which, seed, epsilon, most)

@@ -1,6 +1,7 @@
 """ale-py's own random numbers: taken out of its state, and put into another emulator.
 
-A reset draws from them for the timer and for the memory of some cartridges. ale-py shows them only
+A reset draws from them for the timer and for the memory of some cartridges; sticky actions draw
+from a second generator, which only states made with ``include_rng`` hold. ale-py shows both only
 within a serialised state, as the text that C++ writes of a std::mt19937: 624 words and a position.
 """
 
@@ -44,49 +45,51 @@ def check_random(numbers: NDArray[np.int64], where: str) -> NDArray[np.int64]:
     return numbers
 
 
-def random_in(state: bytes) -> NDArray[np.int64]:
+def random_in(state: bytes, *, sticky: bool = False) -> NDArray[np.int64]:
     """Return the random numbers in an emulator's serialised state: int64 [625].
+
+    ``sticky``: those of sticky actions, in a state made with ``include_rng``.
 
     Raises:
         CheckpointError: this ale-py keeps them otherwise.
     """
-    return np.array([int(word) for word in _find(state)[0].split()], dtype=np.int64)
+    found = _find(state)
+    if sticky and len(found) != 2:
+        raise _unknown_layout("no generator of sticky actions in a state")
+    return np.array([int(word) for word in found[int(sticky)][0].split()], dtype=np.int64)
 
 
-def _find(state: bytes) -> re.Match[bytes]:
+def _find(state: bytes) -> list[re.Match[bytes]]:
+    """Return the text of the system's generator and, if it is there, of the sticky actions'."""
     found = list(_TEXT.finditer(state))
-    if len(found) != 1:
+    if len(found) not in (1, 2):
         raise _unknown_layout(f"{len(found)} generators in a state")
-    return found[0]
+    return found
 
 
-def put_random(ale: ALEInterface, numbers: NDArray[np.int64]) -> None:
+def put_random(ale: ALEInterface, numbers: NDArray[np.int64], *, sticky: bool = False) -> None:
     """Put checked random numbers into an emulator, whose state stays as it is in all else.
 
     Raises:
         CheckpointError: this ale-py keeps them otherwise.
     """
-    own: bytes = ale.cloneState().serialize()
-    ale.restoreState(
-        ALEState(
-            _spliced(
-                own,
-                b"%d " * _WORDS % tuple(numbers[:_WORDS].tolist()) + b"%d" % int(numbers[_WORDS]),
-            )
-        )
-    )
+    own: bytes = ale.cloneState(include_rng=sticky).serialize()
+    text = b"%d " * _WORDS % tuple(numbers[:_WORDS].tolist()) + b"%d" % int(numbers[_WORDS])
+    ale.restoreState(ALEState(_spliced(own, text, sticky)))
     # ale-py tells nobody when it cannot read a state.
-    if not np.array_equal(random_in(ale.cloneState().serialize()), numbers):
+    again = ale.cloneState(include_rng=sticky).serialize()
+    if not np.array_equal(random_in(again, sticky=sticky), numbers):
         raise _unknown_layout("other random numbers than were put in")
 
 
-def _spliced(state: bytes, text: bytes) -> bytes:
+def _spliced(state: bytes, text: bytes, sticky: bool = False) -> bytes:
     """Put the text of a generator in place of the state's own.
 
     The state: some integers, and a string of the system, which begins with the cartridge's md5,
-    "System", the cycles and the generator. Strings and integers are led by 4 bytes.
+    "System", the cycles and the generator, and has the sticky actions' generator near its end.
+    Strings and integers are led by 4 bytes.
     """
-    found = _find(state)
+    found = _find(state)[int(sticky)]
     system = state.find(_SYSTEM) - _MD5
     lengths = [at - 4 for at in (system, found.start())]
     grown = len(text) - len(found[0])

@@ -1,4 +1,4 @@
-"""ale-py, set up as the original's xitari was: no sticky actions, no frame skipping.
+"""ale-py, set up as the original's xitari was: no frame skipping, no sticky actions by itself.
 
 Lua: xitari's ALEInterface, as alewrap drives it.
 """
@@ -94,17 +94,31 @@ class AleEmulator:
     """
 
     def __init__(
-        self, env: str, game_path: str = "", *, reset: str = "xitari", rules: str = "xitari"
+        self,
+        env: str,
+        game_path: str = "",
+        *,
+        reset: str = "xitari",
+        rules: str = "xitari",
+        sticky: float = 0.0,
+        seed: int = 1,
+        frame_cap: int | None = None,
     ) -> None:
         """Load the checked ROM of ``env`` and reset the game.
 
         ``reset``: "xitari", or "ale" to leave ale-py as it is. ``rules``: whose minimal actions,
-        and whose limit of a game's frames; ale-py has no limit.
+        and whose limit of a game's frames; ale-py has no limit. ``frame_cap``: another limit.
+        ``sticky``: the probability with which a frame repeats the action before, drawn by ale-py
+        from ``seed``, 0 to 2³¹ − 1.
 
         Raises:
             RomError, UnknownGameError: see roms.check_rom.
         """
-        self._env, self._game_path, self._reset_is, self._rules = env, game_path, reset, rules
+        self._env, self._game_path, self._reset_is = env, game_path, reset
+        self._sticky, self._seed = sticky, seed
+        if frame_cap is None:
+            frame_cap = _FRAME_CAPS.get(env, _FRAME_CAP) if rules == "xitari" else 0
+        self._frame_cap = frame_cap
         self._load_rom()
         minimal = tuple(int(action.value) for action in self.ale.getMinimalActionSet())
         self.actions: tuple[int, ...] = (
@@ -122,22 +136,26 @@ class AleEmulator:
         ALEInterface.setLoggerMode(LoggerMode.Error)
         self.ale = ALEInterface()
         # Nothing is random without sticky actions; the seed is fixed all the same.
-        self.ale.setInt("random_seed", 1)
-        self.ale.setFloat("repeat_action_probability", 0.0)
+        self.ale.setInt("random_seed", self._seed)
+        self.ale.setFloat("repeat_action_probability", self._sticky)
         self.ale.setInt("frame_skip", 1)
-        cap = _FRAME_CAPS.get(self._env, _FRAME_CAP) if self._rules == "xitari" else 0
-        self.ale.setInt("max_num_frames_per_episode", cap)
+        self.ale.setInt("max_num_frames_per_episode", self._frame_cap)
         self.ale.loadROM(path)
         self.game_over = self.ale.game_over
 
     def reset_game(self) -> None:
         """Start a new game."""
-        self._before_reset = self.ale.cloneState().serialize(), self.ale.getRAM()
+        self._before_reset = self._serialized(), self.ale.getRAM()
         self._played = bytearray()
         self.ale.reset_game()
         if self._reset is not None:
             for address, value in enumerate(self._reset.ram.tolist()):
                 self.ale.setRAM(address, value)
+
+    def _serialized(self) -> bytes:
+        """Return ale-py's own state, with the sticky actions' generator where they are drawn."""
+        state: bytes = self.ale.cloneState(include_rng=self._sticky > 0).serialize()
+        return state
 
     def lives(self) -> int:
         """Return the lives left."""
@@ -167,7 +185,7 @@ class AleEmulator:
         one of tetris, put into a fresh emulator, ends the process (docs/nothing-lost.md).
         """
         before, ram = self._before_reset
-        return {
+        state = {
             "rom_md5": self.rom_md5,
             "reset": self._reset_is,
             "random": random_in(before),
@@ -177,6 +195,10 @@ class AleEmulator:
             "sha256": self._sha256(),
             "ale_py": ale_py_version,
         }
+        if self._sticky:
+            random = random_in(before, sticky=True)
+            state["sticky"] = {"probability": self._sticky, "random": random}
+        return state
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over a state: reset a fresh emulator in the same way and play the actions again.
@@ -198,6 +220,7 @@ class AleEmulator:
                     "state is of another game"
                 )
         random = check_random(fields.array("random", random_like()), "environment.emulator.random")
+        sticky = self._sticky_random(fields) if self._sticky or fields.has("sticky") else None
         ram = fields.array("ram", np.empty(self.ale.getRAMSize(), dtype=np.uint8))
         n_frames = fields.integer("frames", low=0, high=_FRAME_CAP)
         actions = fields.array("actions", np.empty(n_frames, dtype=np.uint8)).tolist()
@@ -211,6 +234,8 @@ class AleEmulator:
         try:
             self._load_rom()
             put_random(self.ale, random)
+            if sticky is not None:
+                put_random(self.ale, sticky, sticky=True)
             for address, value in enumerate(ram.tolist()):
                 self.ale.setRAM(address, value)
             self.reset_game()
@@ -226,6 +251,17 @@ class AleEmulator:
             vars(self).update(kept)
             raise
 
+    def _sticky_random(self, fields: Fields) -> NDArray[np.int64]:
+        """Return the checked generator of sticky actions from a state's fields."""
+        inner = fields.inner("sticky")
+        if (probability := inner.number("probability")) != self._sticky:
+            raise CheckpointError(
+                f"environment.emulator.sticky.probability: expected {self._sticky}, got "
+                f"{probability}; the state is of another game"
+            )
+        where = "environment.emulator.sticky.random"
+        return check_random(inner.array("random", random_like()), where)
+
     def _sha256(self) -> str:
         """Return the sha256 of what was played since the reset, and of where it led."""
         screen = np.empty((self.height, self.width), dtype=np.uint8)
@@ -233,8 +269,10 @@ class AleEmulator:
         digest = hashlib.sha256(f"{self.lives()} {self.game_over()} ".encode() + self._played)
         for state, ram in (
             self._before_reset,
-            (self.ale.cloneState().serialize(), self.ale.getRAM()),
+            (self._serialized(), self.ale.getRAM()),
         ):
             digest.update(random_in(state).tobytes() + ram.tobytes())
+            if self._sticky:
+                digest.update(random_in(state, sticky=True).tobytes())
         digest.update(screen.tobytes())
         return digest.hexdigest()

@@ -52,6 +52,15 @@ def rom_of_id(name: str) -> str | None:
     return next((rom for rom in expected_md5s() if rom.replace("_", "") == title), None)
 
 
+def game_of(name: str) -> str:
+    """Return the one name of a game, whatever a system calls it: its ROM's without .bin.
+
+    What is no Atari game keeps its name.
+    """
+    stem = Path(name).stem if name.endswith(".bin") else name
+    return rom_of_id(stem) or (stem if stem in expected_md5s() else name)
+
+
 def rom_path(env: str, game_path: str = "") -> Path:
     """Return where the ROM of ``env`` is: in ``game_path`` if given, else ale-py's.
 

@@ -90,11 +90,11 @@ class ReplayedEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
             CheckpointError: a field is missing or damaged, or the actions lead elsewhere.
         """
         fields = Fields(state, "environment.ReplayedEnv")
-        if not fields.boolean("exact"):
+        resets = fields.integer("resets", low=0) if fields.boolean("exact") else 0
+        if not resets:
             self.begins_anew = True
             return
         seed = fields.integer("seed", low=0)
-        resets = fields.integer("resets", low=0)
         expected = fields.text("sha256")
         assert isinstance(self.action_space, spaces.Discrete)
         n = int(self.action_space.n)
@@ -105,8 +105,6 @@ class ReplayedEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
             and bool(((a >= 0) & (a < n)).all()),
         )  # fmt: skip
         self._seed, self._resets = seed, resets
-        if resets == 0:
-            return
         self._reset_now()
         for action in actions.tolist():
             self.step(action)

@@ -77,7 +77,7 @@ class LabmlDqn(Declared):
         # A frame, its action, reward, end and age; four leaves and nodes of the trees.
         memory = (capacity + 4 * n_workers) * SIZE * SIZE + capacity * (10 + 4 * 8)
         return Facts(
-            arguments={"system": self.NAME} | options,
+            arguments=dict(options),
             name=options["name"],
             game=options["game"],
             seed=options["seed"],

@@ -16,7 +16,7 @@ from typing import Any, Final
 from dqn_port.arguments.args_file import NOTES, parse_json, read_args_json
 from dqn_port.arguments.trust import is_trusted, with_trust
 from dqn_port.arguments.values import checked, kind_of
-from dqn_port.errors import ArgsError, DqnPortError, LuaExit, near_match
+from dqn_port.errors import ArgsError, DqnPortError, LuaExit, TrustError, near_match
 from dqn_port.interfaces import Param
 from dqn_port.systems.lua_dqn.device_words import device_assignment
 from dqn_port.systems.lua_dqn.options import KNOWN_AND_IGNORED, OPTIONS, TABLES, Options
@@ -290,7 +290,7 @@ def refuse_imports(draft: Draft) -> None:
     """Refuse module:object names that a file brought: importing them would run code.
 
     Raises:
-        ArgsError: one of the names of parts is such a name and not from the command line.
+        TrustError: one of the names of parts is such a name and not from the command line.
     """
     overridden = {"agent_params.network"} if draft.values.get("network") else set()
     for path in [path for path in _PARTS if path not in overridden]:
@@ -298,7 +298,7 @@ def refuse_imports(draft: Draft) -> None:
         if is_trusted() or source not in draft.files:
             continue
         if isinstance(value, str) and _MODULE_OBJECT.fullmatch(value):
-            raise ArgsError(
+            raise TrustError(
                 f"{source}: {path}: expected the name of a part, got '{value}', and importing it "
                 f"would run code; if you trust it: {with_trust()}"
             )

@@ -131,6 +131,11 @@ class LuaDqn:
         """Return the device that option gpu names."""
         return pick_device(options, explicit=explicit)
 
+    def start_network(self, options: Options) -> SavedNetwork | None:
+        """Return None: setup reads it by its options."""
+        del options
+        return None
+
     def training(
         self,
         options: Options,

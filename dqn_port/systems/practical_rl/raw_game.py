@@ -43,8 +43,8 @@ class RawGame(gymnasium.Env[Any, Any]):
         # Four bytes a colour are taken at once, three one by one.
         self._colours = np.pad(self.ale.palette, ((0, 0), (0, 1))).view(np.uint32)[:, 0]
         self._max_frames = max_frames
-        self._frames: int | None = None
-        """Since the reset; None before the first, which finds the game reset already."""
+        self._frames = -1
+        """Since the reset; −1 before the first, which finds the game reset already."""
 
     def get_action_meanings(self) -> list[str]:
         """Return the names of the actions by index."""
@@ -55,14 +55,13 @@ class RawGame(gymnasium.Env[Any, Any]):
     ) -> tuple[NDArray[np.uint8], dict[str, Any]]:
         """Start a new game; ``seed`` changes nothing."""
         del seed, options
-        if self._frames is not None:
+        if self._frames >= 0:
             self.ale.reset_game()
         self._frames = 0
         return self._picture(), {}
 
     def step(self, action: int) -> tuple[NDArray[np.uint8], float, bool, bool, dict[str, Any]]:
         """Play one frame."""
-        assert self._frames is not None
         terminated = self.ale.game_over()
         reward = 0.0 if terminated else self.ale.act(self._actions[action])
         self._frames += 1
@@ -87,7 +86,7 @@ class RawGame(gymnasium.Env[Any, Any]):
             CheckpointError: a field is missing or damaged.
         """
         fields = Fields(state, "environment.RawGame")
-        frames = fields.integer("frames", low=0) if fields.has("frames") else None
+        frames = fields.integer("frames", low=-1)
         self.ale.load_state_dict(fields.raw("emulator"))
         self._frames = frames
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, ClassVar, Final
 
 import numpy as np
@@ -65,7 +66,7 @@ class PracticalRL(Declared):
         if game is not None and game not in GAMES:
             about["rom_md5"] = check_rom(game, options["game_path"])[1]
         return Facts(
-            arguments={"system": self.NAME, **options},
+            arguments=dict(options),
             name=options["name"],
             game=options["environment"],
             seed=options["seed"],
@@ -74,6 +75,7 @@ class PracticalRL(Declared):
             memory=self._memory(options),
             threads=options["threads"],
             about_game=about,
+            start=Path(options["network"]) if options["network"] else None,
         )
 
     def _memory(self, options: Mapping[str, Any]) -> int:

@@ -41,6 +41,11 @@ def test_the_fill_ends_with_the_call_that_fills_the_buffer():
     assert (run.fill_call, run.exp_replay.added, len(run.exp_replay)) == (3, 12, 10)
 
 
+def test_the_loops_first_episode_counts_nothing_of_the_fills_last():
+    run = filled()
+    assert run._earned_before == run.record.earned == 12
+
+
 def test_seed_0_does_not_clip_rewards_unless_mended():
     def clips(**changes):
         run = training("toyA", **changes)

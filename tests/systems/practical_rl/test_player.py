@@ -53,6 +53,7 @@ def test_every_frame_is_shown_those_of_resets_too():
     assert steps[0].shown[0].shape == (210, 160, 3)
     after = next(i for i, step in enumerate(steps) if step.ended == "life") + 1
     assert steps[after].frames == 12 + 4
+    assert playing.step().frames == 8 + 4, "a cut game is followed by another"
 
 
 def test_what_is_seen_and_valued_can_be_asked_for_later():

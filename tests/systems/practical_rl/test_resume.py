@@ -106,3 +106,33 @@ def test_transitions_of_frames_that_are_not_there_are_refused():
     with pytest.raises(CheckpointError) as caught:
         restored((state, rings), "CartPole-v1")
     assert str(caught.value) == "replay.a: expected actions of 0 to 1, got others"
+
+
+def leaves(tree, path=()):
+    """Yield the paths of all fields of a state, and of those inside them."""
+    for key, value in tree.items() if isinstance(tree, dict) else enumerate(tree):
+        yield (*path, key)
+        if isinstance(value, dict | list):
+            yield from leaves(value, (*path, key))
+
+
+@pytest.mark.parametrize("environment", ["CartPole-v1", "gymnasium:CartPole-v1"])
+def test_whatever_a_field_holds_a_state_is_refused_in_a_line_or_goes_on(environment):
+    run = training(environment)
+    while run.evaluation is None or run.evaluation.steps < 2:
+        run.tick()
+    state, rings = saved(run)
+    refused = []
+    for path in list(leaves(state)):
+        for value in (0, 2**53 - 1, "x"):
+            damaged = plain(state)
+            table = damaged
+            for key in path[:-1]:
+                table = table[key]
+            table[path[-1]] = value
+            try:
+                restored((damaged, rings), environment).tick()
+            except CheckpointError as fault:
+                refused.append(str(fault))
+    assert len(refused) > 150
+    assert not [message for message in refused if "\n" in message]

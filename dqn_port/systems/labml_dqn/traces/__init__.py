@@ -14,6 +14,9 @@ from dqn_port.systems.labml_dqn.traces import (
 )
 from dqn_port.verify.kinds import Kind, any_array, keys_of
 
+GOLDEN: Final = "labml"
+"""The folder of its traces."""
+
 KINDS: Final = (
     Kind("schedule", parts.replay_schedule, lambda t: "refused" in keys_of(t)),
     Kind("process_obs", parts.replay_process_obs, lambda t: "pic0_out" in t.arrays),

@@ -1,0 +1,327 @@
+"""The network that estimates Q-values, and its optimisation in bursts.
+
+Layers by name, and their parameters by TensorFlow's names and in its layouts: kernels
+[height, width, in, out], dense weights [in, out].
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import nn
+
+from dqn_port.errors import CheckpointError, DivergedError, DqnPortError
+
+OUTPUT: Final = "layer_fc_out"
+_AT_ONCE: Final = 1_000_000
+"""First weights drawn at a time, to keep the doubles small."""
+_CHUNK: Final = 65_536
+"""Weights that RMSProp updates at a time: so many stay in a core's cache."""
+SLOT: Final = "/RMSProp"
+"""Ends the name of a parameter's mean square, as in TensorFlow's checkpoints."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layers:
+    """The numbers of a network."""
+
+    filters: tuple[int, ...] = (16, 32, 64)
+    """Channels of layer_conv1, layer_conv2 …"""
+    strides: tuple[int, ...] = (2, 2, 1)
+    kernel_size: int = 3
+    dense: tuple[int, ...] = (1024, 1024, 1024, 1024)
+    """Outputs of layer_fc1, layer_fc2 …, before layer_fc_out."""
+    init_stddev: float = 0.02
+    """Of the first weights, which are drawn again beyond two of it."""
+    rmsprop_decay: float = 0.9
+    rmsprop_epsilon: float = 1e-10
+
+
+def same_padding(size: int, stride: int, kernel: int = 3) -> tuple[int, int]:
+    """Return the zeros before and after a dimension: TensorFlow's SAME, the odd one after."""
+    out = math.ceil(size / stride)
+    total = max((out - 1) * stride + kernel - size, 0)
+    return total // 2, total - total // 2
+
+
+class NeuralNetwork(nn.Module):
+    """Estimate the Q-values of states, and learn by RMSProp.
+
+    Hvass: reinforcement_learning.py, NeuralNetwork
+
+    It is built without values: ``initialise`` or ``load_arrays`` gives them.
+    """
+
+    def __init__(
+        self,
+        num_actions: int,
+        state_shape: tuple[int, int, int],
+        *,
+        layers: Layers = Layers(),
+        device: str = "cpu",
+    ) -> None:
+        """``state_shape``: height, width, channels."""
+        super().__init__()
+        self.state_shape, self.num_actions, self.layers = state_shape, num_actions, layers
+        height, width, channels = state_shape
+        shapes: dict[str, tuple[int, ...]] = {}
+        for name, out, stride in self.convolutions():
+            shapes[name] = (layers.kernel_size, layers.kernel_size, channels, out)
+            height, width, channels = math.ceil(height / stride), math.ceil(width / stride), out
+        self.activation: Callable[[torch.Tensor], torch.Tensor] = F.relu
+        fan_in = height * width * channels
+        self._dense = [*(f"layer_fc{i + 1}" for i in range(len(layers.dense))), OUTPUT]
+        for name, n in zip(self._dense, (*layers.dense, num_actions), strict=True):
+            shapes[name] = (fan_in, n)
+            fan_in = n
+        self.mean_square: dict[str, torch.Tensor] = {}
+        """RMSProp's slot of every parameter; it starts at 1, not at 0."""
+        for name, shape in shapes.items():
+            for kind, size in (("weights", shape), ("bias", shape[-1:])):
+                values = torch.empty(size, device=device)
+                self.register_parameter(f"{name}/{kind}", nn.Parameter(values))
+                self.mean_square[f"{name}/{kind}"] = torch.ones_like(values)
+
+    def convolutions(self) -> list[tuple[str, int, int]]:
+        """Return name, channels and stride of every convolution."""
+        numbers = zip(self.layers.filters, self.layers.strides, strict=True)
+        return [(f"layer_conv{i + 1}", *pair) for i, pair in enumerate(numbers)]
+
+    def initialise(self, generator: np.random.RandomState) -> None:
+        """Draw the first weights: normal, drawn again beyond two standard deviations; biases 0."""
+        for name, parameter in self.named_parameters():
+            flat = parameter.data.reshape(-1)
+            for begin in range(0, len(flat), _AT_ONCE):
+                part = flat[begin : begin + _AT_ONCE]
+                drawn = np.zeros(len(part))
+                if not name.endswith("bias"):
+                    drawn = _truncated_normal(generator, len(part)) * self.layers.init_stddev
+                part.copy_(torch.from_numpy(drawn))
+
+    def layer_outputs(self, states: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Return what every layer makes of states, by name.
+
+        ``states``: uint8 [B, height, width, channels]; they go in as 0..255. Convolutions give
+        float32 [B, channels, height, width] after ReLU, dense layers [B, outputs].
+        """
+        weights = dict(self.named_parameters())
+        outputs: dict[str, torch.Tensor] = {}
+        x = states.permute(0, 3, 1, 2).float()
+        kernel_size = self.layers.kernel_size
+        for name, _, stride in self.convolutions():
+            rows, columns = (same_padding(n, stride, kernel_size) for n in x.shape[2:])
+            kernel = weights[f"{name}/weights"].permute(3, 2, 0, 1).contiguous()
+            x = F.conv2d(
+                F.pad(x, (*columns, *rows)), kernel, weights[f"{name}/bias"], stride=stride
+            )
+            outputs[name] = x = self.activation(x)
+        x = x.permute(0, 2, 3, 1).reshape(len(x), -1)
+        for name in self._dense:
+            x = torch.addmm(weights[f"{name}/bias"], x, weights[f"{name}/weights"])
+            outputs[name] = x = x if name == OUTPUT else self.activation(x)
+        return outputs
+
+    def forward(self, states: torch.Tensor) -> torch.Tensor:
+        """Return Q-values, float32 [B, num_actions]."""
+        return self.layer_outputs(states)[OUTPUT]
+
+    def get_q_values(self, state: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return a state's Q-values, float32 [num_actions]."""
+        with torch.no_grad():
+            q: NDArray[np.float32] = self(self._on_device(state[None]))[0].cpu().numpy()
+        return q
+
+    def loss(self, states: NDArray[np.uint8], targets: NDArray[np.float64]) -> torch.Tensor:
+        """Return the mean over the batch of the sum over actions of squared errors."""
+        wanted = self._on_device(targets.astype(np.float32))
+        return (self(self._on_device(states)) - wanted).square().sum(dim=1).mean()
+
+    def update(
+        self, states: NDArray[np.uint8], targets: NDArray[np.float64], learning_rate: float
+    ) -> float:
+        """Make one update and return the loss before it.
+
+        ``states``: uint8 [B, …]; ``targets``: float64 [B, num_actions], used as float32.
+        """
+        loss = self.loss(states, targets)
+        self.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self._rmsprop(float(np.float32(learning_rate)))
+        return float(loss.item())
+
+    def _rmsprop(self, learning_rate: float) -> None:
+        """Take a step: ms += (g² − ms)(1 − decay); w −= lr · g / √(ms + ε)."""
+        decay, epsilon = self.layers.rmsprop_decay, self.layers.rmsprop_epsilon
+        for name, parameter in self.named_parameters():
+            assert parameter.grad is not None
+            w, g = parameter.data.reshape(-1), parameter.grad.reshape(-1)
+            ms = self.mean_square[name].reshape(-1)
+            at_once = _CHUNK if w.device.type == "cpu" else len(w)
+            for begin in range(0, len(w), at_once):
+                part = slice(begin, begin + at_once)
+                change = g[part].square().sub_(ms[part]).mul_(1 - decay)
+                ms[part].add_(change)
+                torch.add(ms[part], epsilon, out=change).sqrt_()
+                w[part].addcdiv_(g[part], change, value=-learning_rate)
+        self.zero_grad(set_to_none=True)
+
+    def _on_device(self, array: NDArray[Any]) -> torch.Tensor:
+        device = next(self.parameters()).device
+        return torch.from_numpy(np.ascontiguousarray(array)).to(device)
+
+    def arrays(self) -> dict[str, NDArray[np.float32]]:
+        """Return the parameters and, by NAME/RMSProp, their mean squares."""
+        both = {name: parameter.data for name, parameter in self.named_parameters()}
+        both |= {name + SLOT: values for name, values in self.mean_square.items()}
+        return {name: values.cpu().numpy() for name, values in both.items()}
+
+    def load_arrays(
+        self,
+        arrays: Mapping[str, Any],
+        where: str,
+        error: type[DqnPortError] = CheckpointError,
+    ) -> None:
+        """Take over parameters, and mean squares as far as they are there.
+
+        Weights may be called ``weights`` or ``kernel``, as PrettyTensor and tf.layers call them.
+
+        Raises:
+            ``error``: a parameter is missing or of another shape.
+        """
+        found: list[tuple[torch.Tensor, NDArray[np.float32]]] = []
+        for name, parameter in self.named_parameters():
+            for own, values, optional in (
+                (name, parameter.data, False),
+                (name + SLOT, self.mean_square[name], True),
+            ):
+                array = next((arrays[n] for n in _names(own) if n in arrays), None)
+                if array is None and optional:
+                    array = np.ones(values.shape, dtype=np.float32)
+                found.append((values, _checked(array, values, f"{where}: {own}", error)))
+        for values, array in found:
+            values.copy_(torch.from_numpy(array))
+
+
+def _names(name: str) -> tuple[str, ...]:
+    return name, name.replace("/weights", "/kernel")
+
+
+def _checked(
+    array: Any, like: torch.Tensor, where: str, error: type[DqnPortError]
+) -> NDArray[np.float32]:
+    expected = f"float32 {list(like.shape)}"
+    if not isinstance(array, np.ndarray):
+        got = "nothing" if array is None else f"a {type(array).__name__}"
+        raise error(f"{where}: expected {expected}, got {got}")
+    if array.dtype != np.float32 or array.shape != tuple(like.shape):
+        hint = ""
+        if OUTPUT in where and array.shape[:-1] == tuple(like.shape)[:-1]:
+            hint = f"; it has {array.shape[-1]} actions, and the game has {like.shape[-1]}"
+        raise error(f"{where}: expected {expected}, got {array.dtype} {list(array.shape)}{hint}")
+    return array
+
+
+def _truncated_normal(generator: np.random.RandomState, n: int) -> NDArray[np.float64]:
+    values = generator.standard_normal(n)
+    while (beyond := np.flatnonzero(np.abs(values) > 2)).size:
+        values[beyond] = generator.standard_normal(beyond.size)
+    return values
+
+
+class Memory(Protocol):
+    """What an optimisation draws from; see replay_memory.ReplayMemory."""
+
+    num_used: int
+
+    def prepare_sampling_prob(self, batch_size: int = 128) -> None:
+        """Split the states into those with small and large errors."""
+
+    def random_batch(self) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+        """Draw states and targets."""
+
+
+class Learner(Protocol):
+    """What an optimisation updates; see NeuralNetwork."""
+
+    def update(
+        self, states: NDArray[np.uint8], targets: NDArray[np.float64], learning_rate: float
+    ) -> float:
+        """Make one update and return the loss before it."""
+
+
+LOSSES: Final = 100
+"""Batches that the mean loss is taken over."""
+
+
+class Optimization:
+    """A burst: update after update, until the mean loss is small enough.
+
+    Hvass: reinforcement_learning.py, NeuralNetwork.optimize
+    """
+
+    def __init__(
+        self,
+        memory: Memory,
+        *,
+        learning_rate: float,
+        loss_limit: float,
+        max_epochs: float,
+        min_epochs: float = 1.0,
+        batch_size: int = 128,
+        as_original: bool = False,
+    ) -> None:
+        """Get ready for the first update.
+
+        Raises:
+            ReplayError: see ReplayMemory.prepare_sampling_prob.
+        """
+        memory.prepare_sampling_prob(batch_size)
+        self._memory, self._as_original = memory, as_original
+        self.learning_rate, self.loss_limit = learning_rate, loss_limit
+        self.max_epochs = max_epochs
+        self.iterations_per_epoch = memory.num_used / batch_size
+        self.min_iterations = int(self.iterations_per_epoch * min_epochs)
+        self.max_iterations = int(self.iterations_per_epoch * max_epochs)
+        self.loss_history = np.zeros(LOSSES)
+        """float64 [100], the newest first.
+
+        Quirk: the mean is over 100 from the start, zeros included, so that it is too small while
+        fewer were made; test_neural_network.py, test_the_mean_loss_counts_zeros.
+        """
+        self.iterations = 0
+        """Updates made."""
+        self.done = self.max_iterations <= 0
+
+    @property
+    def loss_mean(self) -> float:
+        """The mean loss, zeros included."""
+        return float(np.mean(self.loss_history))
+
+    def update(self, network: Learner) -> float:
+        """Make one update and return its loss.
+
+        Raises:
+            ReplayError: see ReplayMemory.random_indices.
+            DivergedError: the loss is no number; the original went on to the last epoch, as
+                ``as_original`` does.
+        """
+        loss = network.update(*self._memory.random_batch(), self.learning_rate)
+        if not self._as_original and not math.isfinite(loss):
+            raise DivergedError(
+                f"loss of update {self.iterations + 1} of the burst: expected a number, got "
+                f"{loss}; a smaller learning_rate helps, as_original=true goes on"
+            )
+        self.loss_history = np.roll(self.loss_history, 1)
+        self.loss_history[0] = loss
+        i = self.iterations
+        self.iterations += 1
+        enough = i > self.min_iterations and self.loss_mean < self.loss_limit
+        self.done = enough or self.iterations >= self.max_iterations
+        return loss

@@ -1,0 +1,51 @@
+"""The words of the original's command line, read by argparse as there."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import NoReturn
+
+from dqn_port.errors import LuaExit, UsageError
+from dqn_port.interfaces import Words
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser that raises in place of ending the process."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"words of hvass16: {message}; --help lists them")
+
+
+def read_words(words: Sequence[str]) -> Words:
+    """Return what the words come to: without --training nothing is learned.
+
+    ``episodes`` is then how many more are to be played.
+
+    Raises:
+        UsageError: argparse refuses them.
+        LuaExit: they ask for help.
+    """
+    parser = _Parser(
+        prog="dqn-port train --system hvass16 --",
+        description="Q-learning by motion trace, backward sweep and bursts of updates.",
+        add_help=False,
+    )
+    add = parser.add_argument
+    add("-h", "--help", action="store_true", help="show this and end")
+    add("--env", default="Breakout-v0", help="gym's name of the game")
+    add("--training", action="store_true", help="train; without it a network plays, ε 0.01")
+    add("--render", action="store_true", help="show the game, when not training")
+    add("--episodes", type=int, help="how many more episodes; without it there is no end")
+    add("--dir", default="checkpoints_tutorial16/", help="base folder for checkpoints")
+    given = parser.parse_args(list(words))
+    if given.help:
+        raise LuaExit(
+            "--help: the words of hvass16", lua_exit_code=0, help_text=parser.format_help()
+        )
+    options = {"env": given.env, "dir": given.dir}
+    if given.episodes is not None:
+        options["episodes"] = given.episodes
+    if given.training:
+        return Words("train", options)
+    return Words("play" if given.render else "evaluate", options)

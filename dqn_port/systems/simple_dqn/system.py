@@ -1,0 +1,384 @@
+"""simple_dqn as the workshop sees it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path, PurePath
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+
+from dqn_port.arguments.declared import Declared, FlatDraft
+from dqn_port.errors import ArgsError, DeviceError
+from dqn_port.events import Event, Row
+from dqn_port.games.ale.roms import check_rom, expected_md5s, rom_of_id
+from dqn_port.games.picture_games import open_game
+from dqn_port.games.toy import GAMES
+from dqn_port.interfaces import Exported, Facts, Files, Param, Words
+from dqn_port.randoms.python2 import Python2Random
+from dqn_port.records import RunRecord, Table
+from dqn_port.saved_networks import SavedNetwork
+from dqn_port.systems.simple_dqn.deepqnetwork import DeepQNetwork
+from dqn_port.systems.simple_dqn.emulator import ArcadeEmulator
+from dqn_port.systems.simple_dqn.environment import ALEEnvironment, Environment, GymEnvironment
+from dqn_port.systems.simple_dqn.filters import find_filters, page
+from dqn_port.systems.simple_dqn.layers import as_sequential, screens_fit
+from dqn_port.systems.simple_dqn.main import Training
+from dqn_port.systems.simple_dqn.memory import check_memory, memory_needed
+from dqn_port.systems.simple_dqn.neon_files import SUFFIXES, read_neon
+from dqn_port.systems.simple_dqn.options import HISTORY, NAME, ORIGINAL, OURS
+from dqn_port.systems.simple_dqn.player import Player
+from dqn_port.systems.simple_dqn.recording import Recorder
+from dqn_port.systems.simple_dqn.replay_memory import ReplayMemory
+from dqn_port.systems.simple_dqn.words import read_words
+
+
+class SimpleDqn(Declared):
+    """The program."""
+
+    NAME: ClassVar[str] = NAME
+    OPTIONS: ClassVar[tuple[Param, ...]] = (*ORIGINAL, *OURS)
+    HISTORY: ClassVar[tuple[Table, ...]] = (HISTORY,)
+
+    def words(self, words: Sequence[str]) -> Words:
+        """Read the words of main.py, or of a script and its name.
+
+        Raises:
+            UsageError: see words.read_words.
+        """
+        return read_words(words)
+
+    def load(
+        self,
+        *,
+        args_file: Path | None = None,
+        words: Sequence[str] = (),
+        assignments: Sequence[str] = (),
+        draft: FlatDraft | None = None,
+    ) -> dict[str, Any]:
+        """Put options together; see interfaces.System. What acts otherwise here is a warning.
+
+        Raises:
+            UsageError, RomError, MemoryNeedError: they cannot be run.
+        """
+        draft = self.new_draft() if draft is None else draft
+        options = super().load(
+            args_file=args_file, words=words, assignments=assignments, draft=draft
+        )
+        draft.warnings += _remarks(draft.values, options)
+        return options
+
+    def check(self, options: dict[str, Any]) -> dict[str, Any]:
+        """Check options as a whole; fill in the seed, the game and the device.
+
+        Raises:
+            ArgsError, RomError, DeviceError, MemoryNeedError: they cannot be run.
+        """
+        # Quirk: the original takes seed 0 for none (tests/systems/simple_dqn/test_system.py).
+        drawn = options["random_seed"] or int.from_bytes(os.urandom(4), "little")
+        options["random_seed"] = drawn % 2**31 or 1
+        options["game"], options["game_path"] = _game(options)
+        options["device"] = _device(options)
+        if not screens_fit(options["screen_height"], options["screen_width"]):
+            size = f"{options['screen_width']} x {options['screen_height']}"
+            raise ArgsError(
+                f"screen_width, screen_height: expected at least 36 x 36, which the convolutions "
+                f"need, got {size}"
+            )
+        for low, high in (("min_reward", "max_reward"), ("history_length", "random_starts")):
+            if options[low] > options[high]:
+                raise ArgsError(
+                    f"{high}: expected at least {low} ({options[low]}), got {options[high]}"
+                )
+        if options["datatype"] == "float16" or options["stochastic_round"] is not False:
+            name = "datatype" if options["datatype"] == "float16" else "stochastic_round"
+            raise ArgsError(
+                f"{name}: expected float32 or float64 without stochastic_round, got "
+                f"{options[name]!r}: only Neon's GPU kernels had it"
+            )
+        if not self._phases(options):
+            raise ArgsError(
+                f"epochs: expected above start_epoch ({options['start_epoch']}) and steps to do, "
+                f"got {options['epochs']} and none"
+            )
+        check_memory(options)
+        return options
+
+    @staticmethod
+    def _phases(options: Mapping[str, Any]) -> bool:
+        epochs = options["epochs"] > options["start_epoch"]
+        steps = options["train_steps"] or options["test_steps"]
+        return bool(options["play_games"] or options["random_steps"] or (epochs and steps))
+
+    def facts(self, options: Mapping[str, Any]) -> Facts:
+        """Return what the workshop has to know."""
+        epochs = max(options["epochs"] - options["start_epoch"], 0)
+        length = options["random_steps"] + epochs * (options["train_steps"] + options["test_steps"])
+        return Facts(
+            arguments=dict(options),
+            name=options["name"],
+            game=options["game"],
+            seed=options["random_seed"],
+            length=None if options["play_games"] else length,
+            longer="" if options["play_games"] else f"epochs={2 * options['epochs']}",
+            memory=memory_needed(options),
+            threads=options["threads"],
+            about_game=_about_game(options),
+            game_path=options["game_path"],
+            gpu=options["device"] != "cpu",
+            start=Path(options["load_weights"]) if options["load_weights"] else None,
+        )
+
+    def environment(self, options: Mapping[str, Any], *, sound: bool = False) -> Environment:
+        """Open the game.
+
+        Raises:
+            UsageError, RomError: see games.ale.roms.check_rom, GymEnvironment.
+        """
+        size = {name: options[name] for name in ("screen_width", "screen_height")}
+        if options["environment"] == "gym":
+            return GymEnvironment(options["game"], seed=options["random_seed"], **size)
+        if options["game"] in GAMES:
+            return ALEEnvironment(
+                open_game(options["game"]), frame_skip=options["frame_skip"], **size
+            )
+        emulator = ArcadeEmulator(
+            options["game"],
+            options["game_path"],
+            seed=options["random_seed"],
+            repeat_action_probability=options["repeat_action_probability"],
+            color_averaging=options["color_averaging"],
+            minimal_action_set=options["minimal_action_set"],
+            sound=sound,
+        )
+        sticky = options["repeat_action_probability"] > 0
+        return ALEEnvironment(emulator, frame_skip=options["frame_skip"], sticky=sticky, **size)
+
+    def training(
+        self,
+        options: Mapping[str, Any],
+        files: Files,
+        *,
+        device: str = "cpu",
+        start: SavedNetwork | None = None,
+        parts: Mapping[str, Any] | None = None,
+    ) -> Training:
+        """Set up a training at its beginning; ``parts`` may hold an ``environment``.
+
+        Raises:
+            UsageError, RomError, ReplayError: the game or the memory cannot be had.
+            SnapshotError: the network to start from does not fit.
+        """
+        torch.set_num_threads(options["threads"])
+        random = Python2Random(options["random_seed"])
+        screens, sound = options["record_screen_path"], options["record_sound_filename"]
+        environment = (parts or {}).get("environment") or self.environment(
+            options, sound=bool(sound)
+        )
+        if (screens or sound) and isinstance(environment, ALEEnvironment):
+            Recorder(environment, screens=screens, sound=sound)
+        memory = ReplayMemory(
+            options["replay_size"],
+            screen_height=options["screen_height"],
+            screen_width=options["screen_width"],
+            history_length=options["history_length"],
+            batch_size=options["batch_size"],
+            random=random,
+        )
+        network = DeepQNetwork(options, environment.num_actions, device=torch.device(device))
+        training = Training(
+            options, files, environment=environment, memory=memory, network=network, random=random
+        )
+        if start is None and options["load_weights"]:
+            start = self.load_network(Path(options["load_weights"]), best=options["best"])
+        if start is not None:
+            network.load_weights(start.weights)
+        return training
+
+    def player(
+        self,
+        options: Mapping[str, Any],
+        network: SavedNetwork,
+        *,
+        seed: int,
+        epsilon: float | None = None,
+        max_frames: int | None = None,
+    ) -> Player:
+        """Set up a player; None: ε is exploration_rate_test, and only the game ends a game.
+
+        Raises:
+            UsageError, RomError: see environment.
+            SnapshotError: the network does not fit.
+        """
+        options = dict(options) | {"random_seed": seed}
+        environment = self.environment(options)
+        net = DeepQNetwork(options, environment.num_actions)
+        net.load_weights(network.weights)
+        rate = options["exploration_rate_test"] if epsilon is None else epsilon
+        return Player(
+            options,
+            environment,
+            net,
+            epsilon=rate,
+            max_frames=max_frames or 0,
+            seed=seed,
+            which=network.which,
+            about_game=_about_game(options),
+        )
+
+    def filters_page(
+        self, options: Mapping[str, Any], network: SavedNetwork, *, seed: int, max_frames: int = 0
+    ) -> str:
+        """Play one game and return the page with what the network's filters look for.
+
+        Any history and any length of a game of one step or more will do; the original needed more
+        than history_length + random_starts steps. ``max_frames``: 0: to the game's end.
+
+        Raises:
+            UsageError, RomError, SnapshotError: see player.
+        """
+        player = self.player(options, network, seed=seed, max_frames=max_frames)
+        states = []
+        while True:
+            step = player.step()
+            states.append(np.stack(list(step.seen.values())))
+            if step.ended:
+                break
+        n = options["visualization_filters"]
+        found = find_filters(
+            player.network, np.stack(states), n=n, batch_size=options["batch_size"]
+        )
+        title = f"{network.path.name}, {len(states)} states of {player.game}"
+        return page(list(found), title=title)
+
+    # Networks in Neon's own files.
+
+    def load_network(self, path: Path, *, best: bool = False) -> SavedNetwork:
+        """Read a network of ours, or of the original's; nothing in it is run.
+
+        Raises:
+            SnapshotError: it cannot be read, is damaged, or something else.
+        """
+        return read_neon(path) if path.suffix in SUFFIXES else super().load_network(path, best=best)
+
+    def networks_in(self, path: Path) -> list[str]:
+        """Return which networks a file holds; the original's hold one.
+
+        Raises:
+            SnapshotError: see load_network.
+        """
+        if path.suffix not in SUFFIXES:
+            return super().networks_in(path)
+        return [read_neon(path).which]
+
+    def check_networks(self, path: Path, record: RunRecord | None) -> str:
+        """Return what a file of networks holds.
+
+        Raises:
+            SnapshotError: it is damaged.
+            ValueError: it holds NaN or infinity, or is of another game.
+        """
+        if path.suffix not in SUFFIXES:
+            return super().check_networks(path, record)
+        return f"{len(read_neon(path).weights)} arrays, finite"
+
+    def export(self, path: Path, *, best: bool = False) -> Exported:
+        """Return a network's weights for PyTorch.
+
+        Raises:
+            SnapshotError: see load_network.
+        """
+        saved = self.load_network(path, best=best)
+        state, recipe = as_sequential(saved.weights)
+        return Exported(saved.which, state, (recipe,))
+
+    def lines(self, event: Event, options: Mapping[str, Any]) -> Iterator[str]:
+        """Yield what the original logs at the end of a phase."""
+        if not isinstance(event, Row) or options["log_level"] not in ("DEBUG", "INFO"):
+            return
+        cells = event.cells
+        low, high = cells["min_game_reward"], cells["max_game_reward"]
+        low, high = 2**63 - 1 if low is None else low, -(2**63) if high is None else high
+        yield (
+            f"  num_games: {cells['nr_games']}, average_reward: {cells['average_reward']:f}, "
+            f"min_game_reward: {int(low)}, max_game_reward: {int(high)}"
+        )
+        yield (
+            f"  last_exploration_rate: {cells['last_exploration_rate']:f}, "
+            f"epoch_time: {int(cells['epoch_time'])}s, "
+            f"steps_per_second: {int(cells['steps_per_second'])}"
+        )
+
+
+def _about_game(options: Mapping[str, Any]) -> dict[str, str]:
+    """Return what a run records of its game."""
+    if options["game"] not in expected_md5s():
+        return {}
+    return {"rom_md5": check_rom(options["game"], options["game_path"])[1]}
+
+
+def _game(options: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the game's name, and the folder of its ROM.
+
+    Raises:
+        RomError, UsageError: there is no such game, or its file is another one.
+    """
+    game, folder = options["game"], options["game_path"]
+    if options["environment"] == "gym":
+        if game in expected_md5s():
+            game = f"ALE/{''.join(part.capitalize() for part in game.split('_'))}-v5"
+        return game, ""
+    if game.endswith(".bin"):
+        if Path(game).expanduser().is_file():
+            folder = str(Path(game).parent)
+        game = PurePath(game).stem
+    if game in GAMES:
+        if options["repeat_action_probability"]:
+            raise ArgsError(
+                f"repeat_action_probability: expected 0 in {game}, which is no Atari game, got "
+                f"{options['repeat_action_probability']}"
+            )
+        return game, ""
+    if game not in expected_md5s():
+        game = rom_of_id(game) or game
+    check_rom(game, folder)
+    return game, folder
+
+
+def _device(options: Mapping[str, Any]) -> str:
+    """Return the device that device, or backend and device_id, name.
+
+    Raises:
+        DeviceError: that GPU is not there, though others are.
+    """
+    if options["device"] is not None:
+        return str(options["device"])
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if options["backend"] == "cpu" or count == 0:
+        return "cpu"
+    if options["device_id"] >= count:
+        raise DeviceError(
+            f"device_id: expected 0 to {count - 1}, the GPUs of this machine, got "
+            f"{options['device_id']}"
+        )
+    return f"cuda:{options['device_id']}"
+
+
+def _remarks(given: Mapping[str, Any], options: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what acts otherwise here than the options say."""
+    if given.get("device") is None and options["backend"] == "gpu" and options["device"] == "cpu":
+        yield "backend gpu: this machine has no CUDA device, so this runs on the CPU"
+    if options["display_screen"]:
+        yield "display_screen: nothing is shown here; dqn-port play shows a game"
+    if options["environment"] == "gym" and (
+        options["record_screen_path"] or options["record_sound_filename"]
+    ):
+        yield "record_screen_path, record_sound_filename: only environment ale is recorded"
+    game = str(given.get("game", ""))
+    if game.endswith(".bin") and not options["game_path"] and options["game"] not in GAMES:
+        yield f"game: there is no file {game}; ale-py's ROM of {options['game']} is taken"
+
+
+SYSTEM = SimpleDqn()

@@ -1,0 +1,231 @@
+"""Options as a whole: what is filled in, remarked, refused and told."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from dqn_port.errors import DeviceError, DqnPortError, MemoryNeedError
+from dqn_port.events import Row, Saved
+from dqn_port.games.ale.roms import rom_path
+from dqn_port.saved_networks import load_saved
+from dqn_port.systems.simple_dqn.system import SYSTEM
+from dqn_port.systems.simple_dqn.traces.loops import KeptFiles
+from tests.systems.simple_dqn.building import options, training
+
+LEGACY_ARGS = Path(__file__).parents[3] / "legacy_args"
+
+
+@pytest.fixture(autouse=True)
+def _memory_of_a_big_machine(monkeypatch):
+    monkeypatch.setattr("dqn_port.systems.simple_dqn.memory.machine_memory", lambda: 16 * 2**30)
+
+
+@pytest.mark.parametrize("game", ["breakout", "pong"])
+def test_the_argument_files_hold_every_default_by_its_name(game):
+    path = LEGACY_ARGS / f"simple_dqn_{game}.json"
+    table = json.loads(path.read_text())
+    defaults = {p.name: p.default for p in SYSTEM.OPTIONS[: -len(("game_path", "neon", "device"))]}
+    said = {name: value for name, value in table.items() if name not in ("notes", "system")}
+    assert said == {"game": game} | {
+        n: v for n, v in defaults.items() if n != "game" and v not in ("", None)
+    }
+    found = SYSTEM.load(args_file=path)
+    assert {name: found[name] for name in said} == said
+    again = SYSTEM.facts(found).arguments
+    assert again.pop("system") == "simple_dqn"
+    assert SYSTEM.load(assignments=[f"{n}={json.dumps(v)}" for n, v in again.items()]) == found
+
+
+def test_a_rom_file_names_the_game_and_is_checked(tmp_path):
+    rom = tmp_path / "breakout.bin"
+    rom.write_bytes(rom_path("breakout").read_bytes())
+    found = options(game=str(rom))
+    assert (found["game"], found["game_path"]) == ("breakout", str(tmp_path))
+    rom.write_bytes(b"another")
+    with pytest.raises(DqnPortError, match="expected the ROM of breakout with md5 f34f08e5"):
+        options(game=str(rom))
+
+
+def warnings(**given):
+    draft = SYSTEM.new_draft()
+    values = {"game": "breakout", "random_seed": 1, "backend": "cpu", **given}
+    SYSTEM.load(assignments=[f"{n}={json.dumps(v)}" for n, v in values.items()], draft=draft)
+    return draft.warnings
+
+
+@pytest.mark.parametrize(
+    ("given", "warning"),
+    [
+        (
+            {"game": "roms/breakout.bin"},
+            "game: there is no file roms/breakout.bin; ale-py's ROM of breakout is taken",
+        ),
+        (
+            {"display_screen": True},
+            "display_screen: nothing is shown here; dqn-port play shows a game",
+        ),
+        (
+            {"record_screen_path": "x", "environment": "gym"},
+            "record_screen_path, record_sound_filename: only environment ale is recorded",
+        ),
+    ],
+)
+def test_what_acts_otherwise_is_remarked(given, warning):
+    assert warnings() == []
+    assert warnings(**given) == [warning]
+
+
+def test_without_a_gpu_the_cpu_is_taken_and_a_line_says_so(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert warnings(backend="gpu") == [
+        "backend gpu: this machine has no CUDA device, so this runs on the CPU"
+    ]
+    assert options(backend="gpu")["device"] == "cpu"
+
+
+def test_device_id_names_one_of_the_gpus(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert options(backend="gpu", device_id=1)["device"] == "cuda:1"
+    assert options(backend="gpu", device="cpu")["device"] == "cpu"
+    with pytest.raises(DeviceError) as caught:
+        options(backend="gpu", device_id=2)
+    assert str(caught.value) == "device_id: expected 0 to 1, the GPUs of this machine, got 2"
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (
+            {"screen_width": 35},
+            "screen_width, screen_height: expected at least 36 x 36, which the convolutions need, "
+            "got 35 x 36",
+        ),
+        ({"min_reward": 2}, "max_reward: expected at least min_reward (2), got 1"),
+        ({"random_starts": 3}, "random_starts: expected at least history_length (4), got 3"),
+        (
+            {"datatype": "float16"},
+            "datatype: expected float32 or float64 without stochastic_round, got 'float16': only "
+            "Neon's GPU kernels had it",
+        ),
+        (
+            {"stochastic_round": 10},
+            "stochastic_round: expected float32 or float64 without stochastic_round, got 10: only "
+            "Neon's GPU kernels had it",
+        ),
+        (
+            {"random_steps": 0, "start_epoch": 2},
+            "epochs: expected above start_epoch (2) and steps to do, got 2 and none",
+        ),
+        (
+            {"repeat_action_probability": 0.25},
+            "repeat_action_probability: expected 0 in toyA, which is no Atari game, got 0.25",
+        ),
+        (
+            {"game": "brekout"},
+            "env: no game is named 'brekout'; did you mean 'breakout'?; `dqn-port roms` lists them",
+        ),
+    ],
+)
+def test_what_cannot_be_run_is_refused_in_one_line(given, message):
+    with pytest.raises(DqnPortError) as caught:
+        options(**given)
+    assert str(caught.value) == message
+
+
+def test_memory_is_checked_first_and_the_size_that_would_fit_is_said(monkeypatch):
+    # Users' case: MemoryError at start with the default memory of 7 GB.
+    monkeypatch.setattr("dqn_port.systems.simple_dqn.memory.machine_memory", lambda: 10**9)
+    with pytest.raises(MemoryNeedError) as caught:
+        SYSTEM.load(assignments=["backend=cpu"])
+    assert str(caught.value) == (
+        "replay_size: 1000000 screens take 7.07 GB, this machine has 1.00 GB; set a smaller one, "
+        "--set replay_size=99065"
+    )
+    assert SYSTEM.load(assignments=["backend=cpu", "replay_size=99065"])
+
+
+def test_a_run_that_never_fills_its_memory_needs_less():
+    assert SYSTEM.facts(options(replay_size=10**9)).memory == (20 + 28 + 3 * 16 + 1) * (
+        36 * 36 + 10
+    )
+
+
+def test_seed_0_counts_as_none():
+    seeds = {options(random_seed=0)["random_seed"] for _ in range(3)}
+    assert len(seeds) == 3
+    assert min(seeds) > 0
+
+
+def test_facts_tell_the_length_of_all_phases():
+    facts = SYSTEM.facts(options(game="pong"))
+    assert (facts.length, facts.unit, facts.game, facts.seed) == (60, "agent steps", "pong", 3)
+    assert facts.about_game == {"rom_md5": "60e0ea3cbe0913d39803477945e9e5ec"}
+    assert SYSTEM.facts(options(play_games=2)).length is None
+
+
+def test_only_epochs_lengthen_a_run():
+    here = SYSTEM.facts(options()).arguments
+    found = SYSTEM.differences(here, here | {"epochs": 9, "neon": "2.6", "csv_file": "x"})
+    assert found == ({"neon": ("1.8", "2.6")}, {"epochs": (2, 9)})
+
+
+def test_breakout_and_gymnasiums_ids_are_taken_for_each_other():
+    # Users' case: `breakout` is no gym id.
+    assert options(game="space_invaders", environment="gym")["game"] == "ALE/SpaceInvaders-v5"
+    assert options(game="SpaceInvaders-v0")["game"] == "space_invaders"
+
+
+@pytest.mark.parametrize(
+    ("game", "message"),
+    [
+        ("CartPole-v1", "game: expected an environment that shows RGB pictures and takes numbered "
+                        "actions, got 'CartPole-v1'"),
+        ("Nothing-v9", "game: 'Nothing-v9' is none of gymnasium's ids: Environment `Nothing` "
+                       "doesn't exist. Did you mean: `Boxing`?"),
+    ],
+)  # fmt: skip
+def test_what_gymnasium_cannot_show_is_refused(game, message):
+    with pytest.raises(DqnPortError) as caught:
+        training(game=game, environment="gym")
+    assert str(caught.value) == message
+
+
+def test_lines_are_those_of_the_original():
+    found = options()
+    cells = {
+        **{"nr_games": 3, "average_reward": -0.5, "min_game_reward": -2, "max_game_reward": 4.0},
+        **{"last_exploration_rate": 0.1, "epoch_time": 2.9, "steps_per_second": 12.7},
+    }
+    assert list(SYSTEM.lines(Row(5, cells), found)) == [
+        "  num_games: 3, average_reward: -0.500000, min_game_reward: -2, max_game_reward: 4",
+        "  last_exploration_rate: 0.100000, epoch_time: 2s, steps_per_second: 12",
+    ]
+    empty = cells | {"min_game_reward": None, "max_game_reward": None}
+    assert "min_game_reward: 9223372036854775807, max_game_reward: -9223372036854775808" in next(
+        SYSTEM.lines(Row(5, empty), found)
+    )
+    assert not list(SYSTEM.lines(Row(5, cells), options(log_level="WARNING")))
+
+
+def test_both_files_of_a_network_read_back_equal(tmp_path):
+    run = training(files=KeptFiles(tmp_path), save_weights_prefix="snapshots/toy", epochs=1)
+    saved = []
+    while not run.done:
+        saved += [event.path.name for event in run.tick() if isinstance(event, Saved)]
+    assert saved == ["toy_1.prm", "toy_1.safetensors"]
+    prm = tmp_path / "toy_1.prm"
+    prm.write_bytes(run._files.written["toy_1.prm"])
+    theirs = SYSTEM.load_network(prm)
+    ours = load_saved(tmp_path / "toy_1.safetensors")
+    assert theirs.weights.keys() == ours.weights.keys() == run.net.weights().keys()
+    for name, array in run.net.weights().items():
+        np.testing.assert_array_equal(theirs.weights[name], array)
+        np.testing.assert_array_equal(ours.weights[name], array)
+    assert ours.arguments["system"] == "simple_dqn"
+    assert theirs.arguments["start_epoch"] == 1

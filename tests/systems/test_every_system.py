@@ -1,0 +1,153 @@
+"""Every system's life in the workshop, on the one game that all can be given: toyA."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dqn_port.events import Finished, Ticked
+from dqn_port.registry import SYSTEMS, find_system
+from dqn_port.runs.run import Run
+from tests.cli.running import run
+from tests.comparing import assert_same_runs
+
+SMALL: dict[str, dict[str, Any]] = {
+    "lua_dqn": {
+        "framework": "toyfw", "env": "toyA", "agent": "NeuralQLearner", "steps": 120,
+        "eval_freq": 60, "eval_steps": 130, "save_freq": 60, "prog_freq": 60, "actrep": 4,
+        "random_starts": 3, "seed": 1,
+        "agent_params": {
+            "network": "net_small", "preproc": "net_downsample_2x_full_y", "hist_len": 4,
+            "learn_start": 40, "replay_memory": 100, "bufferSize": 32, "valid_size": 10,
+            "minibatch_size": 4, "ep_endt": 50, "lr": 0.001, "discount": 0.9,
+        },
+    },
+    "simple_dqn": {
+        "game": "toyA", "backend": "cpu", "screen_width": 36, "screen_height": 36,
+        "batch_size": 4, "replay_size": 60, "random_seed": 3, "random_starts": 5,
+        "random_steps": 60, "train_steps": 30, "test_steps": 80, "epochs": 2, "target_steps": 5,
+        "exploration_decay_steps": 20,
+    },
+    "labml_dqn": {
+        "game": "toyA", "seed": 3, "updates": 8, "n_workers": 2, "worker_steps": 2,
+        "train_epochs": 2, "mini_batch_size": 4, "capacity": 12, "update_target_model": 2,
+        "eval_updates": 4, "eval_games": 2, "eval_frames": 60,
+    },
+    "practical_rl": {
+        "environment": "toyA", "seed": 1, "batch_size": 2, "total_steps": 12, "decay_steps": 4,
+        "loss_freq": 2, "refresh_target_network_freq": 3, "eval_freq": 6, "n_steps": 4,
+        "fill_calls": 3, "buffer_size": 10, "learning_rate": 0.001, "n_lives": 1, "t_max": 30,
+    },
+    "hvass16": {
+        "env": "toyA", "seed": 1, "episodes": 4, "replay_size": 80, "batch_size": 8,
+        "replay_fraction_start_value": 0.5, "state_height": 21, "state_width": 16,
+        "dense": [16], "eval_freq": 40, "eval_episodes": 1, "max_epochs_start_value": 1.0,
+    },
+}  # fmt: skip
+"""Trainings of seconds, with an evaluation at least."""
+BY_NAME = pytest.mark.parametrize("name", SMALL)
+
+
+def args_of(name: str, folder: Path) -> Path:
+    path = folder / f"{name}.json"
+    path.write_text(json.dumps({"system": name} | SMALL[name]))
+    return path
+
+
+def new_run(name: str, folder: Path, **how: Any) -> Run:
+    system = find_system(name)
+    return Run(system, system.load(args_file=args_of(name, folder)), folder / "out", **how)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """Name → the folder of a finished run, made when it is asked for."""
+    made: dict[str, Path] = {}
+
+    def of(name: str) -> Path:
+        if name not in made:
+            whole = new_run(name, tmp_path_factory.mktemp(name))
+            assert isinstance(list(whole.train())[-1], Finished)
+            made[name] = whole.folder
+        return made[name]
+
+    return of
+
+
+def test_all_systems_are_here():
+    assert SMALL.keys() == SYSTEMS.keys()
+
+
+@BY_NAME
+def test_stopped_and_killed_at_awkward_ticks_it_goes_on_to_the_bit(name, finished, tmp_path):
+    whole = finished(name)
+    for ticks in itertools.chain((1, 7, 13), itertools.repeat(41)):
+        part = new_run(name, tmp_path)
+        events = part.train()
+        n = 0
+        for event in events:
+            n += isinstance(event, Ticked)
+            if n == ticks:
+                part.save_checkpoint()
+            if n == ticks + 3:
+                # Killed: what came after the checkpoint never was.
+                break
+        ended = isinstance(event, Finished)
+        events.close()
+        if ended:
+            break
+    assert_same_runs(whole, part.folder)
+
+
+@BY_NAME
+def test_its_run_is_checked_shown_played_recorded_and_reported(name, finished, capsys, tmp_path):
+    folder = finished(name)
+    checked = run(capsys, "check", folder)
+    assert (checked.code, "DAMAGED" in checked.out) == (0, False), checked.out
+    assert f"{name}: toyA, seed" in run(capsys, "history", "show", folder).out
+    few = ("--episodes", "1", "--max-frames", "80")
+    assert "toyA: the last network of" in run(capsys, "evaluate", folder, *few).out
+    gif = tmp_path / "game.gif"
+    assert run(capsys, "play", folder, "--gif", gif, "--max-frames", "60").code == 0
+    assert gif.read_bytes()[:3] == b"GIF"
+    record, page, hdf5 = (tmp_path / n for n in ("evaluation-a", "a.html", "a.h5"))
+    assert run(capsys, "record", folder, "-o", record, *few).code == 0
+    told = json.loads((record / "evaluation.json").read_text())
+    assert (told["game"], told["clip"]["whole"]) == ("toyA", True)
+    assert run(capsys, "report", folder, "--evaluation", record, "-o", page).code == 0
+    text = page.read_text()
+    assert "toyA" in text
+    assert "None was recorded" not in text
+    assert run(capsys, "history", "export", folder, "--evaluation", record, "-o", hdf5).code == 0
+    assert "evaluated, last network" in run(capsys, "history", "show", hdf5).out
+    assert run(capsys, "history", "export", folder, "--csv", "-o", tmp_path / "a.csv").code == 0
+    assert run(capsys, "export-weights", folder, "-o", tmp_path / "a.pt").code == 0
+
+
+@BY_NAME
+def test_a_run_starts_from_the_network_of_another(name, finished, capsys, tmp_path):
+    words = ("--network", finished(name), "--name", "two", "--out", tmp_path)
+    started = run(capsys, "train", *words)
+    assert started.code == 0, started.err
+    assert "starts from the network of" in started.err
+    checked = run(capsys, "check", tmp_path / "two")
+    assert checked.code == 0, checked.out
+
+
+@BY_NAME
+def test_its_options_are_listed_with_a_meaning(name, capsys):
+    shown = run(capsys, "args", "show", "--system", name, "--json")
+    rows = json.loads(shown.out)
+    assert len(rows) > 10
+    assert all(row["meaning"] for row in rows)
+
+
+@BY_NAME
+def test_an_argument_that_it_does_not_know_is_one_line(name, capsys):
+    refused = run(capsys, "train", "--system", name, "--set", "sede=3")
+    assert refused.code == 2
+    assert "sede: no such key" in refused.error
