@@ -55,6 +55,8 @@ def test_a_step_is_four_frames_and_its_picture_the_larger_of_the_last_two():
     obs, reward, done, info = game.step(NOOP)
     assert grays(obs) == [10, 10, 10, 14]
     assert (reward, done, info) == (15.0, False, None)
+    game.env._rewards = [0] * 8
+    assert grays(game.step(NOOP).obs) == [10, 10, 14, 18]
 
 
 def test_a_lost_life_ends_the_episode_at_once_and_begins_a_whole_new_game():
@@ -157,6 +159,8 @@ def test_gray_by_hand():
     rgb = np.array([[200, 72, 72], [255, 255, 255], [0, 0, 0]], dtype=np.uint8)
     red = (9798 * 200 + 19235 * 72 + 3735 * 72 + 16384) >> 15
     assert gray_of(rgb).tolist() == [red, 255, 0]
+    # 29,033 of 32,768 is rounded to 1.
+    assert gray_of(np.array([1, 1, 0], dtype=np.uint8)) == 1
 
 
 def test_shrinking_by_hand():

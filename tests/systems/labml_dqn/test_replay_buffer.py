@@ -299,3 +299,9 @@ def test_rings_and_state_hold_all():
         "transitions": (6, 4), "ages": (6, 4), "frames": (8, 8),
     }  # fmt: skip
     assert rings["frames"].arrays["frame"].shape == (12, 2, 2)
+    write(replay, [2])
+    other = buffer(4, storage=Frames(4, 2, 2, 2))
+    other.load_state_dict(replay.state_dict())
+    assert other.updated
+    assert other.trees.sum.tolist() == replay.trees.sum.tolist()
+    assert other.trees.min.tolist() == replay.trees.min.tolist()

@@ -59,7 +59,16 @@ def relayed(**changes):
     "changes",
     [
         {},
-        {"n_step": 3, "dueling": False, "loss": "square", "norm": "batch", "capacity": 10},
+        {
+            "n_step": 3,
+            "dueling": False,
+            "loss": "square",
+            "norm": "batch",
+            "capacity": 10,
+            "eval_games": 1,
+            "eval_frames": 80,
+            "eval_epsilon": 1,
+        },
         {
             "game": "breakout",
             "n_workers": 1,

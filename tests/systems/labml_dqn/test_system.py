@@ -221,3 +221,23 @@ def test_a_player_is_as_evaluations_are(finished):
     one, _ = finished
     mine = SYSTEM.player(options(), saved(one), seed=1)
     assert (mine.epsilon, mine.max_frames, mine.game) == (0.05, 12, "toyA")
+
+
+def test_a_players_state_goes_on_with_its_game(finished):
+    one, _ = finished
+    mine, other = player(one), player(one, seed=2)
+    for _ in range(2):
+        mine.step()
+    other.load_state_dict(mine.state_dict())
+    steps = [(step.number, step.done, step.ended) for step in (mine.step(), other.step())]
+    assert steps[0] == steps[1]
+    assert steps[0][0] == 2
+
+
+def test_of_two_that_are_equal_the_first_is_the_best():
+    one, best = training(eval_updates=1, updates=2, eval_games=1, eval_frames=4), []
+    while not one.done:
+        rows = [event for event in one.tick() if isinstance(event, Row) and not event.table]
+        best += [(row.cells["reward"], row.cells["best"]) for row in rows]
+    # Nothing is earned in the first four frames.
+    assert best == [(0.0, 1), (0.0, 0)]
