@@ -52,7 +52,8 @@ class RunFolder:
         length = self.facts.length
         if self.facts.longer or length is None:
             return self.facts.longer
-        return f"{self.system.option_of('length')}={2 * length}"
+        (param,) = [param for param in self.system.OPTIONS if param.role == "length"]
+        return f"{param.name}={2 * length}" if param.changes == "length" else ""
 
     def newest_networks(self) -> Path | None:
         """Return the newest file of networks; None without one."""
