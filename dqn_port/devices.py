@@ -53,3 +53,8 @@ def gpu_id() -> int:
     """Return the device that the environment's GPU_ID names; 0 without one."""
     text = os.environ.get("GPU_ID", "0")
     return int(text) if text.isdecimal() else 0
+
+
+def use_threads(threads: int) -> None:
+    """Have PyTorch use so many of the CPU's threads, but no more than there are cores."""
+    torch.set_num_threads(min(threads, len(os.sched_getaffinity(0))))

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Final
 import numpy as np
 
 from dqn_port.arguments.declared import Declared
+from dqn_port.devices import use_threads
 from dqn_port.errors import ArgsError, MemoryNeedError, SnapshotError
 from dqn_port.events import Event, Started
 from dqn_port.files import reading
@@ -137,6 +138,7 @@ class Hvass16(Declared):
         max_frames: int | None = None,
     ) -> Player:
         """Set up a player; ε is epsilon_testing by itself."""
+        use_threads(options["threads"])
         return Player(options, network, seed=[seed], epsilon=epsilon, max_frames=max_frames)
 
     def load_network(self, path: Path, *, best: bool = False) -> SavedNetwork:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
-import torch
 
+from dqn_port.devices import use_threads
 from dqn_port.errors import CheckpointError, SnapshotError
 from dqn_port.events import Event, Row
 from dqn_port.fields import Fields
@@ -66,7 +65,7 @@ class Training:
             self.network.load_arrays(start.weights, f"{start.path}", SnapshotError)
         elif "network" not in parts:
             self.network.initialise(np.random.RandomState([seed, WEIGHTS]))
-        torch.set_num_threads(min(options["threads"], len(os.sched_getaffinity(0))))
+        use_threads(options["threads"])
         for log in (LogReward, LogQValues):
             files.append(log.NAME, "")
         generator = np.random.RandomState(seed)

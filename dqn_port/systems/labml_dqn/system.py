@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Final
 import torch
 
 from dqn_port.arguments.declared import Declared
+from dqn_port.devices import use_threads
 from dqn_port.errors import MemoryNeedError, SnapshotError
 from dqn_port.events import Event
 from dqn_port.games.ale.emulator import AleEmulator
@@ -104,7 +105,7 @@ class LabmlDqn(Declared):
         Raises:
             SnapshotError: the network to start from does not fit.
         """
-        torch.set_num_threads(options["threads"])
+        use_threads(options["threads"])
         opened = [self._open(options)]
         return Trainer(
             options,
@@ -129,6 +130,7 @@ class LabmlDqn(Declared):
         Raises:
             SnapshotError: the network does not fit.
         """
+        use_threads(options["threads"])
         env = self._open(options)
         model = empty_model(len(env.actions), dueling=options["dueling"])
         model.put_weights(network.weights, str(network.path), SnapshotError)

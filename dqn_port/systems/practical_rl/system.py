@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
 import numpy as np
-import torch
 
 from dqn_port.arguments.declared import Declared
+from dqn_port.devices import use_threads
 from dqn_port.errors import CheckpointError, MemoryNeedError, SnapshotError
 from dqn_port.events import Event, Row, Started
 from dqn_port.fields import Fields
@@ -104,7 +103,7 @@ class PracticalRL(Declared):
             SnapshotError: ``start`` does not fit.
         """
         del files
-        torch.set_num_threads(min(options["threads"], len(os.sched_getaffinity(0))))
+        use_threads(options["threads"])
         if parts and "networks" in parts:
             agent, target_network = parts["networks"]
         else:
@@ -140,6 +139,7 @@ class PracticalRL(Declared):
         Raises:
             SnapshotError: the network is not of these options.
         """
+        use_threads(options["threads"])
         agent = self.agent(options)
         _fill(agent, network)
         if max_frames is None:

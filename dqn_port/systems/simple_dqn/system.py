@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from dqn_port.arguments.declared import Declared, FlatDraft
+from dqn_port.devices import use_threads
 from dqn_port.errors import ArgsError, DeviceError
 from dqn_port.events import Event, Row
 from dqn_port.games.ale.roms import check_rom, expected_md5s, rom_of_id
@@ -171,7 +172,7 @@ class SimpleDqn(Declared):
             UsageError, RomError, ReplayError: the game or the memory cannot be had.
             SnapshotError: the network to start from does not fit.
         """
-        torch.set_num_threads(options["threads"])
+        use_threads(options["threads"])
         random = Python2Random(options["random_seed"])
         screens, sound = options["record_screen_path"], options["record_sound_filename"]
         environment = (parts or {}).get("environment") or self.environment(
@@ -212,6 +213,7 @@ class SimpleDqn(Declared):
             UsageError, RomError: see environment.
             SnapshotError: the network does not fit.
         """
+        use_threads(options["threads"])
         options = dict(options) | {"random_seed": seed}
         environment = self.environment(options)
         net = DeepQNetwork(options, environment.num_actions)
