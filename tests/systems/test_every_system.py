@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import html
 import itertools
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from dqn_port.events import Finished, Ticked
 from dqn_port.registry import SYSTEMS, find_system
 from dqn_port.runs.run import Run
+from dqn_port.runs.run_folder import newest_snapshot
 from tests.cli.running import run
 from tests.comparing import assert_same_runs
 
@@ -49,6 +53,16 @@ SMALL: dict[str, dict[str, Any]] = {
     },
 }  # fmt: skip
 """Trainings of seconds, with an evaluation at least."""
+SAID = {
+    "lua_dqn": "in 130 steps with ε 0.05.",
+    "simple_dqn": "in 80 steps with ε 0.05.",
+    "labml_dqn": "2 episodes with ε 0.05, whole games in an environment of their own, "
+    "each of at most 60 frames.",
+    "practical_rl": "1 episode played greedily, whole games in an environment of their own, with "
+    "unclipped rewards, each life of at most 30 steps.",
+    "hvass16": "1 episode with ε 0.01, whole games in an environment of their own.",
+}
+"""How its report says that scores were played."""
 BY_NAME = pytest.mark.parametrize("name", SMALL)
 
 
@@ -126,6 +140,28 @@ def test_its_run_is_checked_shown_played_recorded_and_reported(name, finished, c
     assert "evaluated, last network" in run(capsys, "history", "show", hdf5).out
     assert run(capsys, "history", "export", folder, "--csv", "-o", tmp_path / "a.csv").code == 0
     assert run(capsys, "export-weights", folder, "-o", tmp_path / "a.pt").code == 0
+
+
+@pytest.mark.parametrize("name", sorted(SMALL.keys() - {"lua_dqn"}))
+def test_a_player_uses_as_many_threads_as_it_is_given(name, finished, monkeypatch):
+    folder, used = finished(name), list[int]()
+    monkeypatch.setattr(torch, "set_num_threads", used.append)
+    system, path = find_system(name), newest_snapshot(folder, name)
+    assert path is not None
+    options = system.load(args_file=folder / "args.json", assignments=["threads=1"])
+    system.player(options, system.load_network(path), seed=1)
+    assert used == [1]
+
+
+@BY_NAME
+def test_what_its_report_says_of_scores(name, finished, capsys, tmp_path):
+    page = tmp_path / "a.html"
+    assert run(capsys, "report", finished(name), "-o", page).code == 0
+    text = " ".join(html.unescape(re.sub("<[^>]+>", " ", page.read_text())).split())
+    assert "Mean return of the episodes that ended within " in text
+    assert f"{SAID[name]} The ring marks the best one" in text
+    assert ("whose network was kept" in text) == bool(find_system(name).HISTORY[0].best)
+    assert "Hollow" not in text
 
 
 @BY_NAME

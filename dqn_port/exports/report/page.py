@@ -21,7 +21,7 @@ from dqn_port.exports.report.figures import (
     many,
     whole,
 )
-from dqn_port.exports.report.told import played_in, trained_frames, trained_steps
+from dqn_port.exports.report.told import evaluated_in, played_in, trained_frames, trained_steps
 from dqn_port.fields import number
 from dqn_port.files import write_whole
 from dqn_port.records import Chart, RunRecord, Table
@@ -71,7 +71,8 @@ def write_report(path: Path, run: RunRecord, evaluations: Sequence[EvaluationRec
         "n_rows": n_rows,
         "constants": _constants(run),
         "paper_episodes": PAPER_EPISODES,
-        "n_silent": int((~played_in(run)).sum()),
+        "n_silent": int((evaluated_in(run) & ~played_in(run)).sum()),
+        "ring": played_in(run).any(),
         "said_training": _said_training(run) if n_rows else "",
         "evaluations": [
             _evaluation(i, evaluation, run, scores) for i, evaluation in enumerate(evaluations)
@@ -157,7 +158,8 @@ def _tiles(
         best = figures.score(float(rewards.max()))
         tiles.append(Tile("Best evaluation", best, "", "in training", "best"))
     steps, frames = trained_steps(run), trained_frames(run)
-    unit = run.table.column(run.table.clock).heading or run.table.clock
+    clock = run.table.column(run.table.clock)
+    unit = clock.heading or clock.unit or clock.name
     if steps is not None:
         note = "" if frames is None else f"{figures.large(frames)} frames"
         tiles.append(Tile("Trained", figures.large(steps), unit, note))
@@ -219,7 +221,9 @@ def _curve(run: RunRecord, name: str, chart: Chart) -> dict[str, Any]:
 
 def _said_training(run: RunRecord) -> str:
     """Say what the scores of the evaluations in training are, as far as it is told."""
-    n = run.n_evaluations
+    n = int(evaluated_in(run).sum())
+    if not n:
+        return " ".join(["No game has ended in an evaluation", *_how_scored(run)])
     said = "Mean return of the episodes that ended within "
     said += f"each of {many(n, 'evaluation')}" if n > 1 else "the one evaluation"
     counts = run.history.get(run.table.episodes)
@@ -239,10 +243,14 @@ def _how_scored(run: RunRecord) -> list[str]:
     for phrase in run.table.score_means:
         names = re.findall(r"\{(\w+)\}", phrase)
         values = {name: number(run.arguments.get(name)) for name in names}
-        told = {name: whole(value) for name, value in values.items() if value is not None}
+        told = {name: _exact(value) for name, value in values.items() if value is not None}
         if len(told) == len(names) and (names or run.finished is not None):
             details.append(phrase.format(**told))
     return details
+
+
+def _exact(value: float) -> str:
+    return whole(value) if value == round(value) else f"{value:g}"
 
 
 def _evaluation(

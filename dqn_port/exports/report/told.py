@@ -37,6 +37,13 @@ def axis_of(runs: Sequence[RunRecord]) -> tuple[Axis, list[NDArray[Any]]]:
     return _NUMBERS, [np.arange(1, run.n_evaluations + 1) for run in runs]
 
 
+def evaluated_in(run: RunRecord) -> NDArray[np.bool_]:
+    """Tell of each row whether it is an evaluation: one with a score, where none counts games."""
+    if run.table.episodes or run.table.score not in run.history:
+        return np.ones(run.n_evaluations, dtype=bool)
+    return ~np.isnan(run.scores)
+
+
 def played_in(run: RunRecord) -> NDArray[np.bool_]:
     """Tell of each evaluation whether an episode ended in it; yes where that is not told."""
     episodes = run.history.get(run.table.episodes)

@@ -92,10 +92,7 @@ OPTIONS: Final = (
 EVALUATION: Final = Table(
     clock="states",
     score="reward_mean",
-    score_means=(
-        "whole games with ε {epsilon_testing}",
-        "in an environment of their own, beside the training",
-    ),
+    score_means=("with ε {epsilon_testing}, whole games in an environment of their own",),
     episodes="games",
     charts=(
         Chart(

@@ -14,8 +14,8 @@ HISTORY: Final = (
         clock="update",
         score="reward",
         score_means=(
-            "the run's own evaluations: whole games, ε {eval_epsilon}",
-            "a game of at most {eval_frames} frames",
+            "with ε {eval_epsilon}, whole games in an environment of their own,",
+            "each of at most {eval_frames} frames",
         ),
         episodes="games",
         best="best",

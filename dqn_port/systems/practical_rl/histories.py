@@ -10,8 +10,8 @@ EVALUATIONS: Final = Table(
     clock="step",
     score="mean_return_per_game",
     score_means=(
-        "the run's own evaluations: whole games, greedy, with unclipped rewards",
-        "a life of at most {t_max} steps",
+        "played greedily, whole games in an environment of their own, with unclipped rewards,",
+        "each life of at most {t_max} steps",
     ),
     episodes="games",
     best="best",
