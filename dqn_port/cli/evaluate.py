@@ -103,7 +103,7 @@ def evaluate(
     game, epsilon, max_frames = player.game, player.epsilon, player.max_frames
     click.echo(f"{game}: the {player.which} network of {path}, ε {epsilon:g}, seed {seed}")
     if best and player.which == "last":
-        click.echo("No evaluation was made in training, so there is no best network.")
+        click.echo("No best network was kept in training, so this is the last one.")
     click.echo("")
     click.echo("episode      score    steps    frames")
     played = []

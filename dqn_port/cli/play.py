@@ -78,7 +78,7 @@ def play(
     how = f"ε {player.epsilon:g}, seed {seed}"
     click.echo(f"{player.game}: the {player.which} network of {path}, {how}")
     if best and player.which == "last":
-        click.echo("No evaluation was made in training, so there is no best network.")
+        click.echo("No best network was kept in training, so this is the last one.")
     played = next(episodes(player)) if gif is None else record_game(player, gif)
     note = f", cut at {player.max_frames:,} frames" if played.cut else ""
     click.echo(f"score {played.reward:g}, {played.steps:,} steps, {played.frames:,} frames{note}")

@@ -117,7 +117,7 @@ def record(
             many = f"{len(rewards)} episode{'s' if len(rewards) > 1 else ''}"
             click.echo(f"{name}: mean {mean:.2f}{spread}, max {max(rewards):g}, {many}")
     if network == "both" and not made.of("best"):
-        click.echo("No evaluation was made in training, so there is no best network.")
+        click.echo("No best network was kept in training.")
     if made.clip is not None:
         extent = "a whole episode" if made.clip.whole else "the beginning of an episode"
         click.echo(f"clip: {made.clip.seconds:.0f} s, {extent}")

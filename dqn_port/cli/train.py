@@ -237,9 +237,11 @@ def _check_same_run(resume: Path, folder: Path, run: Run, given: tuple[str, ...]
         )
     if others:
         words = shlex.join(word for text in given for word in ("--set", text))
+        length = run.system.option_of("length")
+        goes = [*([] if length in others else [length]), "what changes no number"]
         raise UsageError(
-            f"--resume {resume}: expected steps and what changes no number, got "
-            f"{', '.join(others)}; another run from its network: {program()} train --network "
+            f"--resume {resume}: expected {' and '.join(goes)}, got {', '.join(others)}; "
+            f"another run from its network: {program()} train --network "
             f"{shlex.quote(str(folder))} --set name={shlex.quote(name)}_2 {words}"
         )
 
@@ -332,5 +334,8 @@ def _say_where(run: Run) -> None:
         folder = shlex.quote(str(run.folder))
         click.echo(f"  {program()} train --resume {folder} --set {longer}")
     if kept:
-        click.echo("To remove the checkpoint, without which the run cannot be trained longer:")
+        why = (
+            "without which the run cannot be trained longer" if run.longer() else "no longer needed"
+        )
+        click.echo(f"To remove the checkpoint, {why}:")
         click.echo(f"  rm -r {shlex.quote(str(run.checkpoints.folder))}")

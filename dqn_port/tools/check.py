@@ -53,7 +53,7 @@ def check_run(folder: Path) -> Iterator[Finding]:
     system = registry.system_of_file(folder / ARGS)
     try:
         facts = _facts(system, arguments_in(folder))
-        text = _told(facts)
+        text = _told(system, facts)
         with contextlib.suppress(TrustError):
             system.facts(system.load(args_file=folder / ARGS))
     except (RomError, MemoryNeedError, DeviceError, MissingLibraryError) as error:
@@ -89,7 +89,7 @@ def check_run(folder: Path) -> Iterator[Finding]:
     for serial in checkpoints.serials():
         try:
             kept = checkpoints.check(serial)
-            text = f"step {kept.step:,}, {kept.mode}, {kept.rows:,} transitions"
+            text = f"step {kept.step:,}, {kept.mode}, {kept.rows:,} rows of memory"
             yield Finding(f"checkpoint {serial}", True, text)
         except DqnPortError as error:
             yield Finding(f"checkpoint {serial}", False, str(error))
@@ -132,8 +132,9 @@ def _facts(system: System, arguments: dict[str, Any]) -> Facts:
     )
 
 
-def _told(facts: Facts) -> str:
-    length = "without end" if facts.length is None else f"{facts.length:,} steps"
+def _told(system: System, facts: Facts) -> str:
+    unit = next(param.unit for param in system.OPTIONS if param.role == "length") or "steps"
+    length = "without end" if facts.length is None else f"{facts.length:,} {unit}"
     return f"{facts.game}, {length}, seed {facts.seed}"
 
 

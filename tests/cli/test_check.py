@@ -54,8 +54,8 @@ def test_a_run_that_goes_on_tells_its_checkpoints(capsys, tmp_path):
     events.close()
     result = run(capsys, "check", tmp_path / "t")
     assert result.code == 0
-    assert "checkpoint 3  good     step 150, full, 149 transitions" in result.out
-    assert "checkpoint 2  good     step 100, full, 99 transitions" in result.out
+    assert "checkpoint 3  good     step 150, full, 149 rows of memory" in result.out
+    assert "checkpoint 2  good     step 100, full, 99 rows of memory" in result.out
     assert result.out.endswith("Can be used: t.t7, checkpoint 3, checkpoint 2.\n")
 
 

@@ -140,7 +140,7 @@ def test_without_a_best_network_the_last_one_plays_and_this_is_said(capsys, snap
     assert result.code == 0
     assert result.out.splitlines()[:2] == [
         f"toyB: the last network of {path}, ε 0.05, seed 1",
-        "No evaluation was made in training, so there is no best network.",
+        "No best network was kept in training, so this is the last one.",
     ]
     assert json.loads((tmp_path / "e.json").read_text())["network"] == "last"
 

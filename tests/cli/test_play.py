@@ -77,7 +77,7 @@ def test_without_an_evaluation_there_is_no_best_network(capsys, tmp_path):
     assert (code, err) == (0, "")
     assert out.splitlines()[:2] == [
         f"toyA: the last network of {path}, ε 0.05, seed 1",
-        "No evaluation was made in training, so there is no best network.",
+        "No best network was kept in training, so this is the last one.",
     ]
 
 

@@ -81,7 +81,7 @@ def test_a_snapshot_without_a_best_network(capsys, trained, tmp_path):
     words = ["record", tmp_path / "a.t7", "--episodes", "1", "--no-clip", "-o"]
     result = run(capsys, *words, tmp_path / "e")
     assert result.code == 0
-    assert "No evaluation was made in training, so there is no best network.\n" in result.out
+    assert "No best network was kept in training.\n" in result.out
     result = run(capsys, *words, tmp_path / "f", "--network", "best")
     assert result.code == 1
     assert result.error == (
