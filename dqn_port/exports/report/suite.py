@@ -26,6 +26,8 @@ from dqn_port.runs.evaluations import EvaluationRecord, mean_and_std
 Suite = Sequence[tuple[RunRecord, Sequence[EvaluationRecord]]]
 """Every run with what was evaluated of it; the first evaluation counts."""
 
+_EPSILON = "with ε\N{NO-BREAK SPACE}0.05"
+"""What a table says whose evaluations are played so, whatever the options."""
 _LONGEST_BAR = 2.0
 """Human-normalised score at which the table's bars end."""
 
@@ -66,7 +68,9 @@ def write_suite_report(path: Path, runs: Suite, league: League, *, title: str) -
         "games": shown,
         "beyond": any(game["beyond"] for game in shown),
         "axes": figures.listing(sorted({game["axis"] for game in shown})),
-        "all_told": all(run.finished is not None for run, _ in runs),
+        "all_told": all(
+            run.finished is not None and _EPSILON in run.table.score_means for run, _ in runs
+        ),
     }
     write_page(path, "suite.html", context)
 
@@ -167,6 +171,9 @@ def _notes(runs: Suite, league: League) -> list[str]:
     silent = [run.name for run, evaluations in runs if not evaluations]
     if silent:
         notes.append(f"Without a recorded evaluation: {figures.listing(sorted(silent))}.")
+    if len(systems := {run.system for run, _ in runs}) > 1:
+        names = figures.listing(sorted(systems))
+        notes.append(f"The runs are of {names}: a game's mean is over all of them.")
     if league.median is not None:
         if league.median.low is None:
             notes.append("With one seed a game there is no interval.")
@@ -184,6 +191,7 @@ def _game(number: int, game: str, runs: Suite, path: Path) -> dict[str, Any]:
     """Return a game's learning curves, and the key to them."""
     scores = nature_scores().get(game)
     mine = [(run, evaluations) for run, evaluations in runs if run.game == game]
+    several = len({run.system for run, _ in mine}) > 1
     some = any(run.table.score in run.history and np.any(played_in(run)) for run, _ in mine)
     chart = charts.curves_chart(f"curves{number}", game, [run for run, _ in mine], scores)
     return {
@@ -194,7 +202,7 @@ def _game(number: int, game: str, runs: Suite, path: Path) -> dict[str, Any]:
         "keys": [
             {
                 "colour": f"seed{i % charts.SEED_COLOURS}",
-                "text": _key(run),
+                "text": f"{run.system}, {_key(run)}" if several else _key(run),
                 "link": _link(evaluations, path),
             }
             for i, (run, evaluations) in enumerate(mine)

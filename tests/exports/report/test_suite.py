@@ -83,6 +83,16 @@ def test_the_aggregates_have_intervals_and_the_papers_beside(path):
     ) in page.text
 
 
+def test_runs_of_several_systems_are_told_apart(path):
+    (run, evaluations), *others = RUNS
+    page = write(path, [*others, (replace(run, system="labml_dqn"), evaluations)])
+    assert "Pong labml_dqn, seed 1 lua_dqn, seed 2" in page.text
+    assert (
+        "The runs are of labml_dqn and lua_dqn: a game's mean is over all of them."
+    ) in page.text
+    assert "The runs are of" not in write(path, RUNS).text
+
+
 def test_every_game_has_its_curves_a_line_a_seed(path):
     page = write(path, RUNS)
     charts = charts_of(path)
