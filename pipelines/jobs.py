@@ -129,7 +129,7 @@ class _Progress:
             score = event.cells.get(table.score)
             if score is not None:
                 n = event.cells.get(table.episodes)
-                many = "" if n is None else f" in {n} episodes"
+                many = "" if n is None else f" in {n} episode{'' if n == 1 else 's'}"
                 tell("said", text=f"step {event.step:,}: evaluation {score:.2f}{many}")
         elif isinstance(event, Saved):
             tell("said", text=f"step {event.step:,}: saved")
@@ -169,9 +169,8 @@ def evaluate(teller: Teller) -> int:
     for network in NETWORKS:
         if rewards := [episode.reward for episode in record.of(network)]:
             mean, std = mean_and_std(rewards)
-            teller.tell(
-                "said", text=f"{network} network: {mean:.2f} ± {std:.2f}, {len(rewards)} episodes"
-            )
+            episodes = f"{len(rewards)} episode{'' if len(rewards) == 1 else 's'}"
+            teller.tell("said", text=f"{network} network: {mean:.2f} ± {std:.2f}, {episodes}")
     return 0
 
 

@@ -17,6 +17,7 @@ import pytest
 from dqn_port.cli.main import COMMANDS, LazyGroup, dqn_port
 from tests.cli.running import PONG, run
 from tests.pipelines.running import luigi_as_it_was
+from tests.systems.test_every_system import SMALL
 
 ROOT = Path(__file__).parent.parent
 LIMITS = {
@@ -29,6 +30,11 @@ LIMITS = {
 """Command → words that make it short."""
 ELSEWHERE = {
     "dqn-port verify": "tests/verify/shipped.py",
+    "dqn-port verify practical_rl": "tests/systems/practical_rl/test_traces.py",
+    # By all of its own options it takes hours.
+    "dqn-port train --system labml_dqn --game pong --length 600 --name labml": (
+        "tests/systems/test_every_system.py"
+    ),
     "dqn-port roms": "tests/cli/test_roms.py",
 }
 """Command → where it runs as it stands."""
@@ -65,8 +71,9 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("clone")
     (folder / "legacy_args").mkdir()
     for path in (ROOT / "legacy_args").glob("*.json"):
-        small = {key: value for key, value in PONG.items() if key != "name"}
-        table = json.loads(path.read_text()) | small
+        table = json.loads(path.read_text())
+        name = table.get("system")
+        table |= SMALL[name] if name else {k: v for k, v in PONG.items() if k != "name"}
         (folder / "legacy_args" / path.name).write_text(json.dumps(table))
     (folder / "echoed.txt").write_text(ECHOED)
     return folder

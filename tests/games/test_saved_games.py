@@ -32,7 +32,7 @@ CASES = {
 @pytest.fixture(scope="module")
 def played(request):
     wanted = [item.callspec.params["case"] for item in request.session.items
-              if getattr(item, "originalname", "") == test_it_goes_on_exactly.__name__]  # fmt: skip
+              if getattr(item, "function", None) is test_it_goes_on_exactly]  # fmt: skip
     with ProcessPoolExecutor(
         2, get_context("spawn"), initializer=logging.disable, initargs=(logging.WARNING,)
     ) as pool:
