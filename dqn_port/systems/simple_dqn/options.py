@@ -100,7 +100,7 @@ ORIGINAL: Final = (
     Param(name="visualization_filters", kind="integer", default=4, low=1, high=64,
           changes="nothing", meaning="filters of a convolution that are shown"),
     Param(name="visualization_file", kind="string", default="", changes="nothing",
-          meaning="page with the filters, written by dqn-port filters"),
+          meaning="page with the filters; no effect yet, see docs/simple_dqn.md"),
     # Main loop
     Param(name="random_steps", kind="integer", default=50_000, low=0, unit="agent steps",
           meaning="random phase before the first epoch; 0: none"),
