@@ -229,7 +229,8 @@ class Player(Protocol):
     about_game: dict[str, str]
     """See Facts."""
     random_starts: int
-    """Null actions at most at an episode's start."""
+    """Null actions at most at an episode's start. Where it is known, ``sticky`` tells the
+    probability with which the emulator repeats the action before."""
     frames_per_step: int
     """Emulator frames that an agent step usually takes."""
     epsilon: float

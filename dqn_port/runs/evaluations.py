@@ -135,6 +135,8 @@ class EvaluationRecord:
     """By network, seed and time."""
     clip: Clip | None
     seen: Seen | None
+    sticky: float | None = 0.0
+    """Probability with which the emulator repeats the action before; None: not told."""
     vectors: Vectors | None = None
     """In place of ``seen``, where the agent sees vectors."""
 
@@ -193,6 +195,7 @@ def read_evaluation(folder: Path) -> EvaluationRecord:
         episodes=tuple(_episode(entry) for entry in table.tables("episodes")),
         clip=None,
         seen=None,
+        sticky=table.within("sticky", 0, 1) if table.has("sticky") else _sticky(table),
         vectors=_vectors(table, len(table.entries("episodes")) - 1),
     )
     for i, episode in enumerate(record.episodes):
@@ -297,6 +300,11 @@ def _seen(folder: Path, table: EvaluationFields, last: int) -> Seen:
         expected = f"so many of equal width in {seen.strip.width} pixels"
         raise table.fault("frames", expected, seen.frames)
     return seen
+
+
+def _sticky(table: EvaluationFields) -> float | None:
+    """Return what a record means that has no number: an older one was of a game without any."""
+    return 0.0 if table.integer("format", 1) == 1 else None
 
 
 def _vectors(table: EvaluationFields, last: int) -> Vectors | None:

@@ -150,6 +150,7 @@ def record_evaluation(
                 max_frames=player.max_frames,
                 frames_per_step=player.frames_per_step,
                 random_starts=player.random_starts,
+                sticky=getattr(player, "sticky", None),
                 snapshot=snapshot.name,
                 snapshot_sha256=digest,
                 versions=versions(),

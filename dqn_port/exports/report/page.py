@@ -269,9 +269,7 @@ def _evaluation(
         f"up to {record.random_starts} null actions at its start"
         if record.random_starts
         else "no null actions at its start",
-        "sticky actions off (repeat_action_probability 0)"
-        if record.rom_md5
-        else "no action is repeated at random",
+        *sticky_phrase([record]),
     ]
     notes = [_cut_note(result) for result in results if result.cut]
     if reason and scores is not None:
@@ -294,6 +292,17 @@ def _evaluation(
         "beyond": charts.returns_are_beyond(record, compare),
         "chart": charts.returns_chart(f"returns{index}", record, compare),
     }
+
+
+def sticky_phrase(records: Sequence[EvaluationRecord]) -> list[str]:
+    """Say that no action is repeated at random, where the records of all tell so."""
+    if any(record.sticky != 0 for record in records):
+        told = {record.sticky for record in records}
+        known = len(told) == 1 and None not in told
+        return [f"sticky actions, {records[0].sticky:g}"] if known else []
+    if all(record.rom_md5 for record in records):
+        return ["sticky actions off (repeat_action_probability 0)"]
+    return ["no action is repeated at random"]
 
 
 def _counts(record: EvaluationRecord) -> str:

@@ -154,7 +154,9 @@ def _said(runs: Suite) -> str:
         ("up to {} null actions at its start", {r.random_starts for r in records}),
     ):
         said.append(name.format(figures.listing(sorted(map(str, values)))))
-    return "; ".join(said) + "; no action is repeated at random (sticky actions off)."
+    if all(record.sticky == 0 for record in records):
+        said.append("no action is repeated at random (sticky actions off)")
+    return "; ".join(said) + "."
 
 
 def _notes(runs: Suite, league: League) -> list[str]:

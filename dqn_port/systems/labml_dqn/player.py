@@ -22,7 +22,7 @@ class Player:
     """Play game after game, each to its own end or to a limit; a lost life ends nothing."""
 
     frames_per_step = FRAMES
-    random_starts = 0
+    random_starts, sticky = 0, 0.0
 
     def __init__(
         self,

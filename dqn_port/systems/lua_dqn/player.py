@@ -62,6 +62,7 @@ class Player:
         0: only the game does. ``random_start``: whether the first game has one, as all others do.
         """
         self.env, self.agent, opt = ready.env, ready.agent, ready.opt
+        self.sticky = 0.0
         self.game, self.which, self.about_game = opt.env, which, game_record(opt)
         self.frames_per_step, self.random_starts = opt.actrep, opt.random_starts
         self.epsilon, self.max_frames = epsilon, max_frames

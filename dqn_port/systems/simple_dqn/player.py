@@ -35,6 +35,7 @@ class Player:
         self.game: str = options["game"]
         self.which, self.about_game = which, about_game
         self.random_starts: int = options["random_starts"] + 1
+        self.sticky: float = options["repeat_action_probability"]
         self.epsilon, self.max_frames = epsilon, max_frames
         self.frames_per_step = 1 if options["environment"] == "gym" else options["frame_skip"]
         self.network = network.model
