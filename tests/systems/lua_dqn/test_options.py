@@ -403,7 +403,11 @@ def test_to_json_read_again_gives_the_same_options(tmp_path):
     assert load_options(args_file=path) == opt
 
 
-LEGACY = sorted((Path(__file__).parents[3] / "legacy_args").glob("*.json"))
+LEGACY = [
+    path
+    for path in sorted((Path(__file__).parents[3] / "legacy_args").glob("*.json"))
+    if '"system"' not in path.read_text()
+]
 
 
 @pytest.mark.parametrize("path", LEGACY, ids=lambda path: path.stem)
