@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Literal, NamedTuple, 
 import numpy as np
 from numpy.typing import NDArray
 
-from dqn_port.errors import DqnPortError
 from dqn_port.events import Event
+from dqn_port.options import Compared, Converted, Differences, Draft, Param, ShownOptions
 from dqn_port.records import RunRecord, Table
 from dqn_port.saved_networks import SavedNetwork
 
@@ -29,41 +29,6 @@ Picture = NDArray[np.uint8]
 """uint8 [height, width, 3], RGB; of gray ones uint8 [height, width]."""
 Options = Any
 """A system's options, checked and complete; only the system looks inside."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Param:
-    """One option of a system, or one key of a table of options."""
-
-    name: str
-    kind: str
-    """number | integer | boolean | string | truth (Lua's: 0 is true) | table | any"""
-    meaning: str
-    default: Any = None
-    """None: the option is absent."""
-    default_from: str = ""
-    """The key of the same table whose value is the default."""
-    default_is: str = ""
-    """What the default is where it is computed."""
-    unit: str = ""
-    low: float | None = None
-    """The smallest value that makes sense; None: any."""
-    high: float | None = None
-    choices: tuple[str, ...] = ()
-    changes: str = "numbers"
-    """What another value changes of a run: numbers | length (how long it goes on) | nothing."""
-    role: str = ""
-    """Which of the workshop's own words this option is: game | seed | name | length | device |
-    threads | start (a saved network); empty: none."""
-
-
-class Differences(NamedTuple):
-    """The options in which two runs differ: path → (there, here), None for one that is absent."""
-
-    numbers: dict[str, tuple[Any, Any]]
-    """Those that make two runs of them."""
-    length: dict[str, tuple[Any, Any]]
-    """Those by which one is only longer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -245,37 +210,6 @@ class Player(Protocol):
         """
 
 
-class OptionRow(NamedTuple):
-    """An option as it takes effect."""
-
-    option: str
-    """seed, agent_params.lr …"""
-    value: Any
-    shown: str
-    origin: str
-    """Where the value comes from."""
-    unit: str
-    meaning: str
-
-
-class ShownOptions(NamedTuple):
-    """Every option as it takes effect."""
-
-    rows: list[OptionRow]
-    notes: list[str]
-    fault: DqnPortError | None
-    """Why they cannot be run, if they cannot."""
-
-
-class Converted(NamedTuple):
-    """What came of converting arguments."""
-
-    warnings: list[str]
-    left_out: list[str]
-    """What was left out, and why."""
-    n_options: int
-
-
 class Exported(NamedTuple):
     """A network's weights for PyTorch."""
 
@@ -284,49 +218,6 @@ class Exported(NamedTuple):
     state: Mapping[str, Array]
     recipe: tuple[str, ...]
     """Lines of Python that make a module to load them into, ``network``."""
-
-
-class OtherOption(NamedTuple):
-    """An option of a run that is not the original's."""
-
-    path: str
-    """seed, agent_params.lr …"""
-    here: str
-    original: str
-    matters: bool
-    """Whether it changes results."""
-
-
-class Compared(NamedTuple):
-    """A run's options beside those of the original."""
-
-    title: str
-    whose: str
-    """Whose options they are compared with: DQN3_0_1, the program of the paper."""
-    short: str
-    others: list[OtherOption]
-    """Those that change no result come last."""
-
-
-class Words(NamedTuple):
-    """What the words of the original's command line come to."""
-
-    verb: str
-    """train | evaluate | play | …: the command of ours that does it."""
-    options: dict[str, Any]
-
-
-class Draft(Protocol):
-    """Options while they are put together, and what was noticed about them."""
-
-    values: dict[str, Any]
-    """Path (seed, agent_params.lr) → value, as far as given."""
-    sources: dict[str, str]
-    """Path → where its value came from."""
-
-    @property
-    def warnings(self) -> list[str]:
-        """What may change a number or was not meant."""
 
 
 class System(Protocol):
@@ -471,8 +362,6 @@ class System(Protocol):
 
     def compared(self, arguments: Mapping[str, Any], *, told: bool = False) -> Compared:
         """Compare a run's options with the original's; ``told``: only those that it tells."""
-
-    # How it keeps its networks.
 
     SUFFIX: ClassVar[str]
     """Of its networks' files."""

@@ -15,7 +15,17 @@ PACKAGE = Path(dqn_port.__file__).parent
 LAYERS = (
     {"errors"},
     {"files", "fields"},
-    {"randoms", "torch7", "native", "events", "devices", "records", "saved_networks", "memory"},
+    {
+        "randoms",
+        "torch7",
+        "native",
+        "events",
+        "options",
+        "devices",
+        "records",
+        "saved_networks",
+        "memory",
+    },
     {"interfaces"},
     {"games", "arguments"},
     {"systems"},

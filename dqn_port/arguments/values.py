@@ -7,7 +7,7 @@ import math
 from typing import Any, Final
 
 from dqn_port.errors import ArgsError, near_match
-from dqn_port.interfaces import Param
+from dqn_port.options import Param
 
 _LONGEST: Final = 200
 """Characters of a value that are shown."""

@@ -17,7 +17,7 @@ from dqn_port.cli.parameters import (
     warn,
 )
 from dqn_port.errors import UsageError
-from dqn_port.interfaces import OptionRow
+from dqn_port.options import OptionRow
 
 
 @click.group()

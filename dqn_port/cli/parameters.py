@@ -10,7 +10,8 @@ import click
 
 from dqn_port.arguments.trust import trusting
 from dqn_port.errors import UsageError
-from dqn_port.interfaces import Draft, System
+from dqn_port.interfaces import System
+from dqn_port.options import Draft
 from dqn_port.records import RunRecord
 from dqn_port.runs.checkpoint import EVERY
 from dqn_port.runs.found_run import FoundRun, find_run, names_run

@@ -18,7 +18,8 @@ from typing import Any, Final
 from dqn_port import registry
 from dqn_port.errors import RunFolderError
 from dqn_port.files import reading, write_whole, writing
-from dqn_port.interfaces import Differences, Facts, System
+from dqn_port.interfaces import Facts, System
+from dqn_port.options import Differences
 from dqn_port.runs.checkpoint import FOLDER as CHECKPOINT
 from dqn_port.runs.lock import is_lock
 from dqn_port.runs.run_files import ELSEWHERE

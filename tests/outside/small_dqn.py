@@ -14,7 +14,8 @@ from dqn_port.events import EpisodeEnded, Event, Row, Ticked
 from dqn_port.fields import Fields
 from dqn_port.games.gymnasium.making import make
 from dqn_port.games.gymnasium.replayed import ReplayedEnv
-from dqn_port.interfaces import Facts, Param, Ring, Step
+from dqn_port.interfaces import Facts, Ring, Step
+from dqn_port.options import Param
 from dqn_port.records import Column, Table
 from dqn_port.saved_networks import SavedNetwork
 

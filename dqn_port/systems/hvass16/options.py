@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from dqn_port.interfaces import Param
+from dqn_port.options import Param
 from dqn_port.records import Chart, Column, Table
 from dqn_port.systems.hvass16.preprocessing import REVISIONS
 

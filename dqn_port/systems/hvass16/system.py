@@ -16,8 +16,9 @@ from dqn_port.events import Event, Started
 from dqn_port.files import reading
 from dqn_port.games.ale.roms import check_rom
 from dqn_port.games.toy import GAMES
-from dqn_port.interfaces import Exported, Facts, Files, Param, Words
+from dqn_port.interfaces import Exported, Facts, Files
 from dqn_port.memory import machine_memory
+from dqn_port.options import Param, Words
 from dqn_port.records import Table
 from dqn_port.saved_networks import SavedNetwork, load_saved
 from dqn_port.systems.hvass16.environment import game_of

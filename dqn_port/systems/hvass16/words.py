@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from dqn_port.errors import LuaExit, UsageError
-from dqn_port.interfaces import Words
+from dqn_port.options import Words
 
 
 class _Parser(argparse.ArgumentParser):

@@ -8,7 +8,7 @@ import re
 from typing import Any, Final
 
 from dqn_port.errors import ArgsError
-from dqn_port.interfaces import Param
+from dqn_port.options import Param
 from dqn_port.systems.labml_dqn.no_frameskip import MAX_FRAMES
 from dqn_port.systems.labml_dqn.schedule import Piecewise
 

@@ -16,8 +16,9 @@ from dqn_port.games.ale.emulator import AleEmulator
 from dqn_port.games.ale.roms import rom_of_id
 from dqn_port.games.picture_games import Emulator, open_game
 from dqn_port.games.toy import GAMES
-from dqn_port.interfaces import Facts, Files, Param
+from dqn_port.interfaces import Facts, Files
 from dqn_port.memory import machine_memory
+from dqn_port.options import Param
 from dqn_port.records import Table
 from dqn_port.saved_networks import SavedNetwork
 from dqn_port.systems.labml_dqn.experiment import Tracked, Trainer

@@ -10,7 +10,7 @@ from typing import Any
 from dqn_port.arguments.values import origin_of
 from dqn_port.errors import DqnPortError, MemoryNeedError, RomError
 from dqn_port.files import write_whole
-from dqn_port.interfaces import Converted, OptionRow, Param, ShownOptions
+from dqn_port.options import Converted, OptionRow, Param, ShownOptions
 from dqn_port.systems.lua_dqn.drafts import Draft, read_lua_words, read_set, warned
 from dqn_port.systems.lua_dqn.old_arguments import (
     given_options,

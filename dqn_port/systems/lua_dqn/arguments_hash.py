@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from dqn_port.errors import RunFolderError
 from dqn_port.files import reading, sha256_of
-from dqn_port.interfaces import Differences
+from dqn_port.options import Differences
 from dqn_port.systems.lua_dqn.options import OPTIONS, Options
 from dqn_port.systems.lua_dqn.setup import names_snapshot, network_name
 

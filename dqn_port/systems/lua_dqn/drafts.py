@@ -17,7 +17,7 @@ from dqn_port.arguments.args_file import NOTES, parse_json, read_args_json
 from dqn_port.arguments.trust import is_trusted, with_trust
 from dqn_port.arguments.values import checked, kind_of
 from dqn_port.errors import ArgsError, DqnPortError, LuaExit, TrustError, near_match
-from dqn_port.interfaces import Param
+from dqn_port.options import Param
 from dqn_port.systems.lua_dqn.device_words import device_assignment
 from dqn_port.systems.lua_dqn.options import KNOWN_AND_IGNORED, OPTIONS, TABLES, Options
 from dqn_port.torch7.cmdline import CmdLine

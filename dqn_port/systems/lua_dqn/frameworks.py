@@ -9,7 +9,7 @@ from dqn_port.errors import ArgsError, near_match
 from dqn_port.games.ale.emulator import AleEmulator
 from dqn_port.games.ale.roms import check_rom
 from dqn_port.games.toy import GAMES, ToyEmulator
-from dqn_port.interfaces import Param
+from dqn_port.options import Param
 from dqn_port.systems.lua_dqn.game_environment import GameEnvironment
 from dqn_port.systems.lua_dqn.game_screen import POOL_PARAMS
 from dqn_port.systems.lua_dqn.slots import EnvironmentArgs

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from dqn_port.errors import ArgsError
 from dqn_port.fields import Fields
-from dqn_port.interfaces import Param
 from dqn_port.native.library import kernels
+from dqn_port.options import Param
 
 POOL_TYPES: Final = ("max", "mean", "min")
 POOL_PARAMS: Final = (

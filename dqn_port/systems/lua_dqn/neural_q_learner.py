@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from dqn_port.errors import DivergedError
 from dqn_port.fields import Fields
-from dqn_port.interfaces import Param
+from dqn_port.options import Param
 from dqn_port.randoms.torch import Generator
 from dqn_port.systems.lua_dqn.rmsprop import CentredRmsprop, add_scaled
 from dqn_port.systems.lua_dqn.schedule import anneal_epsilon, anneal_lr

@@ -10,7 +10,7 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from dqn_port.interfaces import Param
+from dqn_port.options import Param
 from dqn_port.torch7.table_writer import format_table
 
 

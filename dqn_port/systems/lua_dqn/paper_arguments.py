@@ -9,7 +9,7 @@ from importlib import resources
 from typing import Any, Final
 
 from dqn_port.arguments.values import shown
-from dqn_port.interfaces import OtherOption
+from dqn_port.options import OtherOption
 
 NOT_COMPARED: Final = frozenset({"env", "game_path", "name", "ignored"})
 """What names a run rather than shapes it."""

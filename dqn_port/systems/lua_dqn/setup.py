@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 import torch
 
 from dqn_port.errors import ArgsError, MemoryNeedError, RegistryError, SnapshotError
-from dqn_port.interfaces import Param
+from dqn_port.options import Param
 from dqn_port.randoms.torch import Generator
 from dqn_port.systems.lua_dqn import parts as registry
 from dqn_port.systems.lua_dqn.checks import (

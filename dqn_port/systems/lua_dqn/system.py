@@ -12,17 +12,8 @@ from numpy.typing import NDArray
 
 from dqn_port.devices import Device
 from dqn_port.events import Event
-from dqn_port.interfaces import (
-    Array,
-    Compared,
-    Converted,
-    Differences,
-    Exported,
-    Facts,
-    Files,
-    Param,
-    ShownOptions,
-)
+from dqn_port.interfaces import Array, Exported, Facts, Files
+from dqn_port.options import Compared, Converted, Differences, Param, ShownOptions
 from dqn_port.records import RunRecord, Table
 from dqn_port.saved_networks import SavedNetwork
 from dqn_port.systems.lua_dqn.argument_files import convert_arguments, show_options

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from dqn_port.errors import ArgsError, ReplayError, near_match
 from dqn_port.fields import Fields
-from dqn_port.interfaces import Param
+from dqn_port.options import Param
 from dqn_port.randoms.torch import Generator
 from dqn_port.systems.lua_dqn.slots import Minibatch
 from dqn_port.torch7.values import LuaTable, TorchObject

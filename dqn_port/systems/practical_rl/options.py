@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from dqn_port.interfaces import Param
+from dqn_port.options import Param
 from dqn_port.systems.practical_rl.dqn_agent import ARCHITECTURES
 
 _HOMEWORK: Final = (

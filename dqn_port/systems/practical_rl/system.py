@@ -17,8 +17,9 @@ from dqn_port.games.ale.roms import check_rom
 from dqn_port.games.gymnasium.making import told
 from dqn_port.games.gymnasium.replayed import ReplayedEnv
 from dqn_port.games.toy import GAMES
-from dqn_port.interfaces import Array, Facts, Files, Param
+from dqn_port.interfaces import Array, Facts, Files
 from dqn_port.memory import machine_memory
+from dqn_port.options import Param
 from dqn_port.records import Table
 from dqn_port.saved_networks import SavedNetwork
 from dqn_port.systems.practical_rl.dqn_agent import DQNAgent, initialise

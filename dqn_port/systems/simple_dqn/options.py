@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from dqn_port.interfaces import Param
+from dqn_port.options import Param
 from dqn_port.records import Chart, Column, Table
 
 NAME: Final = "simple_dqn"

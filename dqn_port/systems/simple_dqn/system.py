@@ -10,14 +10,16 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from dqn_port.arguments.declared import Declared, FlatDraft
+from dqn_port.arguments.declared import Declared
+from dqn_port.arguments.flat_options import FlatDraft
 from dqn_port.devices import use_threads
 from dqn_port.errors import ArgsError, DeviceError
 from dqn_port.events import Event, Row
 from dqn_port.games.ale.roms import check_rom, expected_md5s, rom_of_id
 from dqn_port.games.picture_games import open_game
 from dqn_port.games.toy import GAMES
-from dqn_port.interfaces import Exported, Facts, Files, Param, Words
+from dqn_port.interfaces import Exported, Facts, Files
+from dqn_port.options import Param, Words
 from dqn_port.randoms.python2 import Python2Random
 from dqn_port.records import RunRecord, Table
 from dqn_port.saved_networks import SavedNetwork

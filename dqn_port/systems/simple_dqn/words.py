@@ -11,7 +11,7 @@ from pathlib import Path, PurePath
 from typing import Any, Final, NoReturn
 
 from dqn_port.errors import UsageError
-from dqn_port.interfaces import Words
+from dqn_port.options import Words
 from dqn_port.systems.simple_dqn.neon_files import SnapshotName, name_of
 from dqn_port.systems.simple_dqn.options import ORIGINAL
 

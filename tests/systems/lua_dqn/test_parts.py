@@ -18,7 +18,7 @@ from tests.cli.running import run, toy, write_toy
 
 PART = """
 from dqn_port.systems.lua_dqn.neural_q_learner import NeuralQLearner
-from dqn_port.interfaces import Param
+from dqn_port.options import Param
 from dqn_port.systems.lua_dqn.networks.toy import net_toy_mlp
 
 IMPORTED = True

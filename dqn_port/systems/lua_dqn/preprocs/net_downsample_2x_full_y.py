@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dqn_port.errors import ArgsError
-from dqn_port.interfaces import Param
+from dqn_port.options import Param
 from dqn_port.systems.lua_dqn.preprocs.image_scale import Scale
 from dqn_port.systems.lua_dqn.slots import Screen
 from dqn_port.torch7.values import LuaTable, TorchObject

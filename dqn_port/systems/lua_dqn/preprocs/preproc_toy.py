@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from dqn_port.interfaces import Param
+from dqn_port.options import Param
 from dqn_port.systems.lua_dqn.slots import Screen
 from dqn_port.torch7.tensors import Tensor
 from dqn_port.torch7.values import LuaTable, TorchObject
