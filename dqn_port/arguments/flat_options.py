@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Final
 
 from dqn_port.arguments.args_file import NOTES, parse_json, read_args_json
-from dqn_port.arguments.values import checked, origin_of, shown
+from dqn_port.arguments.values import checked, name_of_folder, origin_of, shown
 from dqn_port.devices import Device, device_named
 from dqn_port.errors import (
     ArgsError,
@@ -35,8 +35,6 @@ from dqn_port.options import (
 
 HASH_LENGTH: Final = 10
 """Hexadecimal digits of a run's hash."""
-_LONGEST_NAME: Final = 200
-"""Bytes; file systems allow 255, and what is written beside a file adds to its name."""
 
 WORKSHOP: Final = (
     Param(name="name", kind="string", role="name", changes="nothing",
@@ -201,7 +199,7 @@ class FlatOptions:
         seed, name = self.option_of("seed"), self.option_of("name")
         if options[seed] is None:
             options[seed] = int.from_bytes(os.urandom(4), "little")
-        options[name] = _name_of_folder(options[name] or draft.stem or self.NAME)
+        options[name] = name_of_folder(options[name] or draft.stem or self.NAME)
         return options
 
     def device_assignments(self, device: str) -> list[str]:
@@ -340,17 +338,3 @@ class FlatOptions:
 def _same(old: Any, new: Any) -> bool:
     """Tell whether two values are equal as JSON."""
     return bool(old == new) or json.dumps(old) == json.dumps(new)
-
-
-def _name_of_folder(name: str) -> str:
-    """Return a name that can be a folder's.
-
-    Raises:
-        ArgsError: it cannot.
-    """
-    pathlike = "/" in name or "\\" in name or name in (".", "..")
-    if pathlike or not name.isprintable() or name != name.strip():
-        raise ArgsError(f"name: expected the name of a folder without a path, got {name!r}")
-    if len(name.encode()) > _LONGEST_NAME:
-        raise ArgsError(f"name: expected at most {_LONGEST_NAME} bytes, got {len(name.encode())}")
-    return name

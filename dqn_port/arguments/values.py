@@ -9,6 +9,8 @@ from typing import Any, Final
 from dqn_port.errors import ArgsError, near_match
 from dqn_port.options import Param
 
+_LONGEST_NAME: Final = 200
+"""Bytes; file systems allow 255, and what is written beside a file adds to its name."""
 _LONGEST: Final = 200
 """Characters of a value that are shown."""
 
@@ -105,3 +107,17 @@ def origin_of(param: Param, source: str) -> str:
     """Say where a value comes from: its source, or else what its default is."""
     origin = param.default_is or (f"= {param.default_from}" if param.default_from else "")
     return source or (f"default ({origin})" if origin else "default")
+
+
+def name_of_folder(name: str) -> str:
+    """Return a name that can be a folder's.
+
+    Raises:
+        ArgsError: it cannot.
+    """
+    pathlike = "/" in name or "\\" in name or name in (".", "..")
+    if pathlike or not name.isprintable() or name != name.strip():
+        raise ArgsError(f"name: expected the name of a folder without a path, got {name!r}")
+    if len(name.encode()) > _LONGEST_NAME:
+        raise ArgsError(f"name: expected at most {_LONGEST_NAME} bytes, got {len(name.encode())}")
+    return name

@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 
 import torch
 
+from dqn_port.arguments.values import name_of_folder
 from dqn_port.errors import ArgsError, MemoryNeedError, RegistryError, SnapshotError
 from dqn_port.options import Param
 from dqn_port.randoms.torch import Generator
@@ -64,8 +65,6 @@ _BARE_PARAMETERS_NETWORK: Final = "convnet_atari3"
 """Which network a NAME.params.t7 is of where agent_params.network does not tell."""
 
 _SHOWN_INPUT: Final = 84
-_LONGEST_NAME: Final = 200
-"""Bytes; file systems allow 255, and what is written beside a file adds to its name."""
 
 
 class Setup(NamedTuple):
@@ -167,13 +166,7 @@ def resolve(opt: Options) -> Options:
     game = framework.check(opt.env, opt.game_path, opt.env_params)
     if "useRGB" in opt.env_params and not opt.env_params["useRGB"]:
         raise ArgsError("env_params.useRGB: expected true, got false; set it to true")
-    pathlike = "/" in opt.name or "\\" in opt.name or opt.name in (".", "..")
-    if pathlike or not opt.name.isprintable() or opt.name != opt.name.strip():
-        raise ArgsError(f"name: expected the name of a folder without a path, got {opt.name!r}")
-    if len(opt.name.encode()) > _LONGEST_NAME:
-        raise ArgsError(
-            f"name: expected at most {_LONGEST_NAME} bytes, got {len(opt.name.encode())}"
-        )
+    name_of_folder(opt.name)
 
     state_dim = params.get("state_dim", preproc.state_dim)
     channels = params["hist_len"] * params["ncols"]
