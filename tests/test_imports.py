@@ -37,7 +37,7 @@ LAYERS = (
 )
 """From the leaves up: a module imports what stands below it, and its own folder."""
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
-BESIDE = {("tools", "exports")}
+BESIDE = {("tools", "exports"), ("tools", "verify")}
 """What may import another of its own layer."""
 OPENCV_ONLY_IN = {"tools"}
 
