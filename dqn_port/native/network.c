@@ -1,5 +1,5 @@
 /* What Lua's nn and its optimiser do beside the matrix products of products.c, with the additions
- * in its order. Fused multiply-adds are written out where OpenBLAS has them.
+ * in its order. Fused multiply-adds are written out where OpenBLAS has them. plain.py has the same in plain Python.
  */
 
 #include "threads.h"

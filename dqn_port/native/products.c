@@ -9,7 +9,8 @@
  *                 the rest in the chain of the even ones; then sum = even + odd
  *     out = first; for each block of k: out = out + sum; then out = out + last
  *
- * Lanes are summed side by side in vectors and rows beside them, which changes no order.
+ * Lanes are summed side by side in vectors and rows beside them, which changes no order. The same
+ * sums in plain Python: sum_products in plain.py.
  */
 
 #include "products.h"
@@ -294,7 +295,7 @@ static void clear_rows_left_out(const task_t *task)
 
 /* out[row_out + lane_out] = first[row] + Σ over blocks Σk a[lane_a + k_a] · b[row_b + k_b]
  *                           + last[lane_out], first and last where they are not null;
- * then (|out| + out) / 2 if that is asked for. No sum hangs on the number of threads.
+ * then (|out| + out) / 2 if that is asked for. No sum depends on the number of threads.
  *
  * of_bytes: a is of bytes, which stand for their 255th parts.
  * needed_by: null, or what out is multiplied with: elements for which that is 0 are left as they

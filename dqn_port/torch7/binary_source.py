@@ -19,7 +19,25 @@ Data = bytes | mmap.mmap
 _ORDER: Final[dict[str, Literal["<", ">"]]] = {"little": "<", "big": ">"}
 
 
-class BinarySource:
+class Source:
+    """The bytes of a file, read forward from ``position``."""
+
+    def __init__(self, data: Data) -> None:
+        self.data, self.end, self.position = data, len(data), 0
+
+    @property
+    def left(self) -> int:
+        """The number of bytes not read yet."""
+        return self.end - self.position
+
+    def need(self, count: int, what: str, offset: int | None = None) -> None:
+        """Check that the file still holds ``count`` bytes, for ``what`` read at ``offset``."""
+        if count > self.left:
+            at = self.position if offset is None else offset
+            raise Fault(at, f"{count} bytes of {what}", held(self.left))
+
+
+class BinarySource(Source):
     """Reads forward from ``position``; every length is checked before anything is taken.
 
     ``mapped``: arrays are views of the data where its layout allows, not copies.
@@ -39,24 +57,12 @@ class BinarySource:
         mapped: bool = False,
         guessed: bool = False,
     ) -> None:
-        self.data, self.long_size, self.mapped, self.guessed = data, long_size, mapped, guessed
-        self.end = len(data)
-        self.position = 0
+        super().__init__(data)
+        self.long_size, self.mapped, self.guessed = long_size, mapped, guessed
         self._order = order = _ORDER[byte_order]
         self._int = struct.Struct(order + "i")
         self._double = struct.Struct(order + "d")
         self._long_code = "q" if long_size == 8 else "i"
-
-    @property
-    def left(self) -> int:
-        """The number of bytes not read yet."""
-        return self.end - self.position
-
-    def need(self, count: int, what: str, offset: int | None = None) -> None:
-        """Check that the file still holds ``count`` bytes, for ``what`` read at ``offset``."""
-        if count > self.left:
-            at = self.position if offset is None else offset
-            raise Fault(at, f"{count} bytes of {what}", held(self.left))
 
     def integer(self, what: str) -> int:
         """Read an int, 4 bytes."""

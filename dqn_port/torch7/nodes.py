@@ -10,16 +10,14 @@ of a function, of one whose upvalues are not the usual list ``upvalues_table`` i
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
-
-from numpy.typing import NDArray
 
 from dqn_port.errors import T7Error
 from dqn_port.torch7 import json_text
 from dqn_port.torch7.graph import Census
+from dqn_port.torch7.json_text import number_word
 from dqn_port.torch7.plain import Plain
 from dqn_port.torch7.tensors import Storage, Tensor
 from dqn_port.torch7.values import (
@@ -38,66 +36,24 @@ _PRINTABLE: Final = re.compile("[ -~]*")
 _Task = tuple[Any, Any, Any]
 
 
-class NumberWords(Sequence[str]):
-    """The elements of an array, row by row, as number words made when they are asked for."""
-
-    def __init__(self, array: NDArray[Any]) -> None:
-        self._array = array
-
-    def __len__(self) -> int:
-        return self._array.size
-
-    def __getitem__(self, place: Any) -> Any:
-        if isinstance(place, slice):
-            return [number_word(value) for value in self._array.flat[place].tolist()]
-        return number_word(self._array.flat[place].item())
-
-    def __iter__(self) -> Iterator[str]:
-        return map(number_word, (value.item() for value in self._array.flat))
-
-
-def number_word(value: float) -> str:
-    """Return a number as the node form writes it."""
-    if isinstance(value, int):
-        return str(value)
-    return "nan" if math.isnan(value) else f"{value:.17g}"
-
-
-def to_node(value: Any) -> Node:
-    """Return the node of a value, or of what ``save`` takes for one.
-
-    Raises:
-        T7Error: a value is none of Lua's; views overlap so much that their values would be
-            more than a small multiple of what is stored.
-    """
-    return to_nodes([value])[0]
-
-
-def to_nodes(values: Iterable[Any]) -> list[Node]:
-    """Return the nodes of the objects of one file: ids go on over them.
-
-    Raises:
-        T7Error: see to_node.
-    """
-    return _NodeMaker(list(values)).nodes()
-
-
 def to_json(value: Any, *, all_objects: bool = False) -> str:
     """Return the JSON of a value's node, or of the list of the nodes of several objects.
 
     Raises:
-        T7Error: see to_node.
+        T7Error: see json_pieces.
     """
     return "".join(json_pieces(value, all_objects=all_objects))
 
 
 def json_pieces(value: Any, *, all_objects: bool = False) -> Iterator[str]:
-    """Yield the text of to_json in pieces, for what is larger than one wants to hold.
+    """Yield the text of to_json in pieces, for values too large for one string.
 
     Raises:
-        T7Error: see to_node; before anything is yielded.
+        T7Error: before anything is yielded, a value is none of Lua's; views overlap so much that
+            their values would be more than a small multiple of what is stored.
     """
-    return json_text.encode(to_nodes(value) if all_objects else to_node(value))
+    nodes = _NodeMaker(list(value) if all_objects else [value]).nodes()
+    return json_text.encode(nodes if all_objects else nodes[0])
 
 
 class _NodeMaker:
@@ -147,7 +103,7 @@ class _NodeMaker:
         if isinstance(value, Opaque):
             return node | {"str": value.class_name, "data": value.data.hex()}, []
         if isinstance(value, Storage):
-            return node | {"size": len(value.array), "values": NumberWords(value.array)}, []
+            return node | {"size": len(value.array), "values": value.array}, []
         return self._tensor(node, value), []
 
     def _new_id(self, value: LuaObject) -> int:
@@ -218,7 +174,7 @@ class _NodeMaker:
                     "few times what is stored, got ones that overlap too much to be written out"
                 )
             empty = tensor.element_count == 0
-            node["values"] = [] if empty else NumberWords(tensor.numpy())
+            node["values"] = [] if empty else tensor.numpy()
         return node
 
 

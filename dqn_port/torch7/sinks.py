@@ -122,11 +122,8 @@ class AsciiSink:
         layout = "%.17g" if kind == "Double" else "%.9g"
         for start in range(0, len(array), _PIECE):
             numbers = array[start : start + _PIECE].tolist()
-            words = (
-                (_decimal(layout, number) for number in numbers)
-                if array.dtype.kind == "f"
-                else map(str, numbers)
-            )
+            is_float = array.dtype.kind == "f"
+            words = [_decimal(layout, n) for n in numbers] if is_float else map(str, numbers)
             self._write((" " if start else "").encode() + " ".join(words).encode())
         if len(array):
             self._write(b"\n")

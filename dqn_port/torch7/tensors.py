@@ -186,6 +186,17 @@ class Tensor(LuaObject):
                 f"{self.class_name}: expected a size that an array can have, got {self.shape_text}"
             ) from None
 
+    def distinct(self, others: Tensor | None = None) -> Tensor:
+        """Return the view without the repetitions of dimensions that are expanded (stride 0).
+
+        ``others``: only of those that are expanded in this tensor, too.
+        """
+        if self.element_count == 0:
+            return Tensor(self.class_name)
+        steps = self.stride if others is None else map(max, self.stride, others.stride)
+        size = tuple(1 if step == 0 else n for n, step in zip(self.size, steps, strict=True))
+        return Tensor(self.class_name, size, self.stride, self.offset, self.storage)
+
     @property
     def shape_text(self) -> str:
         """The size as ``84x84``, or ``empty``."""

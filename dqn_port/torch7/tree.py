@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -24,7 +23,6 @@ from dqn_port.torch7.values import (
     class_text,
     to_bytes,
 )
-from dqn_port.torch7.views import distinct, pieces, repeated
 
 # Bytes of a string, and elements of a tensor, that a line shows whole.
 _LONGEST: Final = 200
@@ -167,7 +165,7 @@ def _elements(value: Tensor | Storage, budget: int) -> tuple[str, int]:
             return "", budget
         # min, max and mean are the same without the repetitions of an expanded view.
         many = value.element_count > _FEW
-        value = distinct(value, repeated(value)) if many else value
+        value = value.distinct() if many else value
         if value.element_count > budget:
             return ", a view that overlaps itself", budget
         array = value.numpy()
@@ -179,15 +177,11 @@ def _elements(value: Tensor | Storage, budget: int) -> tuple[str, int]:
 
 
 def _statistics(array: NDArray[Any]) -> str:
-    low, high, total, counted = math.inf, -math.inf, 0.0, 0
-    with np.errstate(all="ignore"):
-        for (piece,) in pieces(array):
-            numbers = piece.astype(np.float64)
-            numbers = numbers[~np.isnan(numbers)]
-            if len(numbers):
-                low, high = min(low, float(numbers.min())), max(high, float(numbers.max()))
-                total += float(numbers.sum())
-                counted += len(numbers)
-    missing = array.size - counted
+    numbers = array[~np.isnan(array)]
+    missing = array.size - numbers.size
     text = f", {missing} NaN" if missing else ""
-    return f", min {low:.6g}, max {high:.6g}, mean {total / counted:.6g}{text}" if counted else text
+    if not numbers.size:
+        return text
+    with np.errstate(all="ignore"):
+        low, high, mean = numbers.min(), numbers.max(), numbers.mean(dtype=np.float64)
+    return f", min {low:.6g}, max {high:.6g}, mean {mean:.6g}{text}"

@@ -11,7 +11,7 @@ from typing import Any, Final
 from dqn_port.errors import RunFolderError
 from dqn_port.files import reading, sha256_of
 from dqn_port.options import Differences
-from dqn_port.systems.lua_dqn.options import OPTIONS, Options
+from dqn_port.systems.lua_dqn.options import OPTIONS, Options, flat
 from dqn_port.systems.lua_dqn.setup import names_snapshot, network_name
 
 LENGTH: Final = 10
@@ -44,7 +44,7 @@ def arguments_hash(opt: Options) -> str:
 
 def differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> Differences:
     """Compare the options of two runs, both as Options.to_json gives them."""
-    old, new = _flat(_counting(there)), _flat(_counting(here))
+    old, new = flat(_counting(there)), flat(_counting(here))
     both = {path: (old.get(path), new.get(path)) for path in sorted(old.keys() | new.keys())}
     differing = {path: pair for path, pair in both.items() if not _same(*pair)}
     return Differences(
@@ -71,14 +71,6 @@ def _counting(table: Mapping[str, Any]) -> dict[str, Any]:
 
 def _is_above_0(value: Any) -> bool:
     return isinstance(value, int | float) and value > 0
-
-
-def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in table.items():
-        path = f"{prefix}.{key}" if prefix else str(key)
-        flat |= _flat(value, path) if isinstance(value, dict) else {path: value}
-    return flat
 
 
 def _same(old: Any, new: Any) -> bool:

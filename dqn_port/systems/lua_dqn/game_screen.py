@@ -17,25 +17,12 @@ from numpy.typing import NDArray
 from dqn_port.errors import ArgsError
 from dqn_port.fields import Fields
 from dqn_port.native.library import kernels
-from dqn_port.options import Param
+from dqn_port.systems.lua_dqn.options import param
 
 POOL_TYPES: Final = ("max", "mean", "min")
 POOL_PARAMS: Final = (
-    Param(
-        name="type",
-        kind="string",
-        default="mean",
-        choices=POOL_TYPES,
-        meaning="how the last frames become one screen",
-    ),
-    Param(
-        name="size",
-        kind="integer",
-        default=2,
-        unit="frames",
-        low=1,
-        meaning="how many of the last frames are pooled",
-    ),
+    param("type", "string", "mean", "how the last frames become one screen", choices=POOL_TYPES),
+    param("size", "integer", 2, "how many of the last frames are pooled", unit="frames", low=1),
 )
 """What pool_frms may hold."""
 
@@ -52,9 +39,12 @@ def _pool(frames: NDArray[np.float32], pool_type: str) -> NDArray[np.float32]:
     return (frames.sum(axis=0, dtype=np.float64) / len(frames)).astype(np.float32)
 
 
-def _luminance(rgb: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return Y of float32 [..., 3]: summed in double, rounded once."""
-    r, g, b = np.moveaxis(rgb.astype(np.float64), -1, 0)
+def rgb2y(rgb: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return Y, float32 [...], of float32 [3, ...]. Lua: image.rgb2y.
+
+    The weights are those of ITU-R BT.601; the sum is computed in double and rounded once.
+    """
+    r, g, b = rgb.astype(np.float64)
     return (0.299 * r + 0.587 * g + 0.114 * b).astype(np.float32)
 
 
@@ -64,7 +54,7 @@ def _luminance_of_pairs(palette: bytes, pool_type: str) -> NDArray[np.float32]:
     colours = np.frombuffer(palette, dtype=np.uint8).reshape(256, 3) / np.float32(255)
     first = np.repeat(colours, 256, axis=0)
     second = np.tile(colours, (256, 1))
-    return _luminance(_pool(np.stack((first, second)), pool_type))
+    return rgb2y(_pool(np.stack((first, second)), pool_type).T)
 
 
 def look_up_pairs(
@@ -104,14 +94,10 @@ class PooledScreen:
         colours = np.divide(self.palette[self.frames], 255, dtype=np.float32)
         return np.ascontiguousarray(_pool(colours, self.pool_type).transpose(2, 0, 1))
 
-    def rgb_bytes(self) -> NDArray[np.uint8]:
-        """Return uint8 [height, width, 3], rounded, for pictures."""
-        return np.rint(self.rgb().transpose(1, 2, 0) * 255).astype(np.uint8)
-
     def luminance(self) -> NDArray[np.float32]:
         """Return Y of ``rgb``: float32 [height, width], 0..1."""
         if len(self.frames) > 2:
-            return _luminance(self.rgb().transpose(1, 2, 0))
+            return rgb2y(self.rgb())
         return look_up_pairs(
             _luminance_of_pairs(self.palette.tobytes(), self.pool_type),
             self.frames[0],

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from dqn_port.errors import DivergedError
 from dqn_port.fields import Fields
-from dqn_port.options import Param
 from dqn_port.randoms.torch import Generator
+from dqn_port.systems.lua_dqn.options import param
 from dqn_port.systems.lua_dqn.rmsprop import CentredRmsprop, add_scaled
 from dqn_port.systems.lua_dqn.schedule import anneal_epsilon, anneal_lr
 from dqn_port.systems.lua_dqn.slots import (
@@ -41,10 +41,6 @@ _VALIDATION_CHUNK: Final = 60
 one batch (networks/products.py)."""
 
 
-def _param(name: str, kind: str, default: Any, meaning: str, **more: Any) -> Param:
-    return Param(name=name, kind=kind, default=default, meaning=meaning, **more)
-
-
 class NeuralQLearner:
     """Q-learning with a network, a replay memory and a target network.
 
@@ -52,37 +48,37 @@ class NeuralQLearner:
     """
 
     PARAMS = (
-        _param("lr", "number", 0.01, "learning rate at the start", low=0),
-        _param("lr_end", "number", None, "learning rate at the end", default_from="lr", low=0),
-        _param("lr_endt", "number", 1_000_000, "steps of its anneal", unit="agent steps", low=1),
-        _param("ep", "number", 1, "ε at the start", low=0, high=1),
-        _param("ep_end", "number", None, "ε at the end", default_from="ep", low=0, high=1),
-        _param("ep_endt", "number", 1_000_000, "steps of its anneal", unit="agent steps", low=1),
-        _param("wc", "number", 0, "L2 weight cost", low=0),
-        _param("minibatch_size", "integer", 1, "of an update", unit="transitions", low=1),
-        _param("valid_size", "integer", 500, "held out for V and TD", unit="transitions", low=1),
-        _param("discount", "number", 0.99, "of future rewards", unit="per step", low=0, high=1),
-        _param("update_freq", "integer", 1, "learn every so many", unit="agent steps", low=1),
-        _param("n_replay", "integer", 1, "updates at a time", unit="minibatches", low=1),
-        _param("learn_start", "integer", 0, "play so long before learning", unit="agent steps",
+        param("lr", "number", 0.01, "learning rate at the start", low=0),
+        param("lr_end", "number", None, "learning rate at the end", default_from="lr", low=0),
+        param("lr_endt", "number", 1_000_000, "steps of its anneal", unit="agent steps", low=1),
+        param("ep", "number", 1, "ε at the start", low=0, high=1),
+        param("ep_end", "number", None, "ε at the end", default_from="ep", low=0, high=1),
+        param("ep_endt", "number", 1_000_000, "steps of its anneal", unit="agent steps", low=1),
+        param("wc", "number", 0, "L2 weight cost", low=0),
+        param("minibatch_size", "integer", 1, "of an update", unit="transitions", low=1),
+        param("valid_size", "integer", 500, "held out for V and TD", unit="transitions", low=1),
+        param("discount", "number", 0.99, "of future rewards", unit="per step", low=0, high=1),
+        param("update_freq", "integer", 1, "learn every so many", unit="agent steps", low=1),
+        param("n_replay", "integer", 1, "updates at a time", unit="minibatches", low=1),
+        param("learn_start", "integer", 0, "play so long before learning", unit="agent steps",
                low=0),
-        _param("replay_memory", "integer", 1_000_000, "kept for replay", unit="transitions", low=1),
-        _param("hist_len", "integer", 1, "in a state", unit="frames", low=1),
-        _param("rescale_r", "truth", None, "divide rewards by the largest seen; 0 is on, too"),
-        _param("max_reward", "number", None, "rewards are clipped to it from above"),
-        _param("min_reward", "number", None, "rewards are clipped to it from below"),
-        _param("clip_delta", "number", None, "TD errors are clipped to ± it; 0 zeroes all", low=0),
-        _param("target_q", "integer", None, "copy the network to the target every so many; "
+        param("replay_memory", "integer", 1_000_000, "kept for replay", unit="transitions", low=1),
+        param("hist_len", "integer", 1, "in a state", unit="frames", low=1),
+        param("rescale_r", "truth", None, "divide rewards by the largest seen; 0 is on, too"),
+        param("max_reward", "number", None, "rewards are clipped to it from above"),
+        param("min_reward", "number", None, "rewards are clipped to it from below"),
+        param("clip_delta", "number", None, "TD errors are clipped to ± it; 0 zeroes all", low=0),
+        param("target_q", "integer", None, "copy the network to the target every so many; "
                "absent: no target network", unit="agent steps", low=0),
-        _param("ncols", "integer", 1, "of a frame", unit="colour channels", low=1),
-        _param("input_dims", "table", None, "shape of a state",
+        param("ncols", "integer", 1, "of a frame", unit="colour channels", low=1),
+        param("input_dims", "table", None, "shape of a state",
                default_is="{hist_len*ncols, 84, 84}"),
-        _param("state_dim", "integer", None, "numbers in a frame", low=1,
+        param("state_dim", "integer", None, "numbers in a frame", low=1,
                default_is="the preproc's"),
-        _param("preproc", "string", None, "preprocessing of screens (required)"),
-        _param("network", "string", None, "network by name or file; option network goes before"),
-        _param("transition_params", "table", None, "read and ignored, as in the original"),
-        _param("best", "truth", None, "of a file, take the best network rather than the last"),
+        param("preproc", "string", None, "preprocessing of screens (required)"),
+        param("network", "string", None, "network by name or file; option network goes before"),
+        param("transition_params", "table", None, "read and ignored, as in the original"),
+        param("best", "truth", None, "of a file, take the best network rather than the last"),
     )  # fmt: skip
 
     def __init__(

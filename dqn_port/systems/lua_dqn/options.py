@@ -7,6 +7,7 @@ program, to the letter. Lua: train_agent.lua's options, initenv.lua's str_to_tab
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -14,45 +15,46 @@ from dqn_port.options import Param
 from dqn_port.torch7.table_writer import format_table
 
 
-def _option(name: str, kind: str, default: Any, meaning: str, **more: Any) -> Param:
+def param(name: str, kind: str, default: Any, meaning: str, **more: Any) -> Param:
+    """Declare an option, or a key of a table option."""
     return Param(name=name, kind=kind, default=default, meaning=meaning, **more)
 
 
 OPTIONS: Final = (
-    _option("framework", "string", "", "module that provides the game (alewrap)"),
-    _option("env", "string", "", "game: the name of its ROM without .bin",
-            role="game"),
-    _option("game_path", "string", "", "folder of the ROMs; empty: those of ale-py",
+    param("framework", "string", "", "module that provides the game (alewrap)"),
+    param("env", "string", "", "game: the name of its ROM without .bin",
+          role="game"),
+    param("game_path", "string", "", "folder of the ROMs; empty: those of ale-py",
             changes="nothing"),
-    _option("env_params", "table", {}, "parameters of the framework"),
-    _option("pool_frms", "table", {}, "how frames are pooled: type and size"),
-    _option("actrep", "integer", 1, "times an action is repeated", unit="frames", low=1),
-    _option("random_starts", "integer", 0, "up to so many null actions start an episode; 0: none",
+    param("env_params", "table", {}, "parameters of the framework"),
+    param("pool_frms", "table", {}, "how frames are pooled: type and size"),
+    param("actrep", "integer", 1, "times an action is repeated", unit="frames", low=1),
+    param("random_starts", "integer", 0, "up to so many null actions start an episode; 0: none",
             unit="frames", low=0),
-    _option("name", "string", "", "name of the run's folder and files",
+    param("name", "string", "", "name of the run's folder and files",
             default_is="the argument file's, and env if given elsewhere", changes="nothing",
             role="name"),
-    _option("network", "string", "", "saved network to start from; goes before agent_params",
+    param("network", "string", "", "saved network to start from; goes before agent_params",
             role="start"),
-    _option("agent", "string", "", "agent (NeuralQLearner)"),
-    _option("agent_params", "table", {}, "parameters of the agent, its preproc, network, replay"),
-    _option("seed", "integer", 1, "of all random numbers", role="seed"),
-    _option("saveNetworkParams", "boolean", False, "also save the flat parameters"),
-    _option("prog_freq", "integer", 5000, "report every so many", unit="agent steps", low=1,
+    param("agent", "string", "", "agent (NeuralQLearner)"),
+    param("agent_params", "table", {}, "parameters of the agent, its preproc, network, replay"),
+    param("seed", "integer", 1, "of all random numbers", role="seed"),
+    param("saveNetworkParams", "boolean", False, "also save the flat parameters"),
+    param("prog_freq", "integer", 5000, "report every so many", unit="agent steps", low=1,
             changes="nothing"),
-    _option("save_freq", "integer", 50_000, "save every so many", unit="agent steps", low=1,
+    param("save_freq", "integer", 50_000, "save every so many", unit="agent steps", low=1,
             changes="nothing"),
-    _option("eval_freq", "integer", 10_000, "evaluate every so many", unit="agent steps", low=1),
-    _option("save_versions", "integer", 0, "0: one file, overwritten; v: NAME_floor(step/v)",
+    param("eval_freq", "integer", 10_000, "evaluate every so many", unit="agent steps", low=1),
+    param("save_versions", "integer", 0, "0: one file, overwritten; v: NAME_floor(step/v)",
             unit="agent steps", low=0),
-    _option("steps", "integer", 100_000, "to train", unit="agent steps", low=1,
+    param("steps", "integer", 100_000, "to train", unit="agent steps", low=1,
             changes="length", role="length"),
-    _option("eval_steps", "integer", 100_000, "of an evaluation", unit="agent steps", low=1),
-    _option("verbose", "integer", 2, "1 or less: no description of the run and no norms of layers",
+    param("eval_steps", "integer", 100_000, "of an evaluation", unit="agent steps", low=1),
+    param("verbose", "integer", 2, "1 or less: no description of the run and no norms of layers",
             low=0, changes="nothing"),
-    _option("threads", "integer", 1, "of the CPU's arithmetic", unit="threads", low=1, high=1024,
+    param("threads", "integer", 1, "of the CPU's arithmetic", unit="threads", low=1, high=1024,
             changes="nothing", role="threads"),
-    _option("gpu", "integer", -1, "-1: CPU; 0: the first CUDA device, or GPU_ID's; n: the n-th",
+    param("gpu", "integer", -1, "-1: CPU; 0: the first CUDA device, or GPU_ID's; n: the n-th",
             low=-1, changes="nothing", role="device"),
 )  # fmt: skip
 """Every option in the order of train_agent's help."""
@@ -104,6 +106,15 @@ class Options:
         if not table["ignored"]:
             del table["ignored"]
         return table
+
+
+def flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested options by path: seed, agent_params.lr."""
+    found: dict[str, Any] = {}
+    for key, value in table.items():
+        path = f"{prefix}{key}"
+        found |= flat(value, f"{path}.") if isinstance(value, dict) else {path: value}
+    return found
 
 
 def lua_truth(value: Any) -> bool:

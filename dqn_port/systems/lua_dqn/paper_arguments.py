@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from dqn_port.arguments.values import shown
 from dqn_port.options import OtherOption
+from dqn_port.systems.lua_dqn.options import flat
 
 NOT_COMPARED: Final = frozenset({"env", "game_path", "name", "ignored"})
 """What names a run rather than shapes it."""
@@ -25,7 +26,7 @@ def dqn3_0_1() -> dict[str, Any]:
     Those of run_gpu; legacy_args/pong.json holds them as they were given.
     """
     text = (resources.files("dqn_port.systems.lua_dqn") / "dqn3_0_1.json").read_text("utf-8")
-    return dict(flat(json.loads(text)))
+    return flat(json.loads(text))
 
 
 def differences(arguments: Mapping[str, Any], *, told: bool = False) -> list[OtherOption]:
@@ -43,17 +44,3 @@ def differences(arguments: Mapping[str, Any], *, told: bool = False) -> list[Oth
         if here.get(path) != paper.get(path)
     ]
     return sorted(found, key=lambda difference: not difference.matters)
-
-
-def flat(table: Mapping[str, Any]) -> dict[str, Any]:
-    """Return nested options by path."""
-    found: dict[str, Any] = {}
-    left = [("", table)]
-    while left:
-        prefix, inner = left.pop()
-        for key, value in inner.items():
-            if isinstance(value, dict):
-                left.append((f"{prefix}{key}.", value))
-            else:
-                found[prefix + key] = value
-    return found

@@ -120,6 +120,11 @@ class Training:
         self.state = state or TrainState(at=env.get_state())
 
     @property
+    def step(self) -> int:
+        """Agent steps played."""
+        return self.state.step
+
+    @property
     def done(self) -> bool:
         """Whether every step is played, evaluated and saved."""
         state = self.state

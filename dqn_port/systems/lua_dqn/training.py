@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from dqn_port.errors import CheckpointError, PartError
-from dqn_port.events import Event
 from dqn_port.interfaces import Array, Files, Ring
 from dqn_port.systems.lua_dqn.old_arguments import to_options_table
 from dqn_port.systems.lua_dqn.setup import Setup
@@ -23,31 +22,13 @@ from dqn_port.systems.lua_dqn.training_state import gather, put_back
 _REPLAY = "replay"
 
 
-class LuaTraining:
+class LuaTraining(Training):
     """The loop of train_agent.lua with its snapshots; see interfaces.Training."""
 
     def __init__(self, ready: Setup, files: Files) -> None:
         """``ready``: what setup gave, nothing played yet."""
+        super().__init__(ready.env, ready.agent, ready.opt, save=self._save_snapshot)
         self.ready, self._files = ready, files
-        self.loop = Training(ready.env, ready.agent, ready.opt, save=self._save)
-
-    @property
-    def step(self) -> int:
-        """Agent steps played."""
-        return self.loop.state.step
-
-    @property
-    def done(self) -> bool:
-        """Whether every step is played, evaluated and saved."""
-        return self.loop.done
-
-    def tick(self) -> list[Event]:
-        """Play one agent step, or save."""
-        return self.loop.tick()
-
-    def left(self) -> dict[str, int]:
-        """Return how many agent steps of every phase are left."""
-        return self.loop.left()
 
     def state_dict(self, *, full: bool = True) -> dict[str, Any]:
         """Return the state, as training_state.gather gives it.
@@ -63,11 +44,11 @@ class LuaTraining:
                     f"state_dict, got {type(part).__name__} without; docs/systems.md says more, or "
                     "use --checkpoint none"
                 )
-        return gather(self.ready, self.loop.state, full=full)
+        return gather(self.ready, self.state, full=full)
 
     def load_state_dict(self, state: Mapping[str, Any], *, full: bool = True) -> None:
         """Go on from a state; see training_state.put_back."""
-        self.loop.state = put_back(state, self.ready, full=full)
+        self.state = put_back(state, self.ready, full=full)
         if not full:
             return
         actions = self.ready.agent.transitions.ring.get("a")
@@ -88,12 +69,12 @@ class LuaTraining:
 
     def about(self) -> dict[str, Any]:
         """Return the time of training, evaluations left out, and its frames."""
-        state = self.loop.state
+        state = self.state
         seconds = state.histories.time_history[-1] + state.interval_seconds
         frames = state.step * self.ready.opt.actrep
         return {"training_seconds": round(seconds, 3), "frames": frames}
 
-    def _save(self, state: TrainState) -> Path:
+    def _save_snapshot(self, state: TrainState) -> Path:
         """Write the snapshot of now and return where. Lua: NAME.t7 or NAME_floor(step/v).t7."""
         opt, agent = self.ready.opt, self.ready.agent
         version = f"_{state.step // opt.save_versions}" if opt.save_versions > 0 else ""

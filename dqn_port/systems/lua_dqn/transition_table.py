@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from dqn_port.errors import ArgsError, ReplayError, near_match
 from dqn_port.fields import Fields
-from dqn_port.options import Param
 from dqn_port.randoms.torch import Generator
+from dqn_port.systems.lua_dqn.options import param
 from dqn_port.systems.lua_dqn.slots import Minibatch
 from dqn_port.torch7.values import LuaTable, TorchObject
 
@@ -56,38 +56,14 @@ class TransitionTable:
     """
 
     PARAMS = (
-        Param(
-            name="histType",
-            kind="string",
-            default="linear",
-            choices=HIST_TYPES,
-            meaning="which frames back make a state",
-        ),
-        Param(
-            name="histSpacing",
-            kind="integer",
-            default=1,
-            unit="agent steps",
-            low=1,
-            meaning="distance of the frames of a linear history; others ignore it, as in Lua",
-        ),
-        Param(
-            name="nonTermProb",
-            kind="number",
-            default=1,
-            low=0,
-            high=1,
-            meaning="probability to keep a drawn transition that is not terminal",
-        ),
-        Param(
-            name="bufferSize",
-            kind="integer",
-            default=512,
-            unit="transitions",
-            low=2,
-            meaning="transitions drawn at once, from which minibatches are then served",
-        ),
-    )
+        param("histType", "string", "linear", "which frames back make a state", choices=HIST_TYPES),
+        param("histSpacing", "integer", 1, "distance of the frames of a linear history; others "
+              "ignore it, as in Lua", unit="agent steps", low=1),
+        param("nonTermProb", "number", 1, "probability to keep a drawn transition that is not "
+              "terminal", low=0, high=1),
+        param("bufferSize", "integer", 512, "transitions drawn at once, from which minibatches are "
+              "then served", unit="transitions", low=2),
+    )  # fmt: skip
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any], generator: Generator) -> TransitionTable:

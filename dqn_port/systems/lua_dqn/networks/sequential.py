@@ -18,7 +18,6 @@ from dqn_port.systems.lua_dqn.networks.layers import (
     Reshape,
     SpatialConvolution,
     layer_of_row,
-    n_elements,
     to_floats,
 )
 from dqn_port.systems.lua_dqn.networks.lua_order import LuaOrder, can_sum_as_lua
@@ -50,7 +49,7 @@ class Sequential:
         """
         self.layers, self.settings = tuple(layers), dict(settings or {})
         shapes = [shape for layer in self.layers for shape in layer.shapes()]
-        self.w = torch.zeros(sum(map(n_elements, shapes)), device=device)
+        self.w = torch.zeros(sum(map(math.prod, shapes)), device=device)
         self.dw = torch.zeros_like(self.w)
         self._parameters: list[tuple[torch.Tensor, ...]] = []
         self._gradients: list[torch.Tensor] = []
@@ -58,7 +57,7 @@ class Sequential:
         for layer in self.layers:
             views = []
             for shape in layer.shapes():
-                n = n_elements(shape)
+                n = math.prod(shape)
                 views.append(self.w[offset : offset + n].view(shape).requires_grad_())
                 self._gradients.append(self.dw[offset : offset + n].view(shape))
                 offset += n
@@ -89,7 +88,7 @@ class Sequential:
             for shape in layer.shapes():
                 stdv = 1.0 / math.sqrt(layer.fan_in())
                 drawn.append(
-                    torch.from_numpy(generator.uniform_float(n_elements(shape), -stdv, stdv))
+                    torch.from_numpy(generator.uniform_float(math.prod(shape), -stdv, stdv))
                 )
         with torch.no_grad():
             self.w.copy_(torch.cat(drawn))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from dqn_port.randoms.torch import Generator
 from dqn_port.systems.lua_dqn.networks.convnet import create_network
 from dqn_port.systems.lua_dqn.networks.layers import Linear, Rectifier, Reshape
@@ -28,16 +30,9 @@ def net_toy_conv(args: NetworkArgs, generator: Generator) -> Sequential:
     )
 
 
-def _n_inputs(args: NetworkArgs) -> int:
-    n_inputs = 1
-    for dim in args.input_dims:
-        n_inputs *= dim
-    return n_inputs
-
-
 def net_toy_mlp(args: NetworkArgs, generator: Generator) -> Sequential:
     """Return one hidden layer of 24 units."""
-    n = _n_inputs(args)
+    n = math.prod(args.input_dims)
     network = Sequential([Reshape((n,)), Linear(n, 24), Rectifier(), Linear(24, args.n_actions)])
     network.reset(generator)
     return network
@@ -45,7 +40,7 @@ def net_toy_mlp(args: NetworkArgs, generator: Generator) -> Sequential:
 
 def net_tie(args: NetworkArgs, generator: Generator) -> Sequential:
     """Return one linear layer that values every action 0 at first; the usual draws are made."""
-    n = _n_inputs(args)
+    n = math.prod(args.input_dims)
     network = Sequential([Reshape((n,)), Linear(n, args.n_actions)])
     network.reset(generator)
     network.w.zero_()
