@@ -13,7 +13,7 @@ from dqn_port.torch7.faults import Fault, held
 from dqn_port.torch7.tensors import dtype_of
 
 ByteOrder = Literal["little", "big"]
-# A mapping of a large file, or all bytes of a small one.
+# A mapping of a large file, or the bytes of a small one.
 Data = bytes | mmap.mmap
 
 _ORDER: Final[dict[str, Literal["<", ">"]]] = {"little": "<", "big": ">"}
@@ -40,9 +40,9 @@ class Source:
 class BinarySource(Source):
     """Reads forward from ``position``; every length is checked before anything is taken.
 
-    ``mapped``: arrays are views of the data where its layout allows, not copies.
-    ``guessed``: the size of a long is tried, not told nor the usual one.
-    Methods raise Fault where the file does not hold what is asked for.
+    ``mapped``: arrays are views of the data if its layout allows, not copies.
+    ``guessed``: the size of a long is a guess, and not the usual one.
+    Methods raise Fault if the file does not hold what is asked for.
     """
 
     # The least bytes of an object, nil, and of a pair: a boolean or a back reference, and nil.
@@ -79,7 +79,7 @@ class BinarySource(Source):
         return value
 
     def longs(self, count: int, what: str) -> tuple[int, ...]:
-        """Read longs, written at once."""
+        """Read longs that were written together."""
         self.need(count * self.long_size, what)
         layout = f"{self._order}{count}{self._long_code}"
         values = struct.unpack_from(layout, self.data, self.position)

@@ -1,4 +1,4 @@
-"""What two values differ in: tables without their order, tensors by value, sharing as well."""
+"""Differences between two values: tables without their order, tensors by value, and sharing."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class Difference:
     """One difference.
 
     ``kind``: ``value``, ``type``, ``class``, ``version``, ``size``, ``layout`` (stride or
-    offset in the storage), ``sharing`` (the same object in one, two in the other), or
-    ``only left`` and ``only right`` for a key that the other has not.
+    offset in the storage), ``sharing`` (one object on one side, two on the other), or
+    ``only left`` and ``only right`` for a key that the other side lacks.
     """
 
     path: str
@@ -51,7 +51,7 @@ _Part = tuple[Link, Any, Any]
 
 
 def differences(left: Any, right: Any) -> Iterator[Difference]:
-    """Yield what two values differ in, in the order of the left one.
+    """Yield the differences between two values, in the order of the left one.
 
     NaN equals NaN and 0 equals -0. Objects are compared once; those that are keys are compared
     in their order.
@@ -68,10 +68,10 @@ class _Comparison:
         self._values = left, right
         counts = [Census([value], self._plain) for value in self._values]
         self._budget = max(count.budget for count in counts)
-        # Which object of the other side an object was first compared to, and where.
+        # The object of the other side that an object was first compared with, and where.
         self._of_left: dict[int, tuple[LuaObject, Link]] = {}
         self._of_right: dict[int, tuple[LuaObject, Link]] = {}
-        # Storages seen below tensors are the same or not, but not compared yet.
+        # Not storages met only under tensors: they are paired, but not compared yet.
         self._compared: set[int] = set()
 
     def differences(self) -> Iterator[Difference]:
@@ -95,7 +95,7 @@ class _Comparison:
                     waiting.extend(reversed(more))
 
     def _meet(self, left: LuaObject, right: LuaObject, link: Link) -> Difference | None:
-        """Note that two objects are each other's; tell if one was another's already."""
+        """Pair two objects; return a difference if one was already paired with another."""
         of_left, of_right = self._of_left.get(id(left)), self._of_right.get(id(right))
         if of_left is None and of_right is None:
             self._of_left[id(left)] = right, link

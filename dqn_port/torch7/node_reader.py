@@ -96,7 +96,7 @@ class _Wrong(Exception):  # noqa: N818
 
 
 def _kind(value: Any) -> str:
-    """Return what a part of JSON is, as an error names it."""
+    """Return the kind of a part of JSON, for an error."""
     if value is None:
         return "null"
     if isinstance(value, bool):

@@ -1,11 +1,11 @@
-"""Lua's values as nodes, the JSON form in which nothing of a .t7 file is lost but a NaN's payload.
+"""Lua's values as nodes, a JSON form that loses nothing of a .t7 file but the payload of a NaN.
 
-A node is a dict with ``t``: nil, boolean, number, string, table, object, tensor, storage,
-function, userdata, or ref to what has the same ``id``. Numbers are words, ``%.17g``. Beyond
-the golden files' form there are: ``version`` where it is not 1; ``fields_id``, or ``fields``
-with a ref, where the table of an object's fields is held by others too; ``tag`` and ``bytecode``
-of a function, of one whose upvalues are not the usual list ``upvalues_table`` instead of
-``upvalues``, and an upvalue's own id in ``upvalue``; ``data`` of userdata, hex as ``bytecode``.
+A node is a dict with ``t``: nil, boolean, number, string, table, object, tensor, storage, function,
+userdata, or ref to the object with the same ``id``. Numbers are words, ``%.17g``. In addition to
+the golden files' form: ``version`` if it is not 1; ``fields_id``, or ``fields`` with a ref, if
+others hold the table of an object's fields, too; of a function ``tag``, ``bytecode``,
+``upvalues_table`` in place of ``upvalues`` if these are not the usual list, and an upvalue's own
+id in ``upvalue``; ``data`` of userdata. Bytes are hexadecimal.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from dqn_port.torch7.values import (
 
 Node = dict[str, Any]
 _PRINTABLE: Final = re.compile("[ -~]*")
-# The slot that a node is to be put into, and the value it is of.
+# Container and key for a node, and the value that it represents.
 _Task = tuple[Any, Any, Any]
 
 
@@ -65,7 +65,7 @@ class _NodeMaker:
         self._ids: dict[int, int] = {}
 
     def nodes(self) -> list[Node]:
-        """Make all nodes, in the order in which they will be written."""
+        """Make all nodes, in the order of writing."""
         made: list[Any] = [None] * len(self._values)
         tasks: list[_Task] = [(made, k, value) for k, value in enumerate(self._values)][::-1]
         while tasks:
@@ -108,7 +108,7 @@ class _NodeMaker:
 
     def _new_id(self, value: LuaObject) -> int:
         if isinstance(value, LuaFunction) and value.tag == 6:
-            # Written anew wherever it is met, so nothing refers to it.
+            # It is written again wherever it occurs, so nothing refers to it.
             return len(self._ids) + 1
         self._ids[id(value)] = number = len(self._ids) + 1
         return number
@@ -134,9 +134,9 @@ class _NodeMaker:
         return [(entry, "value", entry["value"]) for entry in entries if "value" in entry]
 
     def _usual_upvalues(self, function: LuaFunction) -> list[Node] | None:
-        """Return the upvalues as Torch writes them, None where they are in other tables."""
+        """Return the upvalues as Torch writes them, None if their tables are different."""
         table = function.upvalues
-        # A function of tag 6 has no id: met again, only its table can say that it has been here.
+        # A function of tag 6 has no id: only its table shows that it occurs again.
         met_again = function.tag == 6 and self._references[id(function)] > 1
         if met_again or self._references[id(table)] > 1 or not table.is_list:
             return None

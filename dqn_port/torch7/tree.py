@@ -32,7 +32,7 @@ _DEEPEST_INDENT: Final = 40
 
 
 class Link:
-    """The way to an object: the step from what holds it."""
+    """The path of an object as a chain: the step from the object that holds it."""
 
     __slots__ = ("before", "depth", "step")
 
@@ -54,8 +54,8 @@ class Link:
 def lines(value: Any, *, depth: int | None = None) -> Iterator[str]:
     """Yield the lines of the tree of a value.
 
-    An object met again is named by the path at which it stands first. Of a tensor of more
-    than 8 elements there are min, max and mean of the numbers, of floats without NaN.
+    An object that occurs again is named by its first path. A tensor of more than 8 elements is
+    shown by min, max and mean of its numbers without NaN.
 
     Args:
         value: from load or paths.select, or what ``save`` takes.
@@ -89,7 +89,7 @@ def lines(value: Any, *, depth: int | None = None) -> Iterator[str]:
 
 
 def summary(value: Any) -> str:
-    """Return what a value is in some words: of nil, boolean, number and string the whole."""
+    """Return a value in some words: nil, booleans, numbers and short strings completely."""
     if value is None:
         return "nil"
     if isinstance(value, bool):
@@ -119,7 +119,7 @@ def summary(value: Any) -> str:
 def _label(link: Link) -> str:
     if link.before is None:
         return ""
-    # A blank for each level of a file nested 100,000 deep would be gigabytes.
+    # Indenting every level of a file nested 100,000 deep would take gigabytes.
     indent = "  " * min(link.depth, _DEEPEST_INDENT)
     deep = f"({link.depth} deep) " if link.depth > _DEEPEST_INDENT else ""
     return f"{indent}{deep}{link.step.removeprefix('.')}: "
@@ -141,7 +141,7 @@ def _held(value: Any, link: Link) -> Iterator[tuple[Link, Any]]:
 
 
 def _sharing(value: Tensor | Storage, link: Link, met: dict[int, Link]) -> str:
-    """Return how a tensor lies in its storage, where that is not all of its own."""
+    """Return how a tensor lies in its storage, if it does not fill it alone."""
     if isinstance(value, Storage) or value.storage is None:
         return ""
     step = 1
@@ -157,7 +157,7 @@ def _sharing(value: Tensor | Storage, link: Link, met: dict[int, Link]) -> str:
 
 
 def _elements(value: Tensor | Storage, budget: int) -> tuple[str, int]:
-    """Return the elements or their statistics, and the budget that is left."""
+    """Return the elements or their statistics, and the remaining budget."""
     if isinstance(value, Storage):
         array = value.array
     else:

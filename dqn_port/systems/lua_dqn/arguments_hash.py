@@ -1,4 +1,4 @@
-"""What makes two runs the same run: their arguments, in one canonical form, and its hash."""
+"""What makes two runs the same: their arguments in a canonical form, and its hash."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ LENGTH: Final = 10
 
 
 def canonical_arguments(opt: Options) -> str:
-    """Return resolved options as JSON that is equal exactly where the runs are.
+    """Return resolved options as JSON that is equal exactly when the runs are the same.
 
-    Keys are sorted, 1.0 is 1, options that change nothing are gone, and a network's file counts by
-    its content.
+    Keys are sorted, 1.0 is 1, options that change nothing are left out, and a network's file
+    counts by its content.
 
     Raises:
         RunFolderError: the network's file cannot be read.
@@ -57,9 +57,9 @@ _CHANGES: Final = {option.name: option.changes for option in OPTIONS} | {"ignore
 
 
 def _counting(table: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options that change something, in the form in which they count.
+    """Return the options that make two runs differ, in the form that is compared.
 
-    save_freq does where save_versions keeps every snapshot; of gpu, whether it is one.
+    save_freq counts where save_versions keeps every snapshot; of gpu only whether there is one.
     """
     counting = {key: value for key, value in table.items() if _CHANGES.get(key) != "nothing"}
     if _is_above_0(table.get("save_versions")):
@@ -74,7 +74,7 @@ def _is_above_0(value: Any) -> bool:
 
 
 def _same(old: Any, new: Any) -> bool:
-    """Tell whether two values are equal; NaN, which old arguments may hold, is so to itself."""
+    """Tell whether two values are equal. NaN, which old arguments may hold, equals itself."""
     return bool(old == new) or json.dumps(old) == json.dumps(new)
 
 

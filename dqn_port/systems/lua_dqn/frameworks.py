@@ -28,7 +28,7 @@ class AleFramework:
 
     @staticmethod
     def check(env: str, game_path: str, env_params: Mapping[str, Any]) -> dict[str, str]:
-        """Check the ROM and return what a run records of it.
+        """Check the ROM and return what a run records about it.
 
         Raises:
             RomError, UnknownGameError: see roms.check_rom.
@@ -51,7 +51,7 @@ class ToyFramework:
 
     @staticmethod
     def check(env: str, game_path: str, env_params: Mapping[str, Any]) -> dict[str, str]:
-        """Return nothing to record: the games are part of the program.
+        """Return an empty record: the games are part of the program.
 
         Raises:
             ArgsError: there is no such game.

@@ -1,8 +1,8 @@
 """The last frames an emulator painted, pooled into one screen.
 
-Lua: alewrap's GameScreen. Frames are kept as palette indices, one byte a pixel: colours, and the
-luminance of a pair of frames, are then looked up in tables made once, which gives the same float32
-numbers as pooling RGB frames does.
+Lua: alewrap's GameScreen. Frames are kept as palette indices, one byte a pixel. Colours, and the
+luminance of a pair of frames, are looked up in tables, which gives the same float32 numbers as
+pooling RGB frames.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def look_up_pairs(
 ) -> NDArray[np.float32]:
     """Return table[256 · first + second]: float32 [height, width], as first and second are.
 
-    A kernel in C does it where there is one, else NumPy (tests/native/test_kernels.py).
+    A kernel in C does it if compiled, else NumPy: the same numbers (tests/native/test_kernels.py).
     """
     library = kernels()
     if library is not None and first.flags.c_contiguous and second.flags.c_contiguous:
@@ -80,7 +80,7 @@ def look_up_pairs(
 class PooledScreen:
     """A screen at one moment: a copy of the frames it is pooled from.
 
-    Its pixels are computed when asked for: ``rgb`` and ``luminance`` as interfaces.Screen says.
+    Its pixels are computed on demand: see slots.Screen.
     """
 
     def __init__(
@@ -133,7 +133,7 @@ class GameScreen:
         self.painted = 0
 
     def clear(self) -> None:
-        """Forget the painted frames. Lua: GameScreen:clear."""
+        """Discard the painted frames. Lua: GameScreen:clear."""
         self.painted = 0
 
     def next_frame(self) -> NDArray[np.uint8]:
@@ -143,9 +143,9 @@ class GameScreen:
         return slot
 
     def grab(self) -> PooledScreen:
-        """Return the pooled screen of now. Lua: GameScreen:grab.
+        """Return the current pooled screen. Lua: GameScreen:grab.
 
-        Until the ring is full only the painted frames are pooled.
+        Until the ring is full, only the painted frames are pooled.
         """
         n = min(self.painted, len(self.frames))
         return PooledScreen(self.frames[:n].copy(), self.palette, self.pool_type)
@@ -155,7 +155,7 @@ class GameScreen:
         return {"frames": self.frames.copy(), "painted": self.painted}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over a state, all of it or nothing.
+        """Restore a state, all of it or nothing.
 
         Raises:
             CheckpointError: a field is missing or does not fit.

@@ -37,14 +37,14 @@ Q_MAX: Final = 1.0
 """
 
 _VALIDATION_CHUNK: Final = 60
-"""Held-out transitions valued at once, to keep their floats small; whole twelves are summed as in
-one batch (networks/products.py)."""
+"""Held-out transitions evaluated at once, to save memory; a multiple of twelve, so that the sums
+are those of one batch (networks/products.py)."""
 
 
 class NeuralQLearner:
     """Q-learning with a network, a replay memory and a target network.
 
-    ``network`` values the actions; ``transitions`` is the replay memory; both are injected.
+    ``network`` gives the action values; ``transitions`` is the replay memory.
     """
 
     PARAMS = (
@@ -92,7 +92,7 @@ class NeuralQLearner:
         generator: Generator,
         device: torch.device,
     ) -> None:
-        """Take parameters with every default filled in (assemble.py does), nil as None."""
+        """``params``: with every default filled in (setup.py), nil as None."""
         self.params = dict(params)
         self.n_actions = n_actions
         self.network, self.preproc, self.transitions = network, preproc, transitions
@@ -122,7 +122,7 @@ class NeuralQLearner:
 
         self.num_steps = 0
         self.learn_from = self.learn_start
-        """Learning begins after so many steps: later where a run goes on without its replay."""
+        """Steps before learning begins: more where a run resumes without its replay."""
         self.r_max = 1.0
         self.bestq: float | None = None
         self.greedy = False
@@ -154,14 +154,14 @@ class NeuralQLearner:
         testing: bool = False,
         testing_ep: float | None = None,
     ) -> int | None:
-        """Take in what happened, learn, and return the next action's index; None at a terminal.
+        """Store what happened, learn, and return the next action's index; None at a terminal.
 
-        ``reward`` is what came with ``rawstate``; with ``testing`` nothing is stored or learnt and
-        ε is ``testing_ep``. Lua: NeuralQLearner.lua, perceive.
+        ``reward`` came with ``rawstate``; with ``testing`` nothing is stored or learnt and ε is
+        ``testing_ep``. Lua: NeuralQLearner.lua, perceive.
 
-        Lua quirk: the last state is remembered while testing, too, so that the first training
-        step after an evaluation stores a transition from it; and the target network is copied
-        while testing, as long as num_steps stands at its remainder
+        Lua quirk: the last state is kept while testing, too, so that the first training step after
+        an evaluation stores a transition from it; and the target network is copied at every step
+        of an evaluation that begins when num_steps is 1 modulo target_q
         (tests/systems/lua_dqn/test_loop_traces.py).
 
         Raises:
@@ -198,7 +198,7 @@ class NeuralQLearner:
         return None if terminal else action
 
     def e_greedy(self, testing_ep: float | None = None) -> int:
-        """Choose an action for the recent state. Lua: eGreedy.
+        """Choose an action for the current state. Lua: eGreedy.
 
         Lua quirk: ``ep`` keeps the testing value until it is computed again
         (tests/systems/lua_dqn/test_loop_traces.py).
@@ -237,7 +237,8 @@ class NeuralQLearner:
         """Return (targets float32 [B, A], delta float32 [B], q2_max float32 [B]).
 
         delta = r (÷ r_max) + (1 − term) · discount · max_a Q_target(s2, a) − Q(s, a), clipped;
-        targets hold delta at the action taken and 0 elsewhere. ``keep`` what the gradient needs.
+        targets hold delta at the action taken and 0 elsewhere. ``keep``: store what ``backward``
+        needs.
         Lua: getQUpdate.
         """
         r, a = batch.r.to(self.device), batch.a.to(self.device)[:, None]
@@ -266,7 +267,7 @@ class NeuralQLearner:
     def learn(self, batch: Minibatch) -> None:
         """Take one step of the optimiser on ``batch``."""
         targets, delta, _ = self.get_q_update(batch)
-        # On a GPU it would be waited for at every update; there the loop looks at the weights.
+        # A GPU would have to be waited for at every update; the loop checks the weights instead.
         if self.device.type == "cpu" and not bool(torch.isfinite(delta).all()):
             raise DivergedError(
                 f"network: expected finite TD errors, got {delta.tolist()[:4]}… at step "
@@ -306,7 +307,7 @@ class NeuralQLearner:
         return self.network.report()
 
     def fields(self) -> dict[str, Any]:
-        """Return the fields that describe the agent, of plain types, by their Lua names."""
+        """Return the agent's fields of plain types, by their Lua names."""
         state = {
             "numSteps": self.num_steps,
             "n_actions": self.n_actions,
@@ -325,10 +326,10 @@ class NeuralQLearner:
         return self.params | {name: value for name, value in state.items() if value is not None}
 
     def to_lua(self) -> TorchObject:
-        """Return the dqn.NeuralQLearner that Torch7 loads, slim as train_agent saves it.
+        """Return the dqn.NeuralQLearner that Torch7 loads, without what train_agent leaves out.
 
-        Lua quirk: of the last state Torch7 keeps the floats, of which the bytes are stored; here
-        they are the bytes over 255 (tests/systems/lua_dqn/test_snapshot.py).
+        Lua quirk: Torch7 keeps the last state as floats, before it is truncated to bytes; here it
+        is the bytes divided by 255 (tests/systems/lua_dqn/test_snapshot.py).
         """
         parts = {
             "network": self.network.to_lua(),
@@ -344,11 +345,11 @@ class NeuralQLearner:
         return TorchObject("dqn.NeuralQLearner", LuaTable(fields.items()))
 
     def state_dict(self) -> dict[str, Any]:
-        """Return all that learning on needs, but the transitions and the generator."""
+        """Return what resuming needs, without the transitions and the generator."""
         return state_of(self)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over what ``state_dict`` gave.
+        """Restore what ``state_dict`` returned.
 
         Raises:
             CheckpointError: a field is missing or does not fit this agent.

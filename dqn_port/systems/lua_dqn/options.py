@@ -1,4 +1,4 @@
-"""The options of a training: where they come from, what they may be, what took effect.
+"""The options of a training: their declarations, and the values in effect.
 
 Order: defaults < argument file < Lua words < --set and the flags. Names are those of the Lua
 program, to the letter. Lua: train_agent.lua's options, initenv.lua's str_to_table.
@@ -64,12 +64,12 @@ TABLES: Final = ("env_params", "pool_frms", "agent_params")
 KNOWN_AND_IGNORED: Final = frozenset(
     {"tensorType", "agent_params.gpu", "agent_params.verbose", "agent_params.transition_params"}
 )
-"""Keys found in old arguments that never did anything there, or that the program sets itself."""
+"""Keys of old arguments that never had an effect, or that the program sets itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """The options as they take effect; every attribute is an option of OPTIONS."""
+    """The options in effect; every attribute is an option of OPTIONS."""
 
     framework: str
     env: str
@@ -96,11 +96,11 @@ class Options:
     ignored: dict[str, Any] = field(default_factory=dict)
     """Keys from old arguments that nothing reads, by path."""
     game: dict[str, str] | None = field(default=None, init=False, compare=False)
-    """What a run records of its game, known once setup.resolve has checked the options as a whole;
-    None in options not yet checked, as dataclasses.replace returns them."""
+    """What a run records about its game, set by setup.resolve; None before, and after
+    dataclasses.replace."""
 
     def to_json(self) -> dict[str, Any]:
-        """Return what args.json holds; as an argument file it gives the same options."""
+        """Return the content of args.json; as an argument file it gives the same options."""
         table = dataclasses.asdict(self)
         del table["game"]
         if not table["ignored"]:
@@ -118,7 +118,7 @@ def flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def lua_truth(value: Any) -> bool:
-    """Tell whether Lua takes ``value`` as true: all but nil and false, 0 too."""
+    """Tell whether ``value`` is true in Lua: anything but nil and false, also 0."""
     return value is not None and value is not False
 
 

@@ -21,7 +21,7 @@ from dqn_port.systems.lua_dqn.slots import Screen
 from dqn_port.tools.pictures import enlarge, opencv, resize, write_png
 
 _NO_LEARNING: Final = ("steps=1", "agent_params.learn_start=1", "agent_params.replay_memory=1")
-"""What keeps the parts that screens do not need small."""
+"""Keeps the parts that screens do not need small."""
 
 _BACKGROUND: Final = 24
 _TEXT: Final = 200
@@ -38,7 +38,7 @@ _SHAPE: Final = 1.6
 
 
 class _SeeingAgent(Protocol):
-    """An agent that tells what it sees."""
+    """An agent that shows what it sees."""
 
     def preprocess(self, rawstate: Screen | NDArray[Any]) -> NDArray[np.uint8]:
         """Return the state that is stored: uint8 [D]."""
@@ -46,7 +46,7 @@ class _SeeingAgent(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """A screen and how it came about."""
+    """A screen and what led to it."""
 
     step: int
     """Agent steps played before it."""
@@ -74,7 +74,7 @@ def options_to_watch(
     assignments: Sequence[str] = (),
     draft: Draft | None = None,
 ) -> Options:
-    """Read the options of a game to look at; what only learning needs is made small.
+    """Read the options of a game to look at; parts that only learning needs are made small.
 
     Raises:
         DqnPortError: see assemble.load_options.
@@ -102,7 +102,7 @@ def watch(ready: Setup, n: int) -> Iterator[Cell]:
             rgb=picture_of(screen),
             state=as_image(seeing.preprocess(screen)),
         )
-        # With ε = 1 the network is not asked; while testing nothing is stored.
+        # With ε = 1 the network is not used; while testing nothing is stored.
         chosen = agent.perceive(reward, screen, terminal, True, 1.0)
         if chosen is not None:
             action = env.actions[chosen]
@@ -113,7 +113,7 @@ def watch(ready: Setup, n: int) -> Iterator[Cell]:
 
 
 def title(opt: Options, args_file: Path | None = None) -> str:
-    """Return the sheet's first line: the game and what shapes its screens."""
+    """Return the sheet's first line: the game and the options that shape its screens."""
     parts = [
         opt.env,
         *([] if args_file is None else [args_file.name]),

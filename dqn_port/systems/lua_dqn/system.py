@@ -1,4 +1,4 @@
-"""DQN 3.0 as a system: what the workshop asks of it, answered by its own parts."""
+"""DQN 3.0 as a system: the interface to the workshop."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class LuaDqn:
     best_assignment: ClassVar[str] = "agent_params.best=true"
 
     def option_of(self, role: str) -> str:
-        """Return the name of the option that has a role."""
+        """Return the name of the option with a role."""
         return next(option.name for option in OPTIONS if option.role == role)
 
     def new_draft(self) -> Draft:
@@ -67,7 +67,7 @@ class LuaDqn:
         assignments: Sequence[str] = (),
         draft: Draft | None = None,
     ) -> Options:
-        """Put options together; see setup.load_options."""
+        """Read and check options; see setup.load_options."""
         return load_options(
             args_file=args_file, lua_words=words, assignments=assignments, draft=draft
         )
@@ -83,7 +83,7 @@ class LuaDqn:
     read_alone = staticmethod(read_old_run)
 
     def facts(self, options: Options) -> Facts:
-        """Return what the workshop has to know."""
+        """Return what the workshop needs to know."""
         name = network_name(options)
         return Facts(
             arguments=options.to_json(),
@@ -100,7 +100,7 @@ class LuaDqn:
         )
 
     def start_network(self, options: Options) -> SavedNetwork | None:
-        """Return None: setup reads it by its options."""
+        """Return None: setup reads the network that the options name."""
         del options
         return None
 
@@ -113,7 +113,7 @@ class LuaDqn:
         start: SavedNetwork | None = None,
         parts: Mapping[str, Any] | None = None,
     ) -> LuaTraining:
-        """Set up a training; the network to start from is an option here, and so are the parts."""
+        """Set up a training; here the options name the start network and the parts."""
         del start, parts
         return LuaTraining(setup(options, device=torch.device(device)), files)
 
@@ -161,7 +161,7 @@ class LuaDqn:
         )
 
     def networks_in(self, path: Path) -> list[str]:
-        """Return last, and best where an evaluation was made."""
+        """Return last, and best if there was an evaluation."""
         has_best = load_snapshot(path).table.get("best_model") is not None
         return ["last", "best"] if has_best else ["last"]
 

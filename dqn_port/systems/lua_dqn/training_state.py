@@ -1,4 +1,4 @@
-"""The state of a whole training: gathered for a checkpoint, and put back to go on from it."""
+"""The state of a whole training: collected for a checkpoint, and restored from it."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _WHOLE_NUMBERS: Final = frozenset({"reward_counts", "episode_counts", "steps"})
 def gather(ready: Setup, state: TrainState, *, full: bool) -> dict[str, Any]:
     """Return the state of a training; its arrays may be the agent's own memory.
 
-    ``full``: with what going on exactly needs; else networks, optimiser, counters and histories
-    alone, without replay memory, environment and random numbers.
+    ``full``: all that resuming exactly needs; else only networks, optimiser, counters and
+    histories, without replay memory, environment and random numbers.
     """
     agent = ready.agent
     tree: dict[str, Any] = {
@@ -51,13 +51,13 @@ def _vectors(network: Network) -> dict[str, Any]:
 
 
 def put_back(tree: Mapping[str, Any], ready: Setup, *, full: bool) -> TrainState:
-    """Put a state into a training that was just set up by the same arguments; return the loop's.
+    """Restore a state in a training just set up with the same arguments; return the loop's state.
 
-    The transitions are in their ring already. Where ``full`` is not, the replay memory begins
-    empty, and learning only once it holds as much as at the start of the run.
+    The transitions are already in their ring. Without ``full`` the replay memory begins empty, and
+    learning begins once it holds as much as at the start of the run.
 
     Raises:
-        CheckpointError: the state is not that of such a training.
+        CheckpointError: the state does not belong to such a training.
     """
     root, agent = Fields(tree, "checkpoint"), ready.agent
     train = root.inner("train")
@@ -132,12 +132,12 @@ def _evaluation(saved: Fields) -> EvaluationState:
 
 
 def _network(saved: Fields, like: Network) -> Network:
-    """Return a network as ``like`` with the saved parameters and gradients."""
+    """Return a copy of ``like`` with the saved parameters and gradients."""
     network = like.clone()
     shape = np.empty(like.w.numel(), dtype=np.float32)
     with torch.no_grad():
         for name in ("w", "dw"):
-            # A copy is aligned, which a view of the file need not be.
+            # A copy is aligned; a view of the file may not be.
             vector = torch.from_numpy(np.array(saved.array(name, shape)))
             getattr(network, name).copy_(vector)
     return network

@@ -1,6 +1,6 @@
-"""The layers of DQN networks, as Torch7's nn has them.
+"""The layers of DQN networks, as in Torch7's nn.
 
-Every layer knows its parameters' shapes, how nn initialises them and how nn prints it.
+A layer has its parameters' shapes, their initialisation and the text that nn prints.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch.nn.functional as F
 
 
 class Layer:
-    """One module of a Sequential; without more said, one of which nothing is learnt."""
+    """One module of a Sequential; by default one without parameters."""
 
     lua_class: ClassVar[str]
 
@@ -31,7 +31,7 @@ class Layer:
         raise NotImplementedError
 
     def fields(self) -> dict[str, Any]:
-        """Return what nn keeps of the layer beside its parameters, by nn's names."""
+        """Return the layer's fields other than its parameters, by nn's names."""
         return {}
 
 
@@ -81,8 +81,8 @@ class SpatialConvolution(Layer):
     def forward(self, x: torch.Tensor, parameters: Sequence[torch.Tensor]) -> torch.Tensor:
         """Return the convolution.
 
-        On the CPU by one matrix product a sample, as nn does: its sums are rounded more alike than
-        those of oneDNN's convolutions.
+        On the CPU as one matrix product per sample, as in nn: the rounding is closer to nn's than
+        that of oneDNN's convolutions.
         """
         weight, bias = parameters
         stride, padding = (self.dh, self.dw), (self.pad_h, self.pad_w)

@@ -1,4 +1,4 @@
-"""The small networks of the original's traces, quick to try a change on."""
+"""The small networks of the original's traces, for quick experiments."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def net_toy_mlp(args: NetworkArgs, generator: Generator) -> Sequential:
 
 
 def net_tie(args: NetworkArgs, generator: Generator) -> Sequential:
-    """Return one linear layer that values every action 0 at first; the usual draws are made."""
+    """Return one linear layer whose values are all 0 at first; the usual draws are made."""
     n = math.prod(args.input_dims)
     network = Sequential([Reshape((n,)), Linear(n, args.n_actions)])
     network.reset(generator)
