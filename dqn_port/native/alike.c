@@ -2,7 +2,8 @@
  *
  * Equal windows have equal sums, which are computed once. Every pixel has a number, equal for
  * pixels that are equal in all planes; the numbers of the windows are the next layer's picture.
- * Screens of Atari games are mostly background, and the samples of a minibatch show the same places. The sums are those of sum_products in plain.py.
+ * Screens of Atari games are mostly background, and the samples of a minibatch show the same places.
+ * The sums are those of sum_products in plain.py.
  */
 
 #include "products.h"
