@@ -17,8 +17,6 @@ class Episode:
     """Undiscounted sum of the game's own rewards."""
     steps: int
     """Agent steps."""
-    cut: bool = False
-    """Whether the limit of its length ended it rather than the game."""
 
 
 @dataclass(kw_only=True)

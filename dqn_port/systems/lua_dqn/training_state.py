@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields
 from typing import Any, Final
 
@@ -17,7 +17,13 @@ from dqn_port.systems.lua_dqn.setup import Setup
 from dqn_port.systems.lua_dqn.slots import Network
 from dqn_port.systems.lua_dqn.train_agent import TrainState
 
-_WHOLE_NUMBERS: Final = frozenset({"reward_counts", "episode_counts", "steps"})
+_READ: Final[dict[str, Callable[[Fields, str], Any]]] = {
+    "int": lambda saved, name: saved.integer(name, low=0),
+    "float": Fields.number,
+    "list[int]": lambda saved, name: saved.numbers(name, int),
+    "list[float]": lambda saved, name: saved.numbers(name, float),
+}
+"""Type of a dataclass's field → how it is read."""
 
 
 def gather(ready: Setup, state: TrainState, *, full: bool) -> dict[str, Any]:
@@ -95,11 +101,13 @@ def put_back(tree: Mapping[str, Any], ready: Setup, *, full: bool) -> TrainState
     )
 
 
+def _fields_of(kind: type[Any], saved: Fields) -> dict[str, Any]:
+    """Return the saved fields of a dataclass that are numbers, or lists of them."""
+    return {f.name: _READ[f.type](saved, f.name) for f in fields(kind) if f.type in _READ}
+
+
 def _histories(saved: Fields) -> Histories:
-    found = {
-        field.name: saved.numbers(field.name, int if field.name in _WHOLE_NUMBERS else float)
-        for field in fields(Histories)
-    }
+    found = _fields_of(Histories, saved)
     n = len(found["steps"])
     for name, values in found.items():
         if len(values) != n + (name == "time_history"):
@@ -111,24 +119,11 @@ def _histories(saved: Fields) -> Histories:
 
 
 def _evaluation(saved: Fields) -> EvaluationState:
-    episodes = []
-    for entry in saved.entries("episodes"):
-        episode = Fields(entry, "checkpoint.train.evaluation.episodes")
-        episodes.append(
-            Episode(
-                reward=episode.number("reward"),
-                steps=episode.integer("steps", low=0),
-                cut=episode.boolean("cut"),
-            )
-        )
-    return EvaluationState(
-        steps=saved.integer("steps", low=0),
-        n_rewards=saved.integer("n_rewards", low=0),
-        episode_reward=saved.number("episode_reward"),
-        episode_steps=saved.integer("episode_steps", low=0),
-        episodes=episodes,
-        seconds=saved.number("seconds"),
-    )
+    where = "checkpoint.train.evaluation.episodes"
+    episodes = [
+        Episode(**_fields_of(Episode, Fields(entry, where))) for entry in saved.entries("episodes")
+    ]
+    return EvaluationState(**_fields_of(EvaluationState, saved), episodes=episodes)
 
 
 def _network(saved: Fields, like: Network) -> Network:

@@ -12,10 +12,10 @@ from dqn_port.exports.nature_scores import nature_scores
 from dqn_port.games.ale.emulator import AleEmulator, xitari_reset
 from dqn_port.games.ale.roms import rom_path
 from dqn_port.randoms.torch import Generator
-from dqn_port.systems.lua_dqn import exactness as program
-from dqn_port.systems.lua_dqn.exactness import HEADINGS, is_exact, plays_alike
 from dqn_port.verify.groups import GroupResult
 from tests.golden_files import GOLDEN
+from tests.systems.lua_dqn import exactness as program
+from tests.systems.lua_dqn.exactness import HEADINGS, is_exact, plays_alike
 
 PAGE = (Path(__file__).parents[3] / "docs" / "games.md").read_text("utf-8")
 RECORDS = json.loads((GOLDEN / "xitari_reset.json").read_text())["per_game"]
