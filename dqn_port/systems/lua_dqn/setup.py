@@ -358,11 +358,22 @@ def load_options(
     """
     draft = Draft() if draft is None else draft
     with warned(draft):
-        if args_file is not None:
-            read_options_file(draft, args_file)
-        read_lua_words(draft, lua_words)
-        read_set(draft, assignments)
-        return resolve(finish_draft(draft))
+        return resolve(collect(draft, args_file, lua_words, assignments))
+
+
+def collect(
+    draft: Draft, args_file: Path | None, words: Sequence[str], assignments: Sequence[str]
+) -> Options:
+    """Fill ``draft`` from a file, Lua words and assignments; return its options, not yet resolved.
+
+    Raises:
+        ArgsError, LuaExit: see load_options.
+    """
+    if args_file is not None:
+        read_options_file(draft, args_file)
+    read_lua_words(draft, words)
+    read_set(draft, assignments)
+    return finish_draft(draft)
 
 
 def options_of_snapshot(snapshot: Snapshot, assignments: Sequence[str] = ()) -> Options:
