@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from dqn_port.errors import ArgsError, DeviceError
+from dqn_port.native.library import set_threads
 
 
 @dataclass(frozen=True)
@@ -56,5 +57,7 @@ def gpu_id() -> int:
 
 
 def use_threads(threads: int) -> None:
-    """Have PyTorch use so many of the CPU's threads, but no more than there are cores."""
-    torch.set_num_threads(min(threads, len(os.sched_getaffinity(0))))
+    """Have PyTorch and the kernels use so many threads, but no more than there are cores."""
+    threads = min(threads, len(os.sched_getaffinity(0)))
+    torch.set_num_threads(threads)
+    set_threads(threads)
