@@ -70,6 +70,12 @@ class MemoryNeedError(DqnPortError):
     """The run needs more memory than the machine has."""
 
 
+class MemoryShortError(DqnPortError):
+    """The machine has hardly any memory left while a run trains."""
+
+    retry = "later"
+
+
 class ReplayError(DqnPortError):
     """The replay memory cannot do what was asked of it."""
 
