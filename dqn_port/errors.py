@@ -1,4 +1,4 @@
-"""The one tree of user faults: every error is a single line that says what to do next."""
+"""The one tree of user faults: every error is one line that says what to do next."""
 
 from __future__ import annotations
 

@@ -86,9 +86,9 @@ class Run(RunFolder):
         """Since the last checkpoint, or the beginning."""
 
     def train(self, device: str = "cpu", *, anew: bool = False) -> Iterator[Event]:
-        """Set up, go on from the newest checkpoint or begin, and yield the events to the end.
+        """Set up, resume from the newest checkpoint or begin, and yield the events to the end.
 
-        ``anew``: begin, whatever stands there.
+        ``anew``: begin, whatever the folder holds.
 
         Raises:
             DqnPortError: see System.training, begin, lock.RunLock, Training.tick.
@@ -158,7 +158,7 @@ class Run(RunFolder):
         yield Finished(training.step, self.folder)
 
     def _tick(self, training: Training) -> list[Event]:
-        """Tick once, and keep what is to be kept of it."""
+        """Tick once; append rows, and write a checkpoint when one is due."""
         try:
             events = training.tick()
         except DivergedError as error:
@@ -358,7 +358,7 @@ def _said(root: Fields, name: str, kind: type[Any]) -> Any:
 
 
 def _is_row(row: Any, table: Table) -> bool:
-    """Tell whether a value is a row of a table: finite numbers by column."""
+    """Return whether a value is a row of a table: finite numbers by column."""
     return (
         isinstance(row, Mapping)
         and tuple(row) == table.names
