@@ -15,3 +15,8 @@ def machine_memory() -> int:
         except (OSError, ValueError):
             continue
     return min(limits)
+
+
+def resident_bytes() -> int:
+    """Return the bytes of memory that this process holds now."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")

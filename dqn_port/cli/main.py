@@ -22,6 +22,10 @@ from dqn_port.errors import DqnPortError, LuaExit, near_match
 
 COMMANDS: Final = {
     "train": ("dqn_port.cli.train:train", "Train an agent, as the original's train_agent did."),
+    "estimate": (
+        "dqn_port.cli.estimate:estimate_command",
+        "Estimate the hours, memory and disk that a training takes here.",
+    ),
     "evaluate": (
         "dqn_port.cli.evaluate:evaluate",
         "Play a snapshot's network without learning, and show its scores.",

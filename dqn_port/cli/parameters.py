@@ -47,6 +47,17 @@ SHORTHANDS: Final = (
 lua_words_argument = click.argument(
     "lua_words", nargs=-1, type=click.UNPROCESSED, metavar="[-- LUA WORDS]"
 )
+device_option = click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    metavar="auto|cpu|cuda|cuda:N",
+    help="Where the network is computed. auto: what the options say, in lua_dqn the CPU where "
+    "option gpu's is not there.",
+)
+threads_option = click.option(
+    "--threads", type=click.IntRange(min=1), metavar="N", help="CPU threads; sets option threads."
+)
 snapshot_argument = click.argument(
     "snapshot", type=click.Path(path_type=Path), required=False, metavar="[RUN|SNAPSHOT]"
 )

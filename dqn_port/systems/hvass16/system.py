@@ -109,6 +109,12 @@ class Hvass16(Declared):
             start=Path(options["network"]) if options["network"] else None,
             has_pictures=":" not in game.name,
             game_path=options["game_path"],
+            soon=(
+                f"replay_size={min(options['replay_size'], options['batch_size'] + 2)}",
+                "replay_fraction_start_value=1",
+                *(f"{name}_num_iterations=1" for name in ("epsilon", "loss_limit", "max_epochs")),
+                "as_original=false",
+            ),
         )
 
     def training(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -38,6 +39,21 @@ _ATARI_MEMORY: Final = 12_000_000
 def _about(emulator: Emulator) -> dict[str, str]:
     """Return what is recorded of a game: its ROM's md5, if it has one."""
     return {"rom_md5": emulator.rom_md5} if isinstance(emulator, AleEmulator) else {}
+
+
+def _soon(options: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the assignments of Facts.soon: a small buffer, some minibatches, and one game."""
+    capacity = min(options["capacity"], max(1024, options["mini_batch_size"]))
+    filling = -(-capacity // (options["n_workers"] * options["worker_steps"]))
+    updates = min(options["updates"], filling + -(-80 // options["train_epochs"]))
+    exploration = {"points": [], "outside": options["exploration"]["outside"]}
+    return (
+        f"capacity={capacity}",
+        f"updates={updates}",
+        f"exploration={json.dumps(exploration)}",
+        f"eval_updates={updates}",
+        "eval_games=1",
+    )
 
 
 class LabmlDqn(Declared):
@@ -90,6 +106,7 @@ class LabmlDqn(Declared):
             about_game=_about(emulator),
             game_path=options["game_path"],
             start=Path(options["network"]) if options["network"] else None,
+            soon=_soon(options),
         )
 
     def training(

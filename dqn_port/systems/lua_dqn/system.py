@@ -28,7 +28,7 @@ from dqn_port.systems.lua_dqn.old_runs import read_old_run
 from dqn_port.systems.lua_dqn.options import OPTIONS, Options
 from dqn_port.systems.lua_dqn.paper_arguments import differences as paper_differences
 from dqn_port.systems.lua_dqn.player import EVALUATION_EPSILON, MAX_FRAMES, Player
-from dqn_port.systems.lua_dqn.schedule import epsilon_curve
+from dqn_port.systems.lua_dqn.schedule import epsilon_curve, soon
 from dqn_port.systems.lua_dqn.sequential_weights import state_dict_of
 from dqn_port.systems.lua_dqn.setup import (
     game_record,
@@ -104,6 +104,7 @@ class LuaDqn:
             game_path=options.game_path,
             about_game=game_record(options),
             start=Path(name) if names_snapshot(name) else None,
+            soon=soon(options),
         )
 
     def differences(self, there: Mapping[str, Any], here: Mapping[str, Any]) -> Differences:

@@ -77,6 +77,7 @@ class PracticalRL(Declared):
             threads=options["threads"],
             about_game=about,
             start=Path(options["network"]) if options["network"] else None,
+            soon=_soon(options),
         )
 
     def _memory(self, options: Mapping[str, Any]) -> int:
@@ -194,6 +195,19 @@ class PracticalRL(Declared):
         if isinstance(event, Row) and not event.table:
             cells = event.cells
             yield f"buffer size = {cells['buffer_size']}, epsilon = {cells['epsilon']:.5f}"
+
+
+def _soon(options: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the assignments of Facts.soon: a short fill, one evaluation, some updates."""
+    n_steps = min(options["n_steps"], 300)
+    return (
+        f"n_steps={n_steps}",
+        f"fill_calls={min(options['fill_calls'], -(-300 // n_steps))}",
+        "decay_steps=1",
+        f"total_steps={min(options['total_steps'], 200)}",
+        f"eval_freq={options['total_steps'] + 1}",
+        f"t_max={min(options['t_max'], 200)}",
+    )
 
 
 def _fill(agent: DQNAgent, network: SavedNetwork) -> None:

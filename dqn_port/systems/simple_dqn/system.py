@@ -132,6 +132,7 @@ class SimpleDqn(Declared):
             game_path=options["game_path"],
             gpu=options["device"] != "cpu",
             start=Path(options["load_weights"]) if options["load_weights"] else None,
+            soon=_soon(options),
         )
 
     def environment(self, options: Mapping[str, Any], *, sound: bool = False) -> Environment:
@@ -314,6 +315,19 @@ class SimpleDqn(Declared):
             f"epoch_time: {int(cells['epoch_time'])}s, "
             f"steps_per_second: {int(cells['steps_per_second'])}"
         )
+
+
+def _soon(options: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the assignments of Facts.soon: an epoch of short phases."""
+    filled = options["batch_size"] + options["history_length"]
+    steps = {"random_steps": max(300, filled), "train_steps": max(240, filled), "test_steps": 240}
+    return (
+        *(f"{name}={min(options[name], most)}" for name, most in steps.items()),
+        f"epochs={min(options['epochs'], options['start_epoch'] + 1)}",
+        "exploration_decay_steps=1",
+        "record_screen_path=",
+        "record_sound_filename=",
+    )
 
 
 def _about_game(options: Mapping[str, Any]) -> dict[str, str]:

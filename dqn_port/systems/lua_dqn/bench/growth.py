@@ -8,7 +8,7 @@ from typing import Any, Final
 import torch
 
 from dqn_port.bench.figures import Figure, Figures, ratio
-from dqn_port.bench.machine import resident_bytes
+from dqn_port.memory import resident_bytes
 from dqn_port.systems.lua_dqn.bench.emulation import bare_emulation
 from dqn_port.systems.lua_dqn.bench.loops import Loop, soon_learning, uninterrupted
 from dqn_port.systems.lua_dqn.bench.parts import Job, Measured
