@@ -87,7 +87,7 @@ def test_a_phase_that_did_not_come_up_is_said(capsys, monkeypatch, tmp_path, ten
     # 80 steps of playing, and 21 of learning, are more than a second.
     lines = [line.split() for line in result.out.splitlines()]
     assert ["evaluating", "40", "?", "?"] in lines
-    assert ["together", "at", "least", "0.000"] in lines
+    assert ["together", "at", "least", "0.001"] in lines
     assert "\nA ? did not come up while measuring.\n" in result.out
 
 
