@@ -71,20 +71,14 @@ def estimate_command(
         args_file=args_file, words=lua_words, assignments=(*assignments, *facts.soon)
     )
     found = estimate(system, options, soon, device=str(where.device))
-    click.echo(f"{system.NAME}, {facts.game}: {_length(found)}, on {where.device}")
-    for line in lines_of(found):
+    for line in heading_and_lines(system.NAME, found, str(where.device)):
         click.echo(line)
 
 
-def _length(found: Estimate) -> str:
+def heading_and_lines(system: str, found: Estimate, device: str) -> list[str]:
+    """Return what an estimate says: a heading, a table and some lines."""
     facts = found.facts
-    if facts.length is None:
-        return f"no end is known, so {PER:,} {facts.unit}"
-    return f"{facts.length:,} {facts.unit}"
-
-
-def lines_of(found: Estimate) -> list[str]:
-    """Return what an estimate says, as a table and two lines."""
+    length = f"no end is known, so {PER:,}" if facts.length is None else f"{facts.length:,}"
     rows: list[Sequence[str]] = [
         (phase.name, f"{phase.times:,}", "?", "?")
         if phase.seconds is None
@@ -93,7 +87,8 @@ def lines_of(found: Estimate) -> list[str]:
     ]
     at_least = "" if found.whole else "at least "
     rows.append(("together", "", "", f"{at_least}{digits(found.hours)}"))
-    lines = ["", *table(("phase", "times", "ms each", "hours"), rows), ""]
+    heading = f"{system}, {facts.game}: {length} {facts.unit}, on {device}"
+    lines = [heading, "", *table(("phase", "times", "ms each", "hours"), rows), ""]
     if not found.whole:
         lines += ["A ? did not come up while measuring.", ""]
     return [

@@ -56,10 +56,8 @@ from dqn_port.runs.stopping import StopSignals
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    default=Path("artifacts"),
-    show_default=True,
     metavar="DIR",
-    help="Folder of the runs; this one goes to DIR/NAME.",
+    help="Folder of the runs; this one goes to DIR/NAME.  [default: artifacts]",
 )
 @device_option
 @threads_option
@@ -93,7 +91,7 @@ def train(
     system_name: str | None,
     args_file: Path | None,
     assignments: tuple[str, ...],
-    out: Path,
+    out: Path | None,
     device: str,
     threads: int | None,
     network: str | None,
@@ -127,6 +125,11 @@ def train(
                 "--resume: expected no arguments with it but --set, --device and --threads: the "
                 "run has its own"
             )
+        if out is not None:
+            raise UsageError(
+                f"--resume {resume}, --out {out}: expected one of them: the run goes on in its own "
+                "folder"
+            )
         found = run_at(resume)
         args_file = found.folder / ARGS
         out = (found.folder if found.folder.name else found.folder.absolute()).parent
@@ -155,7 +158,7 @@ def train(
     run = Run(
         system,
         options,
-        out,
+        out or Path("artifacts"),
         checkpoint=checkpoint,
         checkpoint_every=checkpoint_every,
         keep_checkpoint=True,

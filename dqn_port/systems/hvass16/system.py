@@ -11,13 +11,13 @@ import numpy as np
 
 from dqn_port.arguments.declared import Declared
 from dqn_port.devices import use_threads
-from dqn_port.errors import ArgsError, MemoryNeedError, SnapshotError
+from dqn_port.errors import ArgsError, SnapshotError
 from dqn_port.events import Event, Started
 from dqn_port.files import reading
 from dqn_port.games.ale.roms import check_rom
 from dqn_port.games.toy import GAMES
 from dqn_port.interfaces import Exported, Facts, Files
-from dqn_port.memory import machine_memory
+from dqn_port.memory import check_memory
 from dqn_port.options import Param, Words
 from dqn_port.records import Table
 from dqn_port.saved_networks import SavedNetwork, load_saved
@@ -48,6 +48,7 @@ class Hvass16(Declared):
     """Hvass Labs' TensorFlow tutorial 16; see interfaces.System."""
 
     NAME: ClassVar[str] = "hvass16"
+    CITED: ClassVar[str] = "Magnus Erik Hvass Pedersen's TensorFlow tutorial 16 (2017)."
     OPTIONS: ClassVar[tuple[Param, ...]] = OPTIONS
     HISTORY: ClassVar[tuple[Table, ...]] = (EVALUATION, REWARD, Q_VALUES)
 
@@ -80,14 +81,13 @@ class Hvass16(Declared):
             check_rom(game.name, options["game_path"])
         elif options["sticky"]:
             raise ArgsError(f"sticky: expected 0 for {game.name}, got {options['sticky']}")
-        need, have = _bytes_of(options), machine_memory()
-        if need > have:
-            size = options["replay_size"]
-            raise MemoryNeedError(
-                f"replay_size: {size} states and the network take {need / 1e9:.2f} GB, this "
-                f"machine has {have / 1e9:.2f} GB; set a smaller one, --set "
-                f"replay_size={int(have * 0.7 / need * size)}"
-            )
+        check_memory(
+            "replay_size",
+            options["replay_size"],
+            "states and the network",
+            each=_bytes_of_a_state(options),
+            beside=_bytes_of_weights(options),
+        )
         return options
 
     def facts(self, options: Options) -> Facts:

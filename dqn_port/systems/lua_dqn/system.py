@@ -50,6 +50,7 @@ class LuaDqn:
     OPTIONS: ClassVar[tuple[Param, ...]] = OPTIONS
     HISTORY: ClassVar[tuple[Table, ...]] = (HISTORY,)
     SUFFIX: ClassVar[str] = SUFFIX
+    CITED: ClassVar[str] = "DQN 3.0, the program of Mnih et al. (2015), in Lua and Torch7."
     best_assignment: ClassVar[str] = "agent_params.best=true"
 
     def option_of(self, role: str) -> str:

@@ -15,7 +15,7 @@ from dqn_port.arguments.flat_options import FlatDraft
 from dqn_port.devices import use_threads
 from dqn_port.errors import ArgsError, DeviceError
 from dqn_port.events import Event, Row
-from dqn_port.games.ale.roms import check_rom, expected_md5s, rom_of_id
+from dqn_port.games.ale.roms import check_rom, expected_md5s, rom_of_id, title_of
 from dqn_port.games.picture_games import open_game
 from dqn_port.games.toy import GAMES
 from dqn_port.interfaces import Exported, Facts, Files
@@ -29,7 +29,7 @@ from dqn_port.systems.simple_dqn.environment import ALEEnvironment, Environment,
 from dqn_port.systems.simple_dqn.filters import find_filters, page
 from dqn_port.systems.simple_dqn.layers import as_sequential, screens_fit
 from dqn_port.systems.simple_dqn.main import Training
-from dqn_port.systems.simple_dqn.memory import check_memory, memory_needed
+from dqn_port.systems.simple_dqn.memory import check_size, memory_needed
 from dqn_port.systems.simple_dqn.neon_files import SUFFIXES, read_neon
 from dqn_port.systems.simple_dqn.options import HISTORY, NAME, ORIGINAL, OURS
 from dqn_port.systems.simple_dqn.player import Player
@@ -42,6 +42,7 @@ class SimpleDqn(Declared):
     """The program."""
 
     NAME: ClassVar[str] = NAME
+    CITED: ClassVar[str] = "simple_dqn: Tambet Matiisen's DQN in Python 2 on Neon (2015–2017)."
     OPTIONS: ClassVar[tuple[Param, ...]] = (*ORIGINAL, *OURS)
     HISTORY: ClassVar[tuple[Table, ...]] = (HISTORY,)
 
@@ -95,6 +96,11 @@ class SimpleDqn(Declared):
                 raise ArgsError(
                     f"{high}: expected at least {low} ({options[low]}), got {options[high]}"
                 )
+        if options["batch_size"] >= options["replay_size"] and not options["play_games"]:
+            raise ArgsError(
+                f"batch_size: expected below replay_size ({options['replay_size']}), got "
+                f"{options['batch_size']}: with fewer screens nothing is ever learnt"
+            )
         if options["datatype"] == "float16" or options["stochastic_round"] is not False:
             name = "datatype" if options["datatype"] == "float16" else "stochastic_round"
             raise ArgsError(
@@ -106,7 +112,7 @@ class SimpleDqn(Declared):
                 f"epochs: expected above start_epoch ({options['start_epoch']}) and steps to do, "
                 f"got {options['epochs']} and none"
             )
-        check_memory(options)
+        check_size(options)
         return options
 
     @staticmethod
@@ -346,7 +352,7 @@ def _game(options: Mapping[str, Any]) -> tuple[str, str]:
     game, folder = options["game"], options["game_path"]
     if options["environment"] == "gym":
         if game in expected_md5s():
-            game = f"ALE/{''.join(part.capitalize() for part in game.split('_'))}-v5"
+            game = f"ALE/{title_of(game)}-v5"
         return game, ""
     if game.endswith(".bin"):
         if Path(game).expanduser().is_file():
@@ -361,7 +367,7 @@ def _game(options: Mapping[str, Any]) -> tuple[str, str]:
         return game, ""
     if game not in expected_md5s():
         game = rom_of_id(game) or game
-    check_rom(game, folder)
+    check_rom(game, folder, option="game")
     return game, folder
 
 
