@@ -67,7 +67,7 @@ def _options(command: Callable[..., Any]) -> Callable[..., Any]:
                 default="auto",
                 show_default=True,
                 metavar="auto|cpu|cuda|cuda:N",
-                help="Where the network is trained. auto: what option gpu says, the CPU where that "
+                help="Where the network is trained. auto: what the options say, the CPU where that "
                 "is not there.",
             ),
             click.option(

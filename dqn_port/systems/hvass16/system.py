@@ -20,7 +20,7 @@ from dqn_port.interfaces import Exported, Facts, Files
 from dqn_port.memory import check_memory
 from dqn_port.options import Param, Words
 from dqn_port.records import Table
-from dqn_port.saved_networks import SavedNetwork, load_saved
+from dqn_port.saved_networks import SavedNetwork
 from dqn_port.systems.hvass16.environment import game_of
 from dqn_port.systems.hvass16.lines import lines_of
 from dqn_port.systems.hvass16.neural_network import OUTPUT, SLOT
@@ -161,7 +161,7 @@ class Hvass16(Declared):
                 f"{path}: expected NAME.safetensors or an .npz, got TensorFlow's checkpoint; "
                 "docs/hvass16.md has the lines that turn it into an .npz"
             )
-        return load_saved(path, best=best)
+        return super().load_network(path, best=best)
 
     def export(self, path: Path, *, best: bool = False) -> Exported:
         """Return a network's weights, without its mean squares and counters."""

@@ -18,7 +18,7 @@ from dqn_port.events import Event, Row
 from dqn_port.games.ale.roms import check_rom, expected_md5s, rom_of_id, title_of
 from dqn_port.games.picture_games import open_game
 from dqn_port.games.toy import GAMES
-from dqn_port.interfaces import Exported, Facts, Files
+from dqn_port.interfaces import Array, Exported, Facts, Files
 from dqn_port.options import Param, Words
 from dqn_port.randoms.python2 import Python2Random
 from dqn_port.records import RunRecord, Table
@@ -27,7 +27,7 @@ from dqn_port.systems.simple_dqn.deepqnetwork import DeepQNetwork
 from dqn_port.systems.simple_dqn.emulator import ArcadeEmulator
 from dqn_port.systems.simple_dqn.environment import ALEEnvironment, Environment, GymEnvironment
 from dqn_port.systems.simple_dqn.filters import find_filters, page
-from dqn_port.systems.simple_dqn.layers import as_sequential, screens_fit
+from dqn_port.systems.simple_dqn.layers import as_sequential, from_sequential, screens_fit
 from dqn_port.systems.simple_dqn.main import Training
 from dqn_port.systems.simple_dqn.memory import check_size, memory_needed
 from dqn_port.systems.simple_dqn.neon_files import SUFFIXES, read_neon
@@ -304,6 +304,10 @@ class SimpleDqn(Declared):
         saved = self.load_network(path, best=best)
         state, recipe = as_sequential(saved.weights)
         return Exported(saved.which, state, (recipe,))
+
+    def from_export(self, state: Mapping[str, Array]) -> Mapping[str, Array]:
+        """Return the weights by Neon's names, from the Sequential's."""
+        return from_sequential(state)
 
     def lines(self, event: Event, options: Mapping[str, Any]) -> Iterator[str]:
         """Yield what the original logs at the end of a phase."""

@@ -98,19 +98,19 @@ def test_runs_of_several_systems_are_told_apart(path):
         ["Pong", "lua_dqn", "−20.7"],
         ["toyB", "lua_dqn", "5.0"],
     ]
-    assert "Over 3 rows, a system in a game, of the paper" in page.text
+    assert "Over 3 rows of the paper's games" in page.text
     assert "The annotated PyTorch DQN of labml-nn 0.4.103 (2020–21)." in page.text
 
 
 def test_steps_of_different_kinds_are_not_added(path):
     page = write(path, RUNS)
-    assert "Trained 4M steps 4 h of training, all runs together" in page.text
+    assert "Trained 3M steps 3 h of training, all runs together" in page.text
     (run, evaluations), *others = RUNS
     clock = replace(run.table.column(run.table.clock), heading="updates")
     columns = tuple(clock if c.name == clock.name else c for c in run.table.columns)
     counted = replace(run, table=replace(run.table, columns=columns))
     page = write(path, [*others, (counted, evaluations)])
-    assert "Training time 4 h all runs together" in page.text
+    assert "Training time 3 h all runs together" in page.text
     assert "Trained" not in page.text
 
 

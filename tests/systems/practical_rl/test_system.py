@@ -218,10 +218,10 @@ def test_epsilon_is_planned():
 def test_options_that_were_filled_in_are_no_differences():
     opt = SYSTEM.load(assignments=["environment=CartPole-v1", "seed=3", "gamma=0.9"])
     compared = SYSTEM.compared(opt)
-    assert [(other.path, other.here) for other in compared.others] == [
-        ("environment", "CartPole-v1"),
-        ("gamma", "0.9"),
-    ]
+    assert {other.path: other.here for other in compared.others} == {
+        "environment": "CartPole-v1",
+        "gamma": "0.9",
+    }
     opt = SYSTEM.load(assignments=["environment=toyA", "frame_skip=2", "seed=3"])
     found = {other.path: (other.here, other.original) for other in SYSTEM.compared(opt).others}
     assert found["frame_skip"] == ("2", "4")
