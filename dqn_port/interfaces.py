@@ -60,6 +60,9 @@ class Facts:
     """What a run records of its game, such as rom_md5."""
     start: Path | None = None
     """The file of the network that the run starts from."""
+    soon: tuple[str, ...] = ()
+    """The ``key=value`` by which every phase comes within seconds, with ε at its end, and a tick
+    costs what it costs in the run; ``dqn-port estimate`` measures by them."""
 
 
 @dataclass(frozen=True, kw_only=True)

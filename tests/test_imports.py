@@ -26,7 +26,7 @@ LAYERS = (
         "saved_networks",
         "memory",
     },
-    {"interfaces"},
+    {"interfaces", "state_dicts"},
     {"games", "arguments"},
     {"systems"},
     {"registry", "assemble"},

@@ -88,6 +88,12 @@ class EvaluationFields(Fields):
         inner = self.inner(name)
         return {key: inner.text(key) for key in inner._table}
 
+    def listed_texts(self, name: str) -> list[str]:
+        """Return a list of texts; it may be empty."""
+        return self.take(
+            name, "a list of texts", lambda v: isinstance(v, list) and all(map(_is_text, v))
+        )
+
     def tables(self, name: str) -> list[Self]:
         """Return a list of objects, one at least."""
         values = self._list(name, "objects")

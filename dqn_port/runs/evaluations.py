@@ -87,12 +87,16 @@ class Seen:
     screen: Image
     """A PNG of what was on the screen."""
     strip: Image
-    """A PNG of the state's frames side by side, the oldest on the left; gray."""
+    """A PNG of the state's planes side by side, gray: of frames the oldest on the left, where
+    ``labels`` do not say otherwise."""
     frames: int
+    """How many planes they are."""
     episode: int
     """Its index in the record's episodes."""
     step: int
     """Agent steps of the episode played before it, 0 at its first screen."""
+    labels: tuple[str, ...] = ()
+    """What the system calls the planes; empty in records that do not tell."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -295,7 +299,10 @@ def _seen(folder: Path, table: EvaluationFields, last: int) -> Seen:
         frames=table.integer("frames", 1, 64),
         episode=table.integer("episode", 0, last),
         step=table.integer("step", 0),
+        labels=tuple(table.listed_texts("labels")) if table.has("labels") else (),
     )
+    if seen.labels and len(seen.labels) != seen.frames:
+        raise table.fault("labels", f"{seen.frames} of them", list(seen.labels))
     if seen.strip.width % seen.frames:
         expected = f"so many of equal width in {seen.strip.width} pixels"
         raise table.fault("frames", expected, seen.frames)
