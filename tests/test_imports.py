@@ -15,10 +15,10 @@ PACKAGE = Path(dqn_port.__file__).parent
 LAYERS = (
     {"errors"},
     {"files", "fields"},
+    {"native"},
     {
         "randoms",
         "torch7",
-        "native",
         "events",
         "options",
         "devices",
@@ -26,7 +26,7 @@ LAYERS = (
         "saved_networks",
         "memory",
     },
-    {"interfaces"},
+    {"interfaces", "state_dicts"},
     {"games", "arguments"},
     {"systems"},
     {"registry", "assemble"},

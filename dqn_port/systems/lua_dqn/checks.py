@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dqn_port.errors import ArgsError, MemoryNeedError
-from dqn_port.memory import machine_memory
+from dqn_port.errors import ArgsError
 from dqn_port.systems.lua_dqn.options import Options
 
 
@@ -65,19 +64,4 @@ def check_history(opt: Options, recent_mem_size: int) -> None:
             f"agent_params.hist_len: expected states of at most {held - 2} steps, "
             f"as learn_start and replay_memory are, got {recent_mem_size} (histType, histSpacing); "
             "lower it or raise learn_start"
-        )
-
-
-def check_memory(entries: int, need: int) -> None:
-    """Refuse a replay of ``entries`` transitions, ``need`` bytes, that the machine cannot hold.
-
-    Raises:
-        MemoryNeedError: it takes more than the machine has.
-    """
-    have = machine_memory()
-    if need > have:
-        raise MemoryNeedError(
-            f"agent_params.replay_memory: {entries} transitions take {need / 1e9:.2f} GB, "
-            f"this machine has {have / 1e9:.2f} GB; set a smaller one, "
-            f"--set agent_params.replay_memory={int(have * 0.7 / need * entries)}"
         )

@@ -16,13 +16,13 @@ import torch
 
 from dqn_port.arguments.values import name_of_folder
 from dqn_port.errors import ArgsError, MemoryNeedError, RegistryError, SnapshotError
+from dqn_port.memory import check_memory
 from dqn_port.options import Param
 from dqn_port.randoms.torch import Generator
 from dqn_port.systems.lua_dqn import parts as registry
 from dqn_port.systems.lua_dqn.checks import (
     check_history,
     check_learning_start,
-    check_memory,
     check_numbers,
 )
 from dqn_port.systems.lua_dqn.devices import pick_device, set_up_torch
@@ -196,7 +196,8 @@ def resolve(opt: Options) -> Options:
     opt = dataclasses.replace(opt, agent_params=resolved)
     check_numbers(opt)
     check_learning_start(opt)
-    check_memory(*replay_size(opt))
+    each = _replay_of(opt).bytes_per_transition(opt.agent_params)
+    check_memory("agent_params.replay_memory", replay_size(opt)[0], "transitions", each=each)
     # Not by dataclasses.replace, whose result is checked again.
     object.__setattr__(opt, "game", game)
     return opt

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dqn_port.errors import SnapshotError
+from dqn_port.state_dicts import Weights, is_pytorch, read_weights
 from dqn_port.systems.lua_dqn.histories import Histories
 from dqn_port.systems.lua_dqn.slots import Agent, Network
-from dqn_port.systems.lua_dqn.weights_file import Weights, is_pytorch, read_weights
 from dqn_port.torch7.nn_modules import parameters_of, rows_of
 from dqn_port.torch7.t7 import load, save
 from dqn_port.torch7.tensors import Tensor

@@ -27,7 +27,7 @@ from dqn_port.systems.lua_dqn.old_runs import read_old_run
 from dqn_port.systems.lua_dqn.options import OPTIONS, Options
 from dqn_port.systems.lua_dqn.paper_arguments import differences as paper_differences
 from dqn_port.systems.lua_dqn.player import EVALUATION_EPSILON, MAX_FRAMES, Player
-from dqn_port.systems.lua_dqn.schedule import epsilon_curve
+from dqn_port.systems.lua_dqn.schedule import epsilon_curve, soon
 from dqn_port.systems.lua_dqn.sequential_weights import state_dict_of
 from dqn_port.systems.lua_dqn.setup import (
     game_record,
@@ -49,6 +49,7 @@ class LuaDqn:
     OPTIONS: ClassVar[tuple[Param, ...]] = OPTIONS
     HISTORY: ClassVar[tuple[Table, ...]] = (HISTORY,)
     SUFFIX: ClassVar[str] = SUFFIX
+    CITED: ClassVar[str] = "DQN 3.0, the program of Mnih et al. (2015), in Lua and Torch7."
     best_assignment: ClassVar[str] = "agent_params.best=true"
 
     def option_of(self, role: str) -> str:
@@ -97,6 +98,7 @@ class LuaDqn:
             game_path=options.game_path,
             about_game=game_record(options),
             start=Path(name) if names_snapshot(name) else None,
+            soon=soon(options),
         )
 
     def start_network(self, options: Options) -> SavedNetwork | None:
