@@ -325,7 +325,7 @@ def setup(
     except (MemoryError, ValueError, OverflowError) as error:
         raise MemoryNeedError(
             "agent_params: replay_memory, bufferSize, hist_len and histSpacing ask for more "
-            "memory than there is; set smaller ones"
+            "memory than the machine has; set smaller ones"
         ) from error
     check_history(opt, transitions.recent_mem_size)
     agent_class = registry.find("agent", opt.agent)
