@@ -44,6 +44,10 @@ COMMANDS: Final = {
     "roms": ("dqn_port.cli.roms:roms", "List the games that can be played."),
     "screens": ("dqn_port.cli.screens:screens", "Draw a game's first screens as a contact sheet."),
     "play": ("dqn_port.cli.play:play", "Play one game with a snapshot's network, as a GIF, too."),
+    "filters": (
+        "dqn_port.cli.filters:filters",
+        "Show what the filters of a network look for.",
+    ),
     "check": (
         "dqn_port.cli.check:check",
         "Validate a run's folder: checksums, histories, networks, checkpoints.",

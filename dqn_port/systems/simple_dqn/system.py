@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
 
 from dqn_port.arguments.declared import Declared
@@ -26,7 +25,7 @@ from dqn_port.saved_networks import SavedNetwork
 from dqn_port.systems.simple_dqn.deepqnetwork import DeepQNetwork
 from dqn_port.systems.simple_dqn.emulator import ArcadeEmulator
 from dqn_port.systems.simple_dqn.environment import ALEEnvironment, Environment, GymEnvironment
-from dqn_port.systems.simple_dqn.filters import find_filters, page
+from dqn_port.systems.simple_dqn.filters import filters_of_game
 from dqn_port.systems.simple_dqn.layers import as_sequential, screens_fit
 from dqn_port.systems.simple_dqn.main import Training
 from dqn_port.systems.simple_dqn.memory import check_memory, memory_needed
@@ -241,30 +240,15 @@ class SimpleDqn(Declared):
             about_game=_about_game(options),
         )
 
-    def filters_page(
-        self, options: Mapping[str, Any], network: SavedNetwork, *, seed: int, max_frames: int = 0
-    ) -> str:
-        """Play one game and return the page with what the network's filters look for.
+    def filters_page(self, path: Path, **how: Any) -> tuple[str, str]:
+        """Return a page with what a network's filters look for, and in a line what was looked at.
 
-        Any history and any length of a game of one step or more will do; the original needed more
-        than history_length + random_starts steps. ``max_frames``: 0: to the game's end.
+        ``how``: see open_player, whose player plays the game that is looked at.
 
         Raises:
-            UsageError, RomError, SnapshotError: see player.
+            UsageError, RomError, SnapshotError: see open_player.
         """
-        player = self.player(options, network, seed=seed, max_frames=max_frames)
-        states = []
-        while True:
-            step = player.step()
-            states.append(np.stack(list(step.seen.values())))
-            if step.ended:
-                break
-        n = options["visualization_filters"]
-        found = find_filters(
-            player.network, np.stack(states), n=n, batch_size=options["batch_size"]
-        )
-        title = f"{network.path.name}, {len(states)} states of {player.game}"
-        return page(list(found), title=title)
+        return filters_of_game(self.open_player(path, **how), path.name)
 
     # Networks in Neon's own files.
 
