@@ -183,6 +183,26 @@ def test_its_options_are_listed_with_a_meaning(name, capsys):
 
 
 @BY_NAME
+def test_the_curves_of_all_its_tables_are_reported_and_plotted(name, finished, capsys, tmp_path):
+    page, picture = tmp_path / f"{name}.html", tmp_path / f"{name}.svg"
+    assert run(capsys, "report", finished(name), "-o", page).code == 0
+    titles = {html.unescape(text) for text in re.findall("<h3>(.*?)</h3>", page.read_text())}
+    charts = [chart for table in find_system(name).HISTORY for chart in table.charts]
+    assert {chart.title for chart in charts if not chart.unless_constant} <= titles
+    drawn = run(capsys, "plot", finished(name), "-o", picture)
+    n = len(getattr(find_system(name), "PLOTS", ())) or 1 + len(titles & {c.title for c in charts})
+    assert drawn.out == f"1 run, {n} panels: {picture}\n"
+
+
+def test_the_homeworks_plots_are_reported_in_steps(finished, capsys, tmp_path):
+    page = tmp_path / "a.html"
+    assert run(capsys, "report", finished("practical_rl"), "-o", page).code == 0
+    labels = set(re.findall(r'aria-label="([^"]*)"', page.read_text()))
+    plots = ("Mean reward per life, as learnt", "TD loss history, smoothed", "Initial state V")
+    assert {f"{title} against step" for title in (*plots, "Grad norm history, smoothed")} <= labels
+
+
+@BY_NAME
 def test_an_argument_that_it_does_not_know_is_one_line(name, capsys):
     refused = run(capsys, "train", "--system", name, "--set", "sede=3")
     assert refused.code == 2

@@ -181,7 +181,7 @@ def _find(run: RunRecord, field: str) -> _Found:
                 charts = [chart for chart in view.table.charts if column in chart.columns]
                 return _Found(view, declared, next(iter(charts), None))
     known = [
-        name if not view.table.name else f"{view.table.name}.{name}"
+        name if view is views[0] else f"{view.table.name}.{name}"
         for view in views
         for name in view.history
         if view.table.column(name).dtype != "text"

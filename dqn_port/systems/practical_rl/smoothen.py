@@ -33,7 +33,7 @@ def smoothen(values: ArrayLike) -> NDArray[np.float64]:
 
 
 def smoothed(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return as many values, each the weighted mean of those up to fifty places away: float64 [n].
+    """Return as many values, each the weighted mean of the hundred about it: float64 [n].
 
     Where a hundred are there they are smoothen's; at the ends, and of fewer than a hundred values,
     the mean is of what is there.

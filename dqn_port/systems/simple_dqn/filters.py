@@ -109,8 +109,9 @@ def filters_of_game(player: Player, name: str) -> tuple[str, str]:
             break
     n, batch_size = (player.options[key] for key in ("visualization_filters", "batch_size"))
     found = list(find_filters(player.network, np.stack(states), n=n, batch_size=batch_size))
-    said = f"{len(found)} filters, by {len(states):,} states of one game; one state is enough"
-    return page(found, title=f"{name}, {len(states)} states of {player.game}"), said
+    seen = f"{len(states)} state{'' if len(states) == 1 else 's'}"
+    said = f"{len(found)} filters, by {seen} of one game; one state is enough"
+    return page(found, title=f"{name}, {seen} of {player.game}"), said
 
 
 def _dtype(network: Network) -> torch.dtype:
