@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -211,6 +211,12 @@ class RunRecord:
     def n_evaluations(self) -> int:
         """Rows of history.csv."""
         return len(next(iter(self.history.values()), ()))
+
+    @property
+    def views(self) -> tuple[RunRecord, ...]:
+        """The run as each of its tables tells it, history.csv first."""
+        tables = [(self.table, self.history), *self.further.values()]
+        return tuple(replace(self, table=table, history=rows) for table, rows in tables)
 
     @property
     def scores(self) -> NDArray[np.float64]:

@@ -17,6 +17,8 @@ from dqn_port.registry import find_system
 
 SCORE: Final = "score"
 """The field that is every system's column of mean raw returns, whatever it is called there."""
+FRAMES: Final = "frames"
+"""The x that a system may reckon where its tables have no such column."""
 _UNITS: Final = {"s-1": "1/s"}
 """How a unit is written on an axis, where not as it is."""
 
@@ -95,15 +97,14 @@ def _usual(runs: Sequence[RunRecord]) -> list[_Wanted]:
     if any(run.system != first.system for run in runs):
         return [_Wanted((SCORE,))]
     own = [(field,) for field in getattr(find_system(first.system), "PLOTS", ())]
-    views = _views(first)
-    known = {name for view in views for name in view.history}
+    known = {name for view in first.views for name in view.history}
     if own and all(fields[0] in known for fields in own):
         return [_Wanted(fields) for fields in own]
     charts = [
         _Wanted(
             tuple(f"{_name(view)}.{column}" for column in chart.columns), chart.title, chart.keys
         )
-        for view in views
+        for view in first.views
         for chart in view.table.drawn
         if set(chart.columns) <= view.history.keys() and not _is_constant(view, chart)
     ]
@@ -113,12 +114,6 @@ def _usual(runs: Sequence[RunRecord]) -> list[_Wanted]:
 def _is_constant(view: RunRecord, chart: Chart) -> bool:
     values = view.history[chart.columns[0]]
     return chart.unless_constant and bool((values == values[:1]).all())
-
-
-def _views(run: RunRecord) -> list[RunRecord]:
-    """Return a run as each of its tables tells it, history.csv first."""
-    tables = [(run.table, run.history), *run.further.values()]
-    return [replace(run, table=table, history=history) for table, history in tables]
 
 
 def _name(view: RunRecord) -> str:
@@ -171,8 +166,7 @@ def _find(run: RunRecord, field: str) -> _Found:
         HistoryError: there is none.
     """
     table, _, name = field.rpartition(".")
-    views = _views(run)
-    for view in views:
+    for view in run.views:
         is_score = name == SCORE and SCORE not in view.history
         column = view.table.score if is_score else name
         if column in view.history and table in ("", _name(view)):
@@ -181,8 +175,8 @@ def _find(run: RunRecord, field: str) -> _Found:
                 charts = [chart for chart in view.table.charts if column in chart.columns]
                 return _Found(view, declared, next(iter(charts), None))
     known = [
-        name if view is views[0] else f"{view.table.name}.{name}"
-        for view in views
+        f"{view.table.name}.{name}" if i else name
+        for i, view in enumerate(run.views)
         for name in view.history
         if view.table.column(name).dtype != "text"
     ]
@@ -201,12 +195,21 @@ def _over(view: RunRecord, x: str) -> tuple[str, NDArray[Any], str]:
     name = x or view.table.clock
     if name in view.history and view.table.column(name).dtype != "text":
         return name, view.history[name], _axis(view.table.column(name))
+    if x == FRAMES and (frames := _frames(view)) is not None:
+        return name, frames, "emulator frames"
     if x:
         raise HistoryError(
-            f"{view.folder}: --x: expected a column of {view.table.file}, got '{x}'; it has "
-            f"{', '.join(view.history)}"
+            f"{view.folder}: --x: expected a column of its table {_name(view)}, one of "
+            f"{', '.join(view.history)}, got '{x}'{near_match(x, view.history)}"
         )
     return "evaluation", np.arange(1, view.n_evaluations + 1), "evaluation"
+
+
+def _frames(view: RunRecord) -> NDArray[np.float64] | None:
+    """Return the emulator frames of training at every row, where the system reckons them."""
+    reckon = getattr(find_system(view.system), "frames_of", None)
+    frames: NDArray[np.float64] | None = reckon and reckon(view.arguments, view.history)
+    return frames
 
 
 def _lines(found: _Found, x: NDArray[Any], owner: int, key: str, *, raw: bool) -> Iterator[Line]:

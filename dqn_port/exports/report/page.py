@@ -7,7 +7,6 @@ import functools
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -186,7 +185,7 @@ def _constants(run: RunRecord) -> list[tuple[str, str]]:
 def _curves(run: RunRecord) -> list[dict[str, Any]]:
     """Return the small charts of what is told, with their titles, keys and captions."""
     left_out = {title for title, _ in _constants(run)}
-    views = _views(run)
+    views = [view for view in run.views if view.n_evaluations]
     if not views:
         return []
     shown = [
@@ -205,13 +204,6 @@ def _curves(run: RunRecord) -> list[dict[str, Any]]:
         by_clock = [bool(set(chart.columns) & view.table.measured) for view, chart in shown]
         curves.insert([*by_clock, True].index(True), curve)
     return curves
-
-
-def _views(run: RunRecord) -> list[RunRecord]:
-    """Return a run as each of its tables with rows tells it, history.csv first."""
-    tables = [(run.table, run.history), *run.further.values()]
-    views = [replace(run, table=table, history=history) for table, history in tables]
-    return [view for view in views if view.n_evaluations]
 
 
 def _curve(

@@ -7,13 +7,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from dqn_port.arguments.declared import Declared
 from dqn_port.arguments.flat_options import FlatDraft
 from dqn_port.devices import use_threads
 from dqn_port.errors import ArgsError, DeviceError
 from dqn_port.events import Event, Row
+from dqn_port.fields import number
 from dqn_port.games.ale.roms import check_rom, expected_md5s, rom_of_id
 from dqn_port.games.picture_games import open_game
 from dqn_port.games.toy import GAMES
@@ -239,6 +242,15 @@ class SimpleDqn(Declared):
             which=network.which,
             about_game=_about_game(options),
         )
+
+    def frames_of(
+        self, arguments: Mapping[str, Any], history: Mapping[str, Any]
+    ) -> NDArray[np.float64] | None:
+        """Return the emulator frames of training at every row, tests left out; None: not told."""
+        skip = number(arguments.get("frame_skip"))
+        each = 1.0 if arguments.get("environment") == "gym" else skip
+        steps = np.where(history["phase"] == "test", 0, history["steps"])
+        return None if each is None else np.cumsum(steps) * each
 
     def filters_page(self, path: Path, **how: Any) -> tuple[str, str]:
         """Return a page with what a network's filters look for, and in a line what was looked at.

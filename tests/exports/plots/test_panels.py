@@ -115,8 +115,8 @@ def test_fields_are_columns_of_any_table_over_any_other():
         ),
         (
             {"fields": ["loss"], "x": "frames"},
-            "/runs/a: --x: expected a column of history-loss.csv, got 'frames'; it has step, "
-            "reward, loss",
+            "/runs/a: --x: expected a column of its table loss, one of step, reward, loss, got "
+            "'frames'",
         ),
     ],
 )
