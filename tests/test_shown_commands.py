@@ -48,8 +48,9 @@ def commands_in(command: click.Command) -> list[str]:
 
 
 def shown() -> list[str]:
-    """The commands of README and help, each once, as they are typed."""
-    readme = re.findall(r"^(dqn-port .*)$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    """The commands of README, docs/plots.md and help, each once, as they are typed."""
+    pages = [(ROOT / page).read_text() for page in ("README.md", "docs/plots.md")]
+    readme = re.findall(r"^(dqn-port .*)$", "\n".join(pages), re.MULTILINE)
     group = LazyGroup()
     commands = [group.get_command(click.Context(group), name) for name in COMMANDS]
     helps = [line for command in commands if command for line in commands_in(command)]
@@ -75,6 +76,7 @@ def folder(tmp_path_factory):
         name = table.get("system")
         table |= SMALL[name] if name else {k: v for k, v in PONG.items() if k != "name"}
         (folder / "legacy_args" / path.name).write_text(json.dumps(table))
+    shutil.copytree(ROOT / "docs" / "results", folder / "docs" / "results")
     (folder / "echoed.txt").write_text(ECHOED)
     return folder
 
@@ -114,5 +116,13 @@ def test_every_command_that_is_shown_works(capsys, monkeypatch, folder):
             result = run(capsys, *limited(line))
         assert result.code == 0, f"{line}\n{result.out}{result.err}"
         assert "dqn-port: error" not in result.err, f"{line}\n{result.err}"
-    for name in ("scores.json", "episode.gif", "second.html", "second.h5", "sheet.png", "pong.pt"):
+    for name in (
+        "scores.json",
+        "episode.gif",
+        "second.html",
+        "second.h5",
+        "sheet.png",
+        "pong.pt",
+        "both.svg",
+    ):
         assert Path(name).stat().st_size > 0, name
