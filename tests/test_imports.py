@@ -15,10 +15,10 @@ PACKAGE = Path(dqn_port.__file__).parent
 LAYERS = (
     {"errors"},
     {"files", "fields"},
+    {"native"},
     {
         "randoms",
         "torch7",
-        "native",
         "events",
         "options",
         "devices",

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
-
 import torch
 
-from dqn_port.devices import Device, cuda_devices, gpu_id, there_are
+from dqn_port.devices import Device, cuda_devices, gpu_id, there_are, use_threads
 from dqn_port.errors import DeviceError
-from dqn_port.native.library import set_threads
 from dqn_port.randoms.torch import Generator
 from dqn_port.systems.lua_dqn.options import Options
 
@@ -42,9 +39,7 @@ def set_up_torch(opt: Options, device: torch.device) -> Generator:
 
     Lua: initenv.lua, torchSetup. The number seeds the GPU's generator there.
     """
-    threads = min(opt.threads, len(os.sched_getaffinity(0)))
-    torch.set_num_threads(threads)
-    set_threads(threads)
+    use_threads(opt.threads)
     if device.type == "cuda":
         torch.backends.cuda.matmul.allow_tf32 = False
         torch.backends.cudnn.allow_tf32 = False

@@ -24,6 +24,7 @@ PARTS: Final[dict[str, dict[str, str]]] = {
     },
     "network": {
         "convnet_atari3": "dqn_port.systems.lua_dqn.networks.convnet_atari3:convnet_atari3",
+        "convnet_small": "dqn_port.systems.lua_dqn.networks.convnet_small:convnet_small",
         "net_small": "dqn_port.systems.lua_dqn.networks.toy:net_small",
         "net_toy_conv": "dqn_port.systems.lua_dqn.networks.toy:net_toy_conv",
         "net_toy_mlp": "dqn_port.systems.lua_dqn.networks.toy:net_toy_mlp",
