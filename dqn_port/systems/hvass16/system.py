@@ -98,7 +98,7 @@ class Hvass16(Declared):
 
         None: they are not told.
         """
-        skips = arguments.get("frame_skip")
+        skips: Any = arguments.get("frame_skip")
         return history["states"] * float(np.mean(skips)) if positive_integers(skips) else None
 
     def facts(self, options: Options) -> Facts:

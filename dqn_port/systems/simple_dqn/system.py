@@ -260,7 +260,9 @@ class SimpleDqn(Declared):
         Raises:
             UsageError, RomError, SnapshotError: see open_player.
         """
-        return filters_of_game(self.open_player(path, **how), path.name)
+        player = self.open_player(path, **how)
+        assert isinstance(player, Player)
+        return filters_of_game(player, path.name)
 
     # Networks in Neon's own files.
 
