@@ -93,6 +93,7 @@ def folder(tmp_path_factory):
         name = table.get("system")
         table |= SMALL[name] if name else {k: v for k, v in PONG.items() if k != "name"}
         (folder / "legacy_args" / path.name).write_text(json.dumps(table))
+    shutil.copytree(ROOT / "docs" / "results", folder / "docs" / "results")
     (folder / "echoed.txt").write_text(ECHOED)
     return folder
 

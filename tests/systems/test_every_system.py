@@ -13,7 +13,9 @@ import pytest
 import torch
 
 from dqn_port.events import Finished, Ticked
+from dqn_port.exports.plots import each_alone, panels_of
 from dqn_port.registry import SYSTEMS, find_system
+from dqn_port.runs.record import read_run
 from dqn_port.runs.run import Run
 from dqn_port.runs.run_folder import newest_snapshot
 from tests.cli.running import run
@@ -180,6 +182,39 @@ def test_its_options_are_listed_with_a_meaning(name, capsys):
     rows = json.loads(shown.out)
     assert len(rows) > 10
     assert all(row["meaning"] for row in rows)
+
+
+@BY_NAME
+def test_the_curves_of_all_its_tables_are_reported_and_plotted(name, finished, capsys, tmp_path):
+    page, picture = tmp_path / f"{name}.html", tmp_path / f"{name}.svg"
+    assert run(capsys, "report", finished(name), "-o", page).code == 0
+    titles = {html.unescape(text) for text in re.findall("<h3>(.*?)</h3>", page.read_text())}
+    charts = [chart for table in find_system(name).HISTORY for chart in table.charts]
+    assert {chart.title for chart in charts if not chart.unless_constant} <= titles
+    drawn = run(capsys, "plot", finished(name), "-o", picture)
+    n = len(getattr(find_system(name), "PLOTS", ())) or 1 + len(titles & {c.title for c in charts})
+    assert drawn.out == f"1 run, {n} panels: {picture}\n"
+
+
+def test_all_systems_stand_in_one_picture_over_emulator_frames(finished, capsys, tmp_path):
+    picture = tmp_path / "all.png"
+    drawn = run(capsys, "plot", *map(finished, SMALL), "-o", picture, "--x", "frames")
+    assert (drawn.err, drawn.out) == ("", f"5 runs, 1 panel: {picture}\n")
+    runs = [read_run(finished(name)) for name in ("simple_dqn", "hvass16")]
+    (panel,) = panels_of(each_alone(runs), fields=["score"], x="frames")
+    simple, hvass = panel.lines
+    # 60 steps at random and 30 of training an epoch, 4 frames each; tests come after them.
+    assert simple.x.tolist() == [4 * 90, 4 * 120]
+    # 2, 3 or 4 frames a state.
+    assert hvass.x.tolist() == [3 * 40 * (i + 1) for i in range(len(hvass.x))]
+
+
+def test_the_homeworks_plots_are_reported_in_steps(finished, capsys, tmp_path):
+    page = tmp_path / "a.html"
+    assert run(capsys, "report", finished("practical_rl"), "-o", page).code == 0
+    labels = set(re.findall(r'aria-label="([^"]*)"', page.read_text()))
+    plots = ("Mean reward per life, as learnt", "TD loss history, smoothed", "Initial state V")
+    assert {f"{title} against step" for title in (*plots, "Grad norm history, smoothed")} <= labels
 
 
 @BY_NAME

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dqn_port.arguments.declared import Declared
 from dqn_port.devices import use_threads
@@ -89,6 +90,16 @@ class Hvass16(Declared):
             beside=_bytes_of_weights(options),
         )
         return options
+
+    def frames_of(
+        self, arguments: Mapping[str, Any], history: Mapping[str, Any]
+    ) -> NDArray[np.float64] | None:
+        """Return the emulator frames of training at every row, on the average of drawn skips.
+
+        None: they are not told.
+        """
+        skips: Any = arguments.get("frame_skip")
+        return history["states"] * float(np.mean(skips)) if positive_integers(skips) else None
 
     def facts(self, options: Options) -> Facts:
         """Return what the workshop has to know; ``Event.step`` counts states."""

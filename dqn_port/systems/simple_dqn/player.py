@@ -32,7 +32,7 @@ class Player:
         which: str,
         about_game: dict[str, str],
     ) -> None:
-        self.game: str = options["game"]
+        self.options, self.game = options, str(options["game"])
         self.which, self.about_game = which, about_game
         self.random_starts: int = options["random_starts"] + 1
         self.sticky: float = options["repeat_action_probability"]
