@@ -27,7 +27,7 @@ LAYERS = (
         "memory",
     },
     {"interfaces"},
-    {"games", "arguments"},
+    {"games", "arguments", "convolutions"},
     {"systems"},
     {"registry", "assemble"},
     {"runs"},

@@ -14,7 +14,7 @@ from dqn_port.errors import MemoryNeedError, SnapshotError
 from dqn_port.events import Event
 from dqn_port.games.ale.emulator import AleEmulator
 from dqn_port.games.ale.roms import rom_of_id
-from dqn_port.games.picture_games import Emulator, open_game
+from dqn_port.games.picture_games import Emulator, action_names, open_game
 from dqn_port.games.toy import GAMES
 from dqn_port.interfaces import Facts, Files
 from dqn_port.memory import machine_memory
@@ -145,6 +145,8 @@ class LabmlDqn(Declared):
             seed=seed,
             epsilon=options["eval_epsilon"] if epsilon is None else epsilon,
             max_frames=options["eval_frames"] if max_frames is None else max_frames,
+            discount=options["gamma"],
+            actions=action_names(env.actions),
         )
 
     def lines(self, event: Event, options: Mapping[str, Any]) -> Iterator[str]:
