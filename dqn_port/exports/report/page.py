@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from dqn_port.exports.nature_scores import Scores, nature_scores
 from dqn_port.exports.report import charts, figures
+from dqn_port.exports.report.diagnosis import sections_of
 from dqn_port.exports.report.figures import (
     PAPER_EPISODES,
     Result,
@@ -79,6 +80,7 @@ def write_report(path: Path, run: RunRecord, evaluations: Sequence[EvaluationRec
         ],
         "clip": next((_shown_clip(e, e.clip) for e in evaluations if e.clip), None),
         "vectors": next((_shown_vectors(e, e.vectors) for e in evaluations if e.vectors), None),
+        "diagnosis": next((sections_of(e.diagnosis) for e in evaluations if e.diagnosis), None),
         "seen": next((_shown_seen(e, e.seen) for e in evaluations if e.seen), None),
         "compared": find_system(run.system).compared(run.arguments, told=is_alone),
         "is_alone": is_alone,
@@ -190,7 +192,7 @@ def _curves(run: RunRecord) -> list[dict[str, Any]]:
         for chart in charts_of(run.table)
         if chart.title not in left_out and set(chart.columns) <= run.history.keys()
     ]
-    curves = [_curve(run, f"curve{i}", chart) for i, chart in enumerate(shown)]
+    curves = [curve(run, f"curve{i}", chart) for i, chart in enumerate(shown)]
     if (epsilon := charts.epsilon_chart(run)) is not None:
         note = "By the arguments, to the planned end."
         curve = {"title": "ε in training", "chart": epsilon, "keys": [], "note": note}
@@ -211,7 +213,8 @@ def charts_of(table: Table) -> Sequence[Chart]:
     return table.charts or plain
 
 
-def _curve(run: RunRecord, name: str, chart: Chart) -> dict[str, Any]:
+def curve(run: RunRecord, name: str, chart: Chart) -> dict[str, Any]:
+    """Return a small chart with its title, keys and caption."""
     colours = dict(zip(chart.columns, ("best", "second"), strict=False))
     alt = chart.alt or f"{chart.title} against {{x}}"
     drawn = charts.line_chart(name, alt, run, colours, from_zero=chart.from_zero)
