@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -168,25 +169,35 @@ class Diagnosis:
 def diagnosis_bytes(diagnosis: Diagnosis) -> bytes:
     """Return the content of diagnosis.json; pictures are base64."""
 
-    def plain(value: Any) -> str:
-        return base64.b64encode(value).decode()
-
     table = {"format": FORMAT} | asdict(diagnosis)
-    return (json.dumps(table, default=plain, allow_nan=False) + "\n").encode()
+    return (json.dumps(table, default=_base64, allow_nan=False) + "\n").encode()
 
 
-def read_diagnosis(folder: Path) -> Diagnosis | None:
-    """Read the diagnosis that lies in an evaluation's folder; None where there is none.
+def _base64(content: bytes) -> str:
+    return base64.b64encode(content).decode()
+
+
+def sha256_of_diagnosis(diagnosis: Diagnosis | None) -> str | None:
+    """Return the sha256 of diagnosis.json."""
+    if diagnosis is None:
+        return None
+    return hashlib.sha256(diagnosis_bytes(diagnosis)).hexdigest()
+
+
+def read_diagnosis(folder: Path, sha256: str) -> Diagnosis:
+    """Read the diagnosis that lies in an evaluation's folder.
 
     Raises:
-        EvaluationError: it is damaged, or none.
+        EvaluationError: it is missing, damaged, or none.
     """
     path = folder / DIAGNOSIS
-    if not path.exists():
-        return None
     content = read_start(path, _MAX_BYTES + 1, EvaluationError, "record it again")
     if len(content) > _MAX_BYTES:
         raise EvaluationError(f"{path}: expected at most {_MAX_BYTES:,} bytes, got more")
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise EvaluationError(
+            f"{path}: its sha256 is not the one in evaluation.json; it is damaged, record it again"
+        )
     try:
         table = EvaluationFields(json.loads(content), f"{path}: the file", f"{path}: ")
     except (ValueError, RecursionError) as error:

@@ -21,7 +21,7 @@ from dqn_port.fields import MOST
 from dqn_port.files import read_start, reading, sha256_of
 from dqn_port.records import RunRecord
 from dqn_port.registry import old_name
-from dqn_port.runs.diagnosis import Diagnosis, read_diagnosis
+from dqn_port.runs.diagnosis import Diagnosis, read_diagnosis, sha256_of_diagnosis
 from dqn_port.runs.evaluation_fields import EvaluationFields, picture_size
 
 EVALUATION: Final = "evaluation.json"
@@ -142,7 +142,7 @@ class EvaluationRecord:
     vectors: Vectors | None = None
     """In place of ``seen``, where the agent sees vectors."""
     diagnosis: Diagnosis | None = None
-    """Of diagnosis.json, a file of its own."""
+    """Of diagnosis.json."""
 
     def of(self, network: str) -> tuple[PlayedEpisode, ...]:
         """Return the episodes that a network played."""
@@ -164,6 +164,7 @@ def to_json(record: EvaluationRecord) -> dict[str, Any]:
 
     table = asdict(replace(record, diagnosis=None))
     del table["folder"], table["diagnosis"]
+    table["diagnosis_sha256"] = sha256_of_diagnosis(record.diagnosis)
     if record.vectors is not None:
         table["vectors"]["earned"] = [[points] for points in record.vectors.earned]
     return {"format": FORMAT} | plain(table)
@@ -208,12 +209,13 @@ def read_evaluation(folder: Path) -> EvaluationRecord:
             raise table.fault(f"episodes[{i}].seed", f"one of {record.seeds}", episode.seed)
     last = len(record.episodes) - 1
     clip, seen = table.inner_or_none("clip"), table.inner_or_none("seen")
+    judged = table.digest("diagnosis_sha256", 64) if table.has("diagnosis_sha256") else None
     # What is read first names a fault first, so the files come when all else is well.
     return replace(
         record,
         clip=None if clip is None else _clip(folder, clip, last),
         seen=None if seen is None else _seen(folder, seen, last),
-        diagnosis=read_diagnosis(folder),
+        diagnosis=None if judged is None else read_diagnosis(folder, judged),
     )
 
 

@@ -175,6 +175,7 @@ def record_evaluation(
                 clip=_write_clip(beside, kept) if kept is not None and kept.film else None,
                 seen=None if kept is None or kept.vectors else _write_seen(beside, kept),
                 vectors=_vectors(kept) if kept is not None and kept.vectors else None,
+                diagnosis=diagnosis,
             )
             text = json.dumps(to_json(record), indent=2) + "\n"
             _write(beside / EVALUATION, text.encode())

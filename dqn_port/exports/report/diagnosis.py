@@ -96,7 +96,11 @@ def _returns(diagnosis: Diagnosis) -> str:
     rewards = [episode.reward for episode in diagnosis.episodes]
     shown = figures.listing([figures.points(reward) for reward in rewards])
     said = f"Raw returns, of the game's own rewards and not discounted: {shown}"
-    return f"{said}." if len(rewards) == 1 else f"{said}; mean {figures.score(np.mean(rewards))}."
+    return (
+        f"{said}."
+        if len(rewards) == 1
+        else f"{said}; mean {figures.score(float(np.mean(rewards)))}."
+    )
 
 
 def _notes(diagnosis: Diagnosis) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from dqn_port.exports.report import figures
 from dqn_port.exports.report.diagnosis import sections_of, value
-from dqn_port.exports.report.page import Tile, charts_of, curve, shown_game, write_page
+from dqn_port.exports.report.page import Tile, charts_of, drawn_curve, shown_game, write_page
 from dqn_port.records import Columns, RunRecord
 from dqn_port.runs.diagnosis import Diagnosis
 
@@ -52,7 +52,9 @@ def _curves(run: RunRecord) -> list[dict[str, Any]]:
     """Return the charts of all tables of a run."""
     tables = [(run.table, run.history), *run.further.values()]
     return [
-        curve(replace(run, table=table, history=_thinned(rows)), f"{table.name or 'run'}{i}", chart)
+        drawn_curve(
+            replace(run, table=table, history=_thinned(rows)), f"{table.name or 'run'}{i}", chart
+        )
         for table, rows in tables
         for i, chart in enumerate(charts_of(table))
         if set(chart.columns) <= rows.keys() and len(rows[chart.columns[0]])

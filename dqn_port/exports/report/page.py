@@ -192,7 +192,7 @@ def _curves(run: RunRecord) -> list[dict[str, Any]]:
         for chart in charts_of(run.table)
         if chart.title not in left_out and set(chart.columns) <= run.history.keys()
     ]
-    curves = [curve(run, f"curve{i}", chart) for i, chart in enumerate(shown)]
+    curves = [drawn_curve(run, f"curve{i}", chart) for i, chart in enumerate(shown)]
     if (epsilon := charts.epsilon_chart(run)) is not None:
         note = "By the arguments, to the planned end."
         curve = {"title": "ε in training", "chart": epsilon, "keys": [], "note": note}
@@ -213,7 +213,7 @@ def charts_of(table: Table) -> Sequence[Chart]:
     return table.charts or plain
 
 
-def curve(run: RunRecord, name: str, chart: Chart) -> dict[str, Any]:
+def drawn_curve(run: RunRecord, name: str, chart: Chart) -> dict[str, Any]:
     """Return a small chart with its title, keys and caption."""
     colours = dict(zip(chart.columns, ("best", "second"), strict=False))
     alt = chart.alt or f"{chart.title} against {{x}}"
