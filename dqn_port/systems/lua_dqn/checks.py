@@ -1,4 +1,4 @@
-"""Refuse options that contradict each other, or the machine, before a run begins."""
+"""Refuse options that contradict each other, or need too much memory, before a run begins."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def check_numbers(opt: Options) -> None:
 
 
 def check_learning_start(opt: Options) -> None:
-    """Refuse what the original fails on when learning starts.
+    """Refuse options with which the original fails when learning starts.
 
     Raises:
         ArgsError: a size does not fit bufferSize, or an evaluation would come too early.
@@ -54,7 +54,7 @@ def check_learning_start(opt: Options) -> None:
 
 
 def check_history(opt: Options, recent_mem_size: int) -> None:
-    """Refuse a history of more frames than are held when learning starts.
+    """Refuse a history of more frames than the replay holds when learning starts.
 
     Raises:
         ArgsError: a state spans more frames.
@@ -72,7 +72,7 @@ def check_memory(entries: int, need: int) -> None:
     """Refuse a replay of ``entries`` transitions, ``need`` bytes, that the machine cannot hold.
 
     Raises:
-        MemoryNeedError: it takes more than there is.
+        MemoryNeedError: it takes more than the machine has.
     """
     have = machine_memory()
     if need > have:
