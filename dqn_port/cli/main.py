@@ -39,6 +39,10 @@ COMMANDS: Final = {
         "dqn_port.cli.plot:plot",
         "Draw the curves of runs over each other: PNG, SVG or PDF.",
     ),
+    "diagnose": (
+        "dqn_port.cli.diagnose:diagnose",
+        "Show what a network values its games at, beside what comes of them.",
+    ),
     "pipeline": (
         "dqn_port.cli.pipeline:pipeline",
         "From a game to a report: check, train, evaluate, export.",

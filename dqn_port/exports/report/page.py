@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from dqn_port.exports.nature_scores import Scores, nature_scores
 from dqn_port.exports.report import charts, figures
+from dqn_port.exports.report.diagnosis import sections_of
 from dqn_port.exports.report.figures import (
     PAPER_EPISODES,
     Result,
@@ -24,7 +25,7 @@ from dqn_port.exports.report.figures import (
 from dqn_port.exports.report.told import evaluated_in, played_in, trained_frames, trained_steps
 from dqn_port.fields import number
 from dqn_port.files import write_whole
-from dqn_port.records import Chart, RunRecord
+from dqn_port.records import Chart, RunRecord, Table
 from dqn_port.registry import find_system
 from dqn_port.runs.evaluations import Clip, EvaluationRecord, Image, Seen, Vectors
 
@@ -94,6 +95,7 @@ def write_report(path: Path, run: RunRecord, evaluations: Sequence[EvaluationRec
         ],
         "clip": next((_shown_clip(e, e.clip) for e in evaluations if e.clip), None),
         "vectors": next((_shown_vectors(e, e.vectors) for e in evaluations if e.vectors), None),
+        "diagnosis": next((sections_of(e.diagnosis) for e in evaluations if e.diagnosis), None),
         "seen": next((_shown_seen(e, e.seen) for e in evaluations if e.seen), None),
         "compared": find_system(run.system).compared(run.arguments, told=is_alone),
         "is_alone": is_alone,
@@ -216,7 +218,7 @@ def _curves(run: RunRecord) -> list[dict[str, Any]]:
         if chart.title not in left_out and set(chart.columns) <= view.history.keys()
     ]
     curves = [
-        _curve(view, f"curve{i}", chart, beside=views) for i, (view, chart) in enumerate(shown)
+        drawn_curve(view, f"curve{i}", chart, beside=views) for i, (view, chart) in enumerate(shown)
     ]
     if (epsilon := charts.epsilon_chart(run)) is not None:
         note = "By the arguments, to the planned end."
@@ -227,9 +229,10 @@ def _curves(run: RunRecord) -> list[dict[str, Any]]:
     return curves
 
 
-def _curve(
-    run: RunRecord, name: str, chart: Chart, *, beside: Sequence[RunRecord]
+def drawn_curve(
+    run: RunRecord, name: str, chart: Chart, *, beside: Sequence[RunRecord] = ()
 ) -> dict[str, Any]:
+    """Return a small chart with its title, keys and caption."""
     colours = dict(zip(chart.columns, ("best", "second", "last"), strict=False))
     alt = chart.alt or f"{chart.title} against {{x}}"
     drawn = charts.line_chart(

@@ -15,7 +15,7 @@ from dqn_port.errors import SnapshotError
 from dqn_port.events import Event
 from dqn_port.games.ale.emulator import AleEmulator
 from dqn_port.games.ale.roms import check_rom, rom_of_id
-from dqn_port.games.picture_games import Emulator, open_game
+from dqn_port.games.picture_games import Emulator, action_names, open_game
 from dqn_port.games.toy import GAMES
 from dqn_port.interfaces import Facts, Files
 from dqn_port.memory import check_memory
@@ -167,6 +167,8 @@ class LabmlDqn(Declared):
             seed=seed,
             epsilon=options["eval_epsilon"] if epsilon is None else epsilon,
             max_frames=options["eval_frames"] if max_frames is None else max_frames,
+            discount=options["gamma"],
+            actions=action_names(env.actions),
         )
 
     def lines(self, event: Event, options: Mapping[str, Any]) -> Iterator[str]:
