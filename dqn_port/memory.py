@@ -1,7 +1,8 @@
-"""How much memory there is."""
+"""How much memory there is, and how much of it is left."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import Final
@@ -21,6 +22,23 @@ def machine_memory() -> int:
         except (OSError, ValueError):
             continue
     return min(limits)
+
+
+def available_memory() -> int:
+    """Return the bytes that this process may still take without others losing theirs."""
+    found = []
+    with contextlib.suppress(OSError, ValueError, StopIteration):
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        line = next(line for line in lines if line.startswith("MemAvailable:"))
+        found.append(1024 * int(line.split()[1]))
+    with contextlib.suppress(OSError, ValueError, StopIteration):
+        group = Path("/sys/fs/cgroup")
+        limit, used = (int((group / f"memory.{name}").read_text()) for name in ("max", "current"))
+        stat = (group / "memory.stat").read_text().splitlines()
+        # Pages of files are given back when memory is short.
+        line = next(line for line in stat if line.startswith("inactive_file "))
+        found.append(limit - used + int(line.split()[1]))
+    return min(found, default=2**62)
 
 
 def resident_bytes() -> int:

@@ -1,4 +1,4 @@
-"""What systems share whose options are one flat table and whose networks are safetensors."""
+"""Shared by systems whose options are one flat table and whose networks are safetensors."""
 
 from __future__ import annotations
 
@@ -142,12 +142,12 @@ class Declared(FlatOptions):
         return Exported(saved.which, saved.weights, (recipe,))
 
     def times(self, path: Path) -> NDArray[np.float64] | None:
-        """Return None: the file does not tell them."""
+        """Return None: the file does not hold them."""
         del path
         return None
 
     def read_alone(self, path: Path) -> RunRecord:
-        """Refuse a file of networks alone, which tells nothing of its training.
+        """Refuse a file of networks alone, which says nothing about its training.
 
         Raises:
             SnapshotError: always.

@@ -369,5 +369,5 @@ class FlatOptions:
 
 
 def _same(old: Any, new: Any) -> bool:
-    """Tell whether two values are equal as JSON."""
+    """Return whether two values are equal as JSON."""
     return bool(old == new) or json.dumps(old) == json.dumps(new)

@@ -1,4 +1,4 @@
-"""What may stand in evaluation.json: every value is looked at before it is used."""
+"""Fields of evaluation.json: every value is checked before it is used."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _LONGEST_TEXT: Final = 4096
 
 
 class EvaluationFields(Fields):
-    """An object of evaluation.json, and what may stand in it."""
+    """An object of evaluation.json, with its checks."""
 
     TABLE = "an object"
 
     @staticmethod
     def error(where: str, expected: str, value: Any) -> EvaluationError:
-        """Return the error that something else stands at ``where`` than was ``expected``."""
+        """Return the error for a value at ``where`` that is not what was ``expected``."""
         fault = "missing" if value is NOTHING else f"expected {expected}, got {as_json(value)}"
         return EvaluationError(f"{where}: {fault}; record it again")
 

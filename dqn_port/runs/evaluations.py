@@ -140,7 +140,7 @@ class EvaluationRecord:
     clip: Clip | None
     seen: Seen | None
     sticky: float | None = 0.0
-    """Probability with which the emulator repeats the action before; None: not told."""
+    """Probability with which the emulator repeats the action before; None: unknown."""
     vectors: Vectors | None = None
     """In place of ``seen``, where the agent sees vectors."""
 
@@ -345,7 +345,7 @@ def _read(path: Path, most: int) -> bytes:
 
 
 def _image(folder: Path, table: EvaluationFields, ending: str, most: int) -> Image:
-    """Return a picture's file as the record tells it, once it was read and is just that."""
+    """Return a picture's file, checked against the record."""
     name = table.name("file")
     if not name.endswith(ending) or not name.isascii():
         raise table.fault("file", f"a name ending in {ending}", name)

@@ -122,5 +122,5 @@ def check_rom(env: str, game_path: str = "", *, option: str = "env") -> tuple[Pa
 
 @functools.lru_cache
 def _md5_of(path: Path, mtime: int, size: int) -> str:
-    """Return a file's md5; read once while it stands as it was."""
+    """Return a file's md5; it is read once while it is unchanged."""
     return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()

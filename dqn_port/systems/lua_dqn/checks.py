@@ -1,4 +1,4 @@
-"""Refuse options that contradict each other, or the machine, before a run begins."""
+"""Refuse options that contradict each other, or need too much memory, before a run begins."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def check_numbers(opt: Options) -> None:
 
 
 def check_learning_start(opt: Options) -> None:
-    """Refuse what the original fails on when learning starts.
+    """Refuse options with which the original fails when learning starts.
 
     Raises:
         ArgsError: a size does not fit bufferSize, or an evaluation would come too early.
@@ -53,7 +53,7 @@ def check_learning_start(opt: Options) -> None:
 
 
 def check_history(opt: Options, recent_mem_size: int) -> None:
-    """Refuse a history of more frames than are held when learning starts.
+    """Refuse a history of more frames than the replay holds when learning starts.
 
     Raises:
         ArgsError: a state spans more frames.

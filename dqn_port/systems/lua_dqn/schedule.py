@@ -29,7 +29,7 @@ def anneal_lr(t: float, *, start: float, end: float, endt: float) -> float:
 
 
 def epsilon_curve(arguments: Mapping[str, Any]) -> tuple[NDArray[Any], NDArray[Any]] | None:
-    """Return (frames, ε in training) by a run's arguments; None where they do not tell."""
+    """Return (frames, ε in training) from a run's arguments; None if they are incomplete."""
     params = arguments.get("agent_params")
     params = params if isinstance(params, dict) else {}
     values = [arguments.get("steps"), arguments.get("actrep")]
