@@ -12,7 +12,8 @@ from dqn_port.cli import progress
 from dqn_port.cli.progress import LongRun
 from dqn_port.events import EpisodeEnded, Ticked
 from dqn_port.tools import estimate
-from tests.cli.running import run, write_pong
+from tests.cli.running import run, write_pong, write_toy
+from tests.comparing import assert_same_runs
 from tests.systems.test_every_system import SMALL, args_of
 
 
@@ -134,6 +135,19 @@ def test_of_a_run_without_end_the_pace_is_said(monkeypatch):
     ticks = [(i, "playing", 0.1) for i in range(1, 700)]
     line = "at this pace a million states take about 27.8 hours"
     assert said(monkeypatch, None, ticks) == [(60, line)]
+
+
+def test_train_says_so_once_and_is_the_same_run(capsys, monkeypatch, tmp_path):
+    args = write_toy(tmp_path)
+    assert run(capsys, "train", "--args", args, "--out", tmp_path / "before").err == ""
+    monkeypatch.setattr(progress, "LONG", 0.0)
+    monkeypatch.setattr(progress, "_TOLD_AFTER", 0.0)
+    result = run(capsys, "train", "--args", args, "--out", tmp_path / "after")
+    said = r"dqn-port: at this pace the run takes about 0\.0 hours; .* estimate says more\n"
+    assert re.fullmatch(said, result.err)
+    assert_same_runs(tmp_path / "before" / "toy", tmp_path / "after" / "toy")
+    words = ("--out", tmp_path / "quiet", "--quiet")
+    assert run(capsys, "train", "--args", args, *words).err == ""
 
 
 def test_a_dry_run_multiplies_by_games_seeds_and_workers(capsys, monkeypatch, tmp_path, ten_ms):
