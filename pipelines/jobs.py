@@ -185,7 +185,7 @@ def main(name: str, parent: int) -> int:
     except DqnPortError as error:
         teller.tell("fault", text=str(error), retry=error.retry)
     except MemoryError:
-        text = "no memory is left; set a smaller agent_params.replay_memory"
+        text = "no memory is left; set a smaller replay memory"
         teller.tell("fault", text=text, retry="now")
     return 1
 
