@@ -24,6 +24,7 @@ ROOT = Path(__file__).parent.parent
 LIMITS = {
     "evaluate": "--max-frames 200",
     "play": "--max-frames 200",
+    "diagnose": "--max-frames 200 --episodes 1",
     "record": "--max-frames 200 --episodes 1 --no-clip",
     "bench": "--steps 4 --repeats 1",
     "pipeline": "--max-frames 200 --episodes 1 --no-clip --networks last",

@@ -184,9 +184,9 @@ def snapshot_in(folder: Path) -> Path:
     """Return the newest snapshot of a run's folder.
 
     Raises:
-        RunFolderError: there is none.
+        RunFolderError: there is none, or args.json is damaged.
     """
-    with contextlib.suppress(RunFolderError, KeyError):
+    with contextlib.suppress(KeyError):
         if newest := newest_snapshot(folder, str(arguments_in(folder)["name"])):
             return newest
     raise RunFolderError(

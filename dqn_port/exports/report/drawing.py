@@ -148,6 +148,13 @@ def value_axis(axes: Axes, size: Size, *, ticks: int = 5, integer: bool = False)
     axes.yaxis.set_major_formatter(FuncFormatter(plain_tick))
 
 
+def value_axis_below(axes: Axes, size: Size, label: str) -> None:
+    """Let the horizontal axis have few ticks."""
+    axes.xaxis.set_major_locator(MaxNLocator(4 if size.narrow else 8, steps=[1, 2, 2.5, 5, 10]))
+    axes.xaxis.set_major_formatter(FuncFormatter(plain_tick))
+    axes.set_xlabel(label, labelpad=6)
+
+
 def large_tick(value: float, position: Any = None) -> str:
     """Write a count at a tick."""
     del position

@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from dqn_port.exports.nature_scores import Scores, nature_scores
 from dqn_port.exports.report import charts, figures
+from dqn_port.exports.report.diagnosis import sections_of
 from dqn_port.exports.report.figures import (
     PAPER_EPISODES,
     Result,
@@ -24,7 +25,7 @@ from dqn_port.exports.report.figures import (
 from dqn_port.exports.report.told import evaluated_in, played_in, trained_frames, trained_steps
 from dqn_port.fields import number
 from dqn_port.files import write_whole
-from dqn_port.records import Chart, RunRecord
+from dqn_port.records import Chart, RunRecord, Table
 from dqn_port.registry import find_system
 from dqn_port.runs.evaluations import Clip, EvaluationRecord, Image, Seen, Vectors
 
@@ -33,9 +34,24 @@ _LONGEST: Final = 200
 FRAMES_PER_SECOND: Final = 60
 """Of the Atari 2600 (NTSC)."""
 _MIME: Final = {".webp": "image/webp", ".png": "image/png"}
+_FRAME: Final = re.compile(r"\w+ \d+ of \d+")
+"""What planes are called that are frames, the oldest first."""
 _FEW_EPISODES: Final = 10
 """Of fewer a mean is a rough figure."""
 _SHOWN_PACKAGES: Final = ("python", "dqn-port", "torch", "numpy", "ale-py")
+
+
+_PAPER: Final = (
+    "Paper: Mnih et al., Human-level control through deep reinforcement learning, Nature 518 "
+    "(2015); random, human and DQN scores from its Extended Data Table 2."
+)
+
+
+def cited(runs: Sequence[RunRecord]) -> list[str]:
+    """Return what the systems of runs say that they are, and the paper where its scores stand."""
+    systems = [find_system(name) for name in sorted({run.system for run in runs})]
+    said = [line for system in systems if (line := getattr(system, "CITED", ""))]
+    return said + ([_PAPER] if any(run.game in nature_scores() for run in runs) else [])
 
 
 class Tile(NamedTuple):
@@ -79,10 +95,12 @@ def write_report(path: Path, run: RunRecord, evaluations: Sequence[EvaluationRec
         ],
         "clip": next((_shown_clip(e, e.clip) for e in evaluations if e.clip), None),
         "vectors": next((_shown_vectors(e, e.vectors) for e in evaluations if e.vectors), None),
+        "diagnosis": next((sections_of(e.diagnosis) for e in evaluations if e.diagnosis), None),
         "seen": next((_shown_seen(e, e.seen) for e in evaluations if e.seen), None),
         "compared": find_system(run.system).compared(run.arguments, told=is_alone),
         "is_alone": is_alone,
         "environment": _environment(run, evaluations),
+        "cited": cited([run]),
     }
     write_page(path, "run.html", context)
 
@@ -158,8 +176,7 @@ def _tiles(
         best = figures.score(float(rewards.max()))
         tiles.append(Tile("Best evaluation", best, "", "in training", "best"))
     steps, frames = trained_steps(run), trained_frames(run)
-    clock = run.table.column(run.table.clock)
-    unit = clock.heading or clock.unit or clock.name
+    unit = clock_unit(run.table)
     if steps is not None:
         note = "" if frames is None else f"{figures.large(frames)} frames"
         tiles.append(Tile("Trained", figures.large(steps), unit, note))
@@ -168,6 +185,12 @@ def _tiles(
         rate = "" if steps is None else f"{whole(steps / seconds)} {unit} a second"
         tiles.append(Tile("Training time", figures.duration(seconds), "", rate))
     return tiles
+
+
+def clock_unit(table: Table) -> str:
+    """Return what a table's clock counts."""
+    clock = table.column(table.clock)
+    return clock.heading or clock.unit or clock.name
 
 
 def _constant(values: Any) -> str:
@@ -195,7 +218,7 @@ def _curves(run: RunRecord) -> list[dict[str, Any]]:
         if chart.title not in left_out and set(chart.columns) <= view.history.keys()
     ]
     curves = [
-        _curve(view, f"curve{i}", chart, beside=views) for i, (view, chart) in enumerate(shown)
+        drawn_curve(view, f"curve{i}", chart, beside=views) for i, (view, chart) in enumerate(shown)
     ]
     if (epsilon := charts.epsilon_chart(run)) is not None:
         note = "By the arguments, to the planned end."
@@ -206,9 +229,10 @@ def _curves(run: RunRecord) -> list[dict[str, Any]]:
     return curves
 
 
-def _curve(
-    run: RunRecord, name: str, chart: Chart, *, beside: Sequence[RunRecord]
+def drawn_curve(
+    run: RunRecord, name: str, chart: Chart, *, beside: Sequence[RunRecord] = ()
 ) -> dict[str, Any]:
+    """Return a small chart with its title, keys and caption."""
     colours = dict(zip(chart.columns, ("best", "second", "last"), strict=False))
     alt = chart.alt or f"{chart.title} against {{x}}"
     drawn = charts.line_chart(
@@ -378,10 +402,19 @@ def _shown_seen(record: EvaluationRecord, seen: Seen) -> dict[str, Any]:
     said = (
         f"The game's screen after {many(seen.step, 'step')} of the clip's episode, "
         f"{seen.screen.width} × {seen.screen.height} in colour; then the agent's state at that "
-        f"step: {many(seen.frames, 'frame')} of {width} × {height} bytes, the oldest first, one "
-        f"every {many(record.frames_per_step, 'emulator frame')}."
+        "step: "
     )
-    return {"screen": seen.screen, "strip": seen.strip, "frames": seen.frames, "said": said}
+    frames = [f"Frame {i} of {seen.frames}" for i in range(1, seen.frames + 1)]
+    if all(_FRAME.fullmatch(label) for label in seen.labels):
+        said += (
+            f"{many(seen.frames, 'frame')} of {width} × {height} bytes, the oldest first, one "
+            f"every {many(record.frames_per_step, 'emulator frame')}."
+        )
+        labels = frames
+    else:
+        labels = list(seen.labels)
+        said += f"{', '.join(labels)}; {width} × {height} bytes each."
+    return {"screen": seen.screen, "strip": seen.strip, "labels": labels, "said": said}
 
 
 def _environment(run: RunRecord, evaluations: Sequence[EvaluationRecord]) -> list[tuple[str, str]]:
