@@ -16,7 +16,7 @@ import torch
 
 from dqn_port import registry
 from dqn_port.errors import ArgsError, CheckpointError, DeviceError, DivergedError
-from dqn_port.events import Event, Finished, Resumed, Row, Saved, Started
+from dqn_port.events import Event, Finished, Resumed, Row, Saved, Started, Ticked
 from dqn_port.fields import Fields
 from dqn_port.files import sha256_of
 from dqn_port.interfaces import Options, System, Training
@@ -26,6 +26,7 @@ from dqn_port.runs.lock import RunLock
 from dqn_port.runs.record import read_table
 from dqn_port.runs.run_files import RunFiles, csv_of
 from dqn_port.runs.run_folder import ARGS, FINISHED, RunFolder
+from dqn_port.runs.scores import SCORES, play_scores
 from dqn_port.saved_networks import save_networks
 
 MODES: Final = ("full", "weights", "none")
@@ -58,11 +59,14 @@ class Run(RunFolder):
         checkpoint_every: float = EVERY,
         keep_checkpoint: bool = False,
         lengthen: bool = False,
+        score_every: int = 0,
     ) -> None:
         """Look at the folder ``out``/NAME; nothing is written yet. ``options``: those of ``load``.
 
         ``checkpoint``: one of MODES, every so many seconds. ``keep_checkpoint``: leave the last one
-        when the run is finished. ``lengthen``: see RunFolder.
+        when the run is finished. ``lengthen``: see RunFolder. ``score_every``: after so many
+        emulator frames of training, again and again, games are played for history-scores.csv; no
+        other number changes. 0: never.
         """
         super().__init__(system, system.facts(options), out, lengthen=lengthen)
         self.options = options
@@ -73,7 +77,9 @@ class Run(RunFolder):
         """The last file of networks that this run has saved."""
         self._hash = system.arguments_hash(options)
         self._lock = RunLock(self.folder)
-        self._tables = {table.name: table for table in system.HISTORY}
+        self._score_every, self._scored_at = score_every, 0
+        tables = (*system.HISTORY, SCORES) if score_every else system.HISTORY
+        self._tables = {table.name: table for table in tables}
         self._files = self._new_files()
         self._training: Training | None = None
         self._ticks = 0
@@ -165,9 +171,25 @@ class Run(RunFolder):
                 self._files.append_row(self._tables[event.table], event.cells)
             elif isinstance(event, Saved):
                 self.last_snapshot = event.path
+            elif isinstance(event, Ticked) and self._score_every:
+                self._score(training, event.all_frames)
         if time.monotonic() >= self._next_at:
             self.save_checkpoint()
         return events
+
+    def _score(self, training: Training, frames: int) -> None:
+        """Play with the networks of now if that is due after ``frames`` frames of training."""
+        point = frames // self._score_every
+        if point <= self._scored_at // self._score_every:
+            return
+        path = self._save_networks(training)
+        if path is None:
+            # A system that writes them itself.
+            path = training.save_networks()  # type: ignore[attr-defined]
+        threads = f"{self.system.option_of('threads')}={self.facts.threads}"
+        played = play_scores(self.system, path, seed=point, assignments=[threads])
+        self._files.append_row(SCORES, {"step": training.step, "frames": frames, **played})
+        self._scored_at = frames
 
     def _resume(self, training: Training, device: str) -> tuple[Training, bool, list[str]]:
         """Go on from the newest checkpoint that can be used; False where there is none at all.
@@ -229,6 +251,9 @@ class Run(RunFolder):
         if full:
             _check_rows(training, found)
         self._files.go_on(kept)
+        if self._score_every:
+            scores = read_table((self.folder / SCORES.file).read_bytes(), SCORES, finished=False)
+            self._scored_at = int(max(scores["frames"], default=0))
         self.go_on()
         return full, said != versions()
 

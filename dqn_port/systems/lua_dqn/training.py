@@ -86,6 +86,10 @@ class LuaTraining:
         """Return none: they are in the snapshots."""
         return {}
 
+    def save_networks(self) -> Path:
+        """Write the snapshot of now and return where."""
+        return self._save(self.loop.state)
+
     def about(self) -> dict[str, Any]:
         """Return the time of training, evaluations left out, and its frames."""
         state = self.loop.state
