@@ -31,6 +31,10 @@ COMMANDS: Final = {
         "Evaluate a run's networks, and keep a record: scores, a clip, what the agent sees.",
     ),
     "report": ("dqn_port.cli.report:report", "Write the HTML report of a run, or of several."),
+    "plot": (
+        "dqn_port.cli.plot:plot",
+        "Draw the curves of runs over each other: PNG, SVG or PDF.",
+    ),
     "pipeline": (
         "dqn_port.cli.pipeline:pipeline",
         "From a ROM to a report: check, train, evaluate, export.",

@@ -6,7 +6,8 @@ import csv
 import io
 import json
 import math
-from collections.abc import Mapping
+from array import array
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -23,8 +24,8 @@ from dqn_port.registry import name_of, system_in
 from dqn_port.runs.run_folder import ARGS, FINISHED, newest_snapshot
 from dqn_port.runs.scores import SCORES
 
-_MOST_BYTES: Final = 64 * 2**20
-"""Of a file that is read: far above that of the longest run."""
+MOST_BYTES: Final = 256 * 2**20
+"""Of a file that is read: above that of the longest run, whose table has a row an update."""
 EMPTY_COUNT: Final = -(2**63)
 """Stands for an empty cell among whole numbers."""
 TIME: Final = "training_seconds"
@@ -89,9 +90,9 @@ def _fail(path: Path, expected: str, got: str) -> NoReturn:
 
 
 def _content(path: Path) -> bytes:
-    content = read_start(path, _MOST_BYTES + 1, RunFolderError, _HINT)
-    if len(content) > _MOST_BYTES:
-        _fail(path, f"at most {_MOST_BYTES:,} bytes", "more")
+    content = read_start(path, MOST_BYTES + 1, RunFolderError, _HINT)
+    if len(content) > MOST_BYTES:
+        _fail(path, f"at most {MOST_BYTES:,} bytes", "more")
     return content
 
 
@@ -139,42 +140,61 @@ class HistoryCsvError(ValueError):
         self.expected, self.got = expected, got
 
 
-def read_table(content: bytes, table: Table, *, finished: bool) -> dict[str, NDArray[Any]]:
+def read_table(
+    content: bytes, table: Table, *, finished: bool, rising: bool = True
+) -> dict[str, NDArray[Any]]:
     """Return the columns of a table's file; an empty cell is NaN, the least int64 or an empty text.
 
     Of a run that is not ``finished`` a last row that was cut, as by a power cut, is left out.
+    ``rising``: whether its clock must not fall.
 
     Raises:
         HistoryCsvError: it is none, or a row holds something else than its columns may.
     """
     if not finished:
         content = content[: content.rfind(b"\n") + 1]
-    try:
-        lines = list(csv.reader(io.StringIO(content.decode("utf-8"), newline="")))
-    except (ValueError, csv.Error) as error:
-        raise HistoryCsvError(str(error), "CSV", str(error)) from error
-    if not lines or tuple(lines[0]) != table.names:
+    lines = csv_lines(content)
+    if tuple(next(lines, ())) != table.names:
         expected = "the columns of a history"
         raise HistoryCsvError(f"expected {expected}, got others", expected, "others")
-    rows, last = [], -math.inf
+    # Of a million rows, arrays take a tenth of the memory that lists of rows do.
+    told: list[Any] = [
+        [] if column.dtype == "text" else array("q" if column.is_count else "d")
+        for column in table.columns
+    ]
+    last = -math.inf
     clock = table.names.index(table.clock)
-    for number, line in enumerate(lines[1:], start=2):
+    for number, line in enumerate(lines, start=2):
         try:
             row = [_cell(c, cell) for c, cell in zip(table.columns, line, strict=True)]
         except (ValueError, OverflowError):
             row = []
-        if not row or row[clock] < last or (row[clock] == last and not table.repeats):
+        falls = row and rising and row[clock] < last
+        if not row or falls or (row[clock] == last and not table.repeats):
             where, expected = f"line {number}", "finite numbers and rising steps"
             raise HistoryCsvError(
                 f"{where}: expected {expected}", f"{where}: {expected}", as_json(",".join(line))
             )
-        rows.append(row)
+        for values, value in zip(told, row, strict=True):
+            values.append(value)
         last = row[clock]
-    kinds: dict[str, Any] = {"text": object, "float64": np.float64}
     return {
-        column.name: np.array([row[i] for row in rows], dtype=kinds.get(column.dtype, np.int64))
-        for i, column in enumerate(table.columns)
+        column.name: np.array(values, dtype=object if column.dtype == "text" else None)
+        for column, values in zip(table.columns, told, strict=True)
     }
+
+
+def csv_lines(content: bytes) -> Iterator[list[str]]:
+    """Yield the lines of a CSV file.
+
+    Raises:
+        HistoryCsvError: it is none.
+    """
+    try:
+        content.decode("utf-8")
+        yield from csv.reader(io.TextIOWrapper(io.BytesIO(content), "utf-8", newline=""))
+    except (ValueError, csv.Error) as error:
+        raise HistoryCsvError(str(error), "CSV", str(error)) from error
 
 
 def _cell(column: Column, text: str) -> Any:

@@ -7,6 +7,7 @@ import functools
 import re
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -24,7 +25,7 @@ from dqn_port.exports.report.figures import (
 from dqn_port.exports.report.told import evaluated_in, played_in, trained_frames, trained_steps
 from dqn_port.fields import number
 from dqn_port.files import write_whole
-from dqn_port.records import Chart, RunRecord, Table
+from dqn_port.records import Chart, RunRecord
 from dqn_port.registry import find_system
 from dqn_port.runs.evaluations import Clip, EvaluationRecord, Image, Seen, Vectors
 
@@ -65,7 +66,7 @@ def write_report(path: Path, run: RunRecord, evaluations: Sequence[EvaluationRec
         "run": run,
         "tiles": _tiles(run, evaluations, scores),
         "scores": scores,
-        "curves": _curves(run) if n_rows else [],
+        "curves": _curves(run),
         "score_chart": charts.score_chart(run, scores),
         "closer_chart": charts.closer_chart(run, scores) if n_rows else None,
         "n_rows": n_rows,
@@ -185,36 +186,48 @@ def _constants(run: RunRecord) -> list[tuple[str, str]]:
 def _curves(run: RunRecord) -> list[dict[str, Any]]:
     """Return the small charts of what is told, with their titles, keys and captions."""
     left_out = {title for title, _ in _constants(run)}
+    views = _views(run)
+    if not views:
+        return []
     shown = [
-        chart
-        for chart in charts_of(run.table)
-        if chart.title not in left_out and set(chart.columns) <= run.history.keys()
+        (view, chart)
+        for view in views
+        for chart in view.table.drawn
+        if chart.title not in left_out and set(chart.columns) <= view.history.keys()
     ]
-    curves = [_curve(run, f"curve{i}", chart) for i, chart in enumerate(shown)]
+    curves = [
+        _curve(view, f"curve{i}", chart, beside=views) for i, (view, chart) in enumerate(shown)
+    ]
     if (epsilon := charts.epsilon_chart(run)) is not None:
         note = "By the arguments, to the planned end."
         curve = {"title": "ε in training", "chart": epsilon, "keys": [], "note": note}
         # Before what the clock measured.
-        by_clock = [bool(set(chart.columns) & run.table.measured) for chart in shown]
+        by_clock = [bool(set(chart.columns) & view.table.measured) for view, chart in shown]
         curves.insert([*by_clock, True].index(True), curve)
     return curves
 
 
-def charts_of(table: Table) -> Sequence[Chart]:
-    """Return the charts that a table asks for; else one of each column of fractions."""
-    plain = [
-        Chart(title=column.heading or column.name, columns=(column.name,), note=column.meaning)
-        for column in table.columns
-        if column.dtype == "float64" and not column.measured
-        if column.name not in (table.clock, table.score)
-    ]
-    return table.charts or plain
+def _views(run: RunRecord) -> list[RunRecord]:
+    """Return a run as each of its tables with rows tells it, history.csv first."""
+    tables = [(run.table, run.history), *run.further.values()]
+    views = [replace(run, table=table, history=history) for table, history in tables]
+    return [view for view in views if view.n_evaluations]
 
 
-def _curve(run: RunRecord, name: str, chart: Chart) -> dict[str, Any]:
-    colours = dict(zip(chart.columns, ("best", "second"), strict=False))
+def _curve(
+    run: RunRecord, name: str, chart: Chart, *, beside: Sequence[RunRecord]
+) -> dict[str, Any]:
+    colours = dict(zip(chart.columns, ("best", "second", "last"), strict=False))
     alt = chart.alt or f"{chart.title} against {{x}}"
-    drawn = charts.line_chart(name, alt, run, colours, from_zero=chart.from_zero)
+    drawn = charts.line_chart(
+        name,
+        alt,
+        run,
+        colours,
+        from_zero=chart.from_zero,
+        smooth=chart.smooth,
+        beside=beside,
+    )
     keys = list(zip(colours.values(), chart.keys, strict=False))
     return {"title": chart.title, "chart": drawn, "keys": keys, "note": chart.note}
 

@@ -23,7 +23,7 @@ from dqn_port.options import Param
 from dqn_port.records import Table
 from dqn_port.saved_networks import SavedNetwork
 from dqn_port.systems.practical_rl.dqn_agent import DQNAgent, initialise
-from dqn_port.systems.practical_rl.histories import HISTORY
+from dqn_port.systems.practical_rl.histories import HISTORY, PLOTS
 from dqn_port.systems.practical_rl.linear_decay import linear_decay
 from dqn_port.systems.practical_rl.main_loop import Training
 from dqn_port.systems.practical_rl.make_env import fill_in, raw_game_of, spaces
@@ -41,6 +41,7 @@ class PracticalRL(Declared):
     NAME: ClassVar[str] = "practical_rl"
     OPTIONS: ClassVar[tuple[Param, ...]] = OPTIONS
     HISTORY: ClassVar[tuple[Table, ...]] = HISTORY
+    PLOTS: ClassVar[tuple[str, ...]] = PLOTS
 
     def check(self, options: dict[str, Any]) -> dict[str, Any]:
         """Fill in what is to be chosen by the environment.

@@ -31,7 +31,14 @@ from dqn_port.systems.simple_dqn.layers import as_sequential, screens_fit
 from dqn_port.systems.simple_dqn.main import Training
 from dqn_port.systems.simple_dqn.memory import check_memory, memory_needed
 from dqn_port.systems.simple_dqn.neon_files import SUFFIXES, read_neon
-from dqn_port.systems.simple_dqn.options import HISTORY, NAME, ORIGINAL, OURS
+from dqn_port.systems.simple_dqn.options import (
+    HISTORY,
+    NAME,
+    ORIGINAL,
+    OURS,
+    PLOTS,
+    STATISTICS,
+)
 from dqn_port.systems.simple_dqn.player import Player
 from dqn_port.systems.simple_dqn.recording import Recorder
 from dqn_port.systems.simple_dqn.replay_memory import ReplayMemory
@@ -44,6 +51,8 @@ class SimpleDqn(Declared):
     NAME: ClassVar[str] = NAME
     OPTIONS: ClassVar[tuple[Param, ...]] = (*ORIGINAL, *OURS)
     HISTORY: ClassVar[tuple[Table, ...]] = (HISTORY,)
+    OLD_TABLES: ClassVar[tuple[Table, ...]] = (STATISTICS,)
+    PLOTS: ClassVar[tuple[str, ...]] = PLOTS
 
     def words(self, words: Sequence[str]) -> Words:
         """Read the words of main.py, or of a script and its name.
