@@ -182,10 +182,7 @@ class Run(RunFolder):
         point = frames // self._score_every
         if point <= self._scored_at // self._score_every:
             return
-        path = self._save_networks(training)
-        if path is None:
-            # A system that writes them itself.
-            path = training.save_networks()  # type: ignore[attr-defined]
+        path = self.save_networks(training)
         threads = f"{self.system.option_of('threads')}={self.facts.threads}"
         played = play_scores(self.system, path, seed=point, assignments=[threads])
         self._files.append_row(SCORES, {"step": training.step, "frames": frames, **played})
@@ -301,6 +298,14 @@ class Run(RunFolder):
         self._ticks = 0
         now = time.monotonic()
         self._next_at = now + max(self._every, (now - began) / MOST_OF_THE_TIME)
+        return path
+
+    def save_networks(self, training: Training) -> Path:
+        """Write the networks of now, between two ticks, and return where."""
+        path: Path | None = self._save_networks(training)
+        if path is None:
+            # A system that writes them itself.
+            path = training.save_networks()  # type: ignore[attr-defined]
         return path
 
     def _save_networks(self, training: Training) -> Path | None:

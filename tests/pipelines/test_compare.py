@@ -14,7 +14,7 @@ from tests.systems.test_every_system import args_of
 
 def test_programs_and_seeds_come_into_one_table_and_one_picture(tmp_path):
     files = [str(args_of(name, tmp_path)) for name in ("lua_dqn", "practical_rl")]
-    task = Compare(args_files=files, seeds=(1, 2), score_every=100, out=str(tmp_path / "out"))
+    task = Compare(args_files=files, seeds=(1, 2), score_every=60, out=str(tmp_path / "out"))
     assert build(task).scheduling_succeeded
     table, picture = task.files()
     with table.open(newline="") as file:
