@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import torch
 
 from dqn_port.errors import ArgsError, DeviceError
+from dqn_port.native.library import set_threads
 
 
 @dataclass(frozen=True)
 class Device:
-    """Where the network is computed, and what to tell the user about it."""
+    """Where the network is computed, and a note for the user about it."""
 
     device: torch.device
     note: str = ""
@@ -56,5 +57,7 @@ def gpu_id() -> int:
 
 
 def use_threads(threads: int) -> None:
-    """Have PyTorch use so many of the CPU's threads, but no more than there are cores."""
-    torch.set_num_threads(min(threads, len(os.sched_getaffinity(0))))
+    """Have PyTorch and the kernels use so many threads, but no more than there are cores."""
+    threads = min(threads, len(os.sched_getaffinity(0)))
+    torch.set_num_threads(threads)
+    set_threads(threads)

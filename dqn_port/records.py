@@ -132,7 +132,7 @@ _NUMBERS: Final = ("float64", "float32", "int64", "uint8")
 
 
 def table_from_json(value: Any) -> Table:
-    """Return the table that a file of histories describes, whoever has written it.
+    """Return the table that a file of histories describes, which a stranger may have written.
 
     Raises:
         ValueError: it is none.
@@ -178,7 +178,7 @@ Columns = Mapping[str, NDArray[Any]]
 
 @dataclass(frozen=True, kw_only=True)
 class RunRecord:
-    """What a run's folder tells of its training, or a snapshot alone, which may tell less."""
+    """The record of a training, from its folder or, with less in it, from a snapshot alone."""
 
     folder: Path
     """The run's; of a snapshot alone, its file."""
@@ -188,20 +188,20 @@ class RunRecord:
     """What the columns of ``history`` are."""
     name: str
     game: str
-    """Empty where it is not told."""
+    """Empty if unknown."""
     arguments: dict[str, Any]
-    """The options as they took effect, of args.json; those that a snapshot tells."""
+    """The options as they took effect, from args.json; from a snapshot, those it holds."""
     arguments_hash: str
     """Short hash of what makes two runs the same; empty while the run is unfinished."""
     seed: int | None
     about: dict[str, Any]
     """What run.json holds; empty while the run is unfinished."""
     finished: bool | None
-    """None of a snapshot alone, which does not tell."""
+    """None for a snapshot alone, which does not say."""
     history: Columns
-    """Of history.csv; those told."""
+    """Of history.csv; those known."""
     time: NDArray[np.float64] | None
-    """Seconds of training so far, [n + 1], 0 first; None where not told."""
+    """Seconds of training so far, [n + 1], 0 first; None if unknown."""
     snapshot: Path | None
     """The newest one; None before the first, and where it was removed."""
     further: Mapping[str, tuple[Table, Columns]] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""The systems by name; the only place that knows which there are."""
+"""The systems by name; no other module names them."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def _named_in(args_file: Path) -> str:
     try:
         name = read_args_json(args_file).get("system", "")
     except ArgsError:
-        # Whoever reads it in earnest says what is wrong with it.
+        # Loading its options reports what is wrong with it.
         return ""
     return name if isinstance(name, str) else ""
 
@@ -162,7 +162,7 @@ def part_of(system: str, module: str) -> ModuleType | None:
 
 
 def old_name(field: str) -> str:
-    """Return what a field was called when only the Lua program was there, by its word."""
+    """Return the old name of a field, from when only the Lua program existed."""
     names: dict[str, str] = importlib.import_module(f"{SYSTEMS[DEFAULT]}.old_names").OLD_NAMES
     return names[field]
 

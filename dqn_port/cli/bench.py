@@ -9,22 +9,31 @@ import click
 
 from dqn_port import registry
 from dqn_port.bench.machine import REPEATS, about_the_machine, write_json
+from dqn_port.bench.report import bench as measure
 from dqn_port.cli.parameters import args_option, set_option, system_option, trust_option, warn
 from dqn_port.errors import ArgsError, RunFolderError, UsageError, near_match
 
-_BENCH: Any = registry.part_of(registry.DEFAULT, "bench")
-_PARTS = "\n    ".join(f"{name:8} {part.what}" for name, part in _BENCH.PARTS.items())
+
+def _all_parts() -> str:
+    """Return what --help shows of every system's parts."""
+    lines = []
+    for name in registry.SYSTEMS:
+        module: Any = registry.part_of(name, "bench")
+        if module is not None:
+            lines += ["", f"{name}:"]
+            lines += [f"  {part:9} {about.what}" for part, about in module.PARTS.items()]
+    return "\n    ".join(lines)
 
 
 @click.command(
     help=f"""Measure how fast PART is here, by the arguments given.
 
-    \b
-    {_PARTS}
+    Medians with their spread; one repeat is of so many --steps. With N threads it runs on N cores.
+    Of lua_dqn's loops evaluations, reports and saves are left out, and learning starts after at
+    most 2,000 random steps, ε being at its end then. `make bench` puts it beside others.
 
-    Medians with their spread; one repeat is of so many --steps. Evaluations, reports and saves are
-    left out, and learning starts after at most 2,000 random steps, ε being at its end then. With N
-    threads it runs on N cores. `make bench` puts it beside others.
+    \b
+    Parts of{_all_parts()}
 
     \b
     dqn-port bench train --args legacy_args/pong_quick.json --profile
@@ -97,9 +106,11 @@ def bench(
     options = system.load(args_file=args_file, assignments=assignments, draft=draft)
     warn(draft)
     head = about_the_machine()
-    report = module.bench(
-        part,
+    report = measure(
+        system,
+        parts[part],
         options,
+        name=part,
         threads=threads,
         steps=steps,
         repeats=repeats,

@@ -21,7 +21,11 @@ from dqn_port import __version__
 from dqn_port.errors import DqnPortError, LuaExit, near_match
 
 COMMANDS: Final = {
-    "train": ("dqn_port.cli.train:train", "Train an agent, as the original's train_agent did."),
+    "train": ("dqn_port.cli.train:train", "Train an agent, as its original program did."),
+    "estimate": (
+        "dqn_port.cli.estimate:estimate_command",
+        "Estimate the hours, memory and disk that a training takes here.",
+    ),
     "evaluate": (
         "dqn_port.cli.evaluate:evaluate",
         "Play a snapshot's network without learning, and show its scores.",
@@ -37,7 +41,7 @@ COMMANDS: Final = {
     ),
     "pipeline": (
         "dqn_port.cli.pipeline:pipeline",
-        "From a ROM to a report: check, train, evaluate, export.",
+        "From a game to a report: check, train, evaluate, export.",
     ),
     "args": ("dqn_port.cli.args:args", "Look at argument files, and convert old ones."),
     "t7": ("dqn_port.cli.t7:t7", "Look into Torch7 files, convert and compare them."),
@@ -114,7 +118,17 @@ class LazyGroup(click.Group):
 @click.version_option(__version__, prog_name="dqn-port", message="%(prog)s %(version)s")
 @click.option("--debug", is_flag=True, help="Show the traceback of a fault.")
 def dqn_port(debug: bool) -> None:
-    """DeepMind's Lua/Torch7 DQN (Nature 2015) on PyTorch: same arguments, same numbers."""
+    """Five classic DQN programs on PyTorch: the same options, numbers and files as then.
+
+    \b
+    lua_dqn       DQN 3.0, DeepMind's Lua/Torch7 code of the Nature paper; the default
+    simple_dqn    Tambet Matiisen's Python 2 on Neon
+    labml_dqn     labml's annotated DQN: prioritised, double, dueling, eight games at once
+    practical_rl  a course's homework on gymnasium, CartPole first
+    hvass16       Hvass' TensorFlow tutorial 16: motion trace, backward sweep, bursts
+
+    An argument file says by its key system whose it is; --system NAME says it for words.
+    """
     del debug
 
 

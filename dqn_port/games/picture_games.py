@@ -29,7 +29,7 @@ class Emulator(Protocol):
         """Play one frame and return its reward."""
 
     def game_over(self) -> bool:
-        """Tell whether the game is at its end."""
+        """Return whether the game is at its end."""
 
     def lives(self) -> int:
         """Return the lives left."""
@@ -41,7 +41,7 @@ class Emulator(Protocol):
         """Return the exact state."""
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over a state, all of it or nothing."""
+        """Restore a state, all of it or nothing."""
 
 
 def open_game(game: str, *, game_path: str = "", reset: str = "ale") -> Emulator:

@@ -1,4 +1,4 @@
-"""What may stand in evaluation.json: every value is looked at before it is used."""
+"""Fields of evaluation.json: every value is checked before it is used."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _LONGEST_TEXT: Final = 4096
 
 
 class EvaluationFields(Fields):
-    """An object of evaluation.json, and what may stand in it."""
+    """An object of evaluation.json, with its checks."""
 
     TABLE = "an object"
 
     @staticmethod
     def error(where: str, expected: str, value: Any) -> EvaluationError:
-        """Return the error that something else stands at ``where`` than was ``expected``."""
+        """Return the error for a value at ``where`` that is not what was ``expected``."""
         fault = "missing" if value is NOTHING else f"expected {expected}, got {as_json(value)}"
         return EvaluationError(f"{where}: {fault}; record it again")
 
@@ -87,6 +87,12 @@ class EvaluationFields(Fields):
         """Return an object of texts."""
         inner = self.inner(name)
         return {key: inner.text(key) for key in inner._table}
+
+    def listed_texts(self, name: str) -> list[str]:
+        """Return a list of texts; it may be empty."""
+        return self.take(
+            name, "a list of texts", lambda v: isinstance(v, list) and all(map(_is_text, v))
+        )
 
     def tables(self, name: str) -> list[Self]:
         """Return a list of objects, one at least."""

@@ -87,12 +87,16 @@ class Seen:
     screen: Image
     """A PNG of what was on the screen."""
     strip: Image
-    """A PNG of the state's frames side by side, the oldest on the left; gray."""
+    """A PNG of the state's planes side by side, gray: of frames the oldest on the left, where
+    ``labels`` do not say otherwise."""
     frames: int
+    """How many planes they are."""
     episode: int
     """Its index in the record's episodes."""
     step: int
     """Agent steps of the episode played before it, 0 at its first screen."""
+    labels: tuple[str, ...] = ()
+    """What the system calls the planes; empty in records that do not tell."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,7 +140,7 @@ class EvaluationRecord:
     clip: Clip | None
     seen: Seen | None
     sticky: float | None = 0.0
-    """Probability with which the emulator repeats the action before; None: not told."""
+    """Probability with which the emulator repeats the action before; None: unknown."""
     vectors: Vectors | None = None
     """In place of ``seen``, where the agent sees vectors."""
 
@@ -295,7 +299,10 @@ def _seen(folder: Path, table: EvaluationFields, last: int) -> Seen:
         frames=table.integer("frames", 1, 64),
         episode=table.integer("episode", 0, last),
         step=table.integer("step", 0),
+        labels=tuple(table.listed_texts("labels")) if table.has("labels") else (),
     )
+    if seen.labels and len(seen.labels) != seen.frames:
+        raise table.fault("labels", f"{seen.frames} of them", list(seen.labels))
     if seen.strip.width % seen.frames:
         expected = f"so many of equal width in {seen.strip.width} pixels"
         raise table.fault("frames", expected, seen.frames)
@@ -338,7 +345,7 @@ def _read(path: Path, most: int) -> bytes:
 
 
 def _image(folder: Path, table: EvaluationFields, ending: str, most: int) -> Image:
-    """Return a picture's file as the record tells it, once it was read and is just that."""
+    """Return a picture's file, checked against the record."""
     name = table.name("file")
     if not name.endswith(ending) or not name.isascii():
         raise table.fault("file", f"a name ending in {ending}", name)

@@ -1,4 +1,4 @@
-"""The record of a training: what a run's folder tells of it, read and checked."""
+"""Read and check the record of a training in a run's folder."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _ROUNDING: Final = 0.0006
 
 
 def read_run(folder: Path) -> RunRecord:
-    """Read what a run's folder tells of its training; a finished one's snapshot is checked.
+    """Read the record of a training; of a finished one the snapshot is checked.
 
     Raises:
         RunFolderError: it is no run's folder, or a file in it is damaged or missing.
@@ -133,7 +133,7 @@ def _check_about(about: dict[str, Any], path: Path) -> None:
 
 
 class HistoryCsvError(ValueError):
-    """What is wrong with history.csv, in a few words; and what was expected, and what is there."""
+    """What is wrong with history.csv: in a few words, what was expected, and what was found."""
 
     def __init__(self, text: str, expected: str, got: str) -> None:
         super().__init__(text)
@@ -214,7 +214,7 @@ def _cell(column: Column, text: str) -> Any:
 
 
 def _snapshot(folder: Path, name: str, about: dict[str, Any]) -> Path | None:
-    """Return the newest snapshot, checked by what run.json tells of it."""
+    """Return the newest snapshot, checked against run.json."""
     if not about or not about["snapshot"]:
         return newest_snapshot(folder, name)
     path = folder / about["snapshot"]

@@ -223,6 +223,7 @@ def _write_seen(folder: Path, kept: _Watched) -> Seen:
         frames=len(planes),
         episode=kept.index,
         step=moment.number,
+        labels=tuple(moment.seen),
     )
 
 

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
+from dqn_port.bench.floor import LIBRARIES, start_rates
 from dqn_port.bench.machine import cores_for
-from dqn_port.systems.lua_dqn.bench.floor import LIBRARIES, flop_of_update, start_rates
+from dqn_port.systems.lua_dqn.bench.parts import flop_of_update
 from dqn_port.systems.lua_dqn.networks.layers import Linear, Rectifier, Reshape, SpatialConvolution
 
 NATURE = (

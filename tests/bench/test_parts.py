@@ -8,10 +8,13 @@ import os
 import numpy as np
 import pytest
 
+from dqn_port.bench.profiles import profile
+from dqn_port.bench.report import bench as measure
+from dqn_port.systems.lua_dqn.bench import PARTS
 from dqn_port.systems.lua_dqn.bench.growth import fill
 from dqn_port.systems.lua_dqn.bench.loops import Loop, soon_learning, uninterrupted
-from dqn_port.systems.lua_dqn.bench.report import PARTS, bench
-from dqn_port.systems.lua_dqn.bench.stages import STAGES, profile
+from dqn_port.systems.lua_dqn.bench.stages import STAGES
+from dqn_port.systems.lua_dqn.system import SYSTEM
 from tests.bench.running import pong_options, toy_options
 
 FIGURES = {
@@ -26,6 +29,10 @@ FIGURES = {
     "memory": {"start_up", "total", "replay", "arrays", "libraries", "fill"},
 }
 """What the JSON of a part holds (docs/bench.md)."""
+
+
+def bench(part, options, **how):
+    return measure(SYSTEM, PARTS[part], options, name=part, **how)
 
 
 def check(table, *, repeats):
@@ -113,7 +120,7 @@ def test_a_profile_leaves_the_objects_as_they_were():
     loop = learning()
     owners = [loop.env, loop.agent, loop.agent.transitions, loop.agent.network, loop.training]
     before = [set(vars(owner)) for owner in owners]
-    found = profile(loop, loop.play, 12)
+    found = profile(loop, STAGES, loop.play, 12)
     assert [set(vars(owner)) for owner in owners] == before
     names = {stage.name for stage in found.stages}
     assert names <= {name for name, _, _ in STAGES} | {"outside of all stages"}

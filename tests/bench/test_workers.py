@@ -8,16 +8,14 @@ from pathlib import Path
 import pytest
 
 from dqn_port.bench.machine import cores_for
+from dqn_port.bench.races import WARM_UP, take_turns, turns
 from dqn_port.bench.workers import Worker
 from dqn_port.errors import BenchError
 from dqn_port.systems.lua_dqn.bench import versus
 from dqn_port.systems.lua_dqn.bench.versus import (
-    WARM_UP,
     our_options,
     settings_of_sb3,
     start_sb3,
-    take_turns,
-    turns,
 )
 from dqn_port.systems.lua_dqn.bench.worker import start_training
 from tests.bench.running import pong_options, toy_options
@@ -61,7 +59,7 @@ def test_a_worker_that_cannot_be_started():
 
 
 def test_no_one_is_always_first():
-    assert list(turns(4)) == [("ours", "sb3"), ("sb3", "ours")] * 2
+    assert list(turns(4, "ours", "sb3")) == [("ours", "sb3"), ("sb3", "ours")] * 2
 
 
 def test_two_trainings_take_turns():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -58,6 +59,14 @@ def test_it_leaves_what_every_run_leaves(trained, capsys):
     assert "small.safetensors  good" in checked.out
     shown = run(capsys, "history", "show", trained, "--trust").out
     assert "small: CartPole-v1, seed 1, finished" in shown
+
+
+def test_its_run_is_estimated(capsys):
+    result = run(capsys, "estimate", *SMALL, "--length", "3000")
+    assert (result.code, result.err) == (0, "")
+    assert result.out.startswith("small_dqn, CartPole-v1: 3,000 agent steps, on cpu\n")
+    assert re.search(r"^learning  3,000 +[\d.]+ +[\d.]+$", result.out, re.MULTILINE)
+    assert "?" not in result.out
 
 
 @pytest.mark.parametrize(

@@ -226,3 +226,18 @@ def test_a_game_with_pictures_that_is_seen_as_numbers_is_recorded_as_both(capsys
     assert len(told["vectors"]["seen"]) == told["episodes"][0]["steps"]
     assert run(capsys, "report", tmp_path / "pole", "-o", page).code == 0
     assert "What the agent saw, a line a number" in page.read_text()
+
+
+@BY_NAME
+def test_exported_weights_are_read_back(name, finished, capsys, tmp_path):
+    folder, weights = finished(name), tmp_path / "w.pt"
+    assert run(capsys, "export-weights", folder, "-o", weights).code == 0
+    args, limit = args_of(name, tmp_path), ("--max-frames", "400", "--episodes", "2")
+    played = run(capsys, "evaluate", folder, *limit)
+    again = run(capsys, "evaluate", weights, "--args", args, *limit)
+    assert (again.code, again.err) == (0, played.err)
+    # All but the first line, which names the file, is the same.
+    assert again.out.splitlines()[1:] == played.out.splitlines()[1:]
+    words = ("--out", tmp_path, "--name", "again", "--quiet")
+    trained = run(capsys, "train", "--args", args, "--network", weights, *words)
+    assert trained.code == 0, trained.err

@@ -34,9 +34,24 @@ _LONGEST: Final = 200
 FRAMES_PER_SECOND: Final = 60
 """Of the Atari 2600 (NTSC)."""
 _MIME: Final = {".webp": "image/webp", ".png": "image/png"}
+_FRAME: Final = re.compile(r"\w+ \d+ of \d+")
+"""What planes are called that are frames, the oldest first."""
 _FEW_EPISODES: Final = 10
 """Of fewer a mean is a rough figure."""
 _SHOWN_PACKAGES: Final = ("python", "dqn-port", "torch", "numpy", "ale-py")
+
+
+_PAPER: Final = (
+    "Paper: Mnih et al., Human-level control through deep reinforcement learning, Nature 518 "
+    "(2015); random, human and DQN scores from its Extended Data Table 2."
+)
+
+
+def cited(runs: Sequence[RunRecord]) -> list[str]:
+    """Return what the systems of runs say that they are, and the paper where its scores stand."""
+    systems = [find_system(name) for name in sorted({run.system for run in runs})]
+    said = [line for system in systems if (line := getattr(system, "CITED", ""))]
+    return said + ([_PAPER] if any(run.game in nature_scores() for run in runs) else [])
 
 
 class Tile(NamedTuple):
@@ -84,6 +99,7 @@ def write_report(path: Path, run: RunRecord, evaluations: Sequence[EvaluationRec
         "compared": find_system(run.system).compared(run.arguments, told=is_alone),
         "is_alone": is_alone,
         "environment": _environment(run, evaluations),
+        "cited": cited([run]),
     }
     write_page(path, "run.html", context)
 
@@ -159,8 +175,7 @@ def _tiles(
         best = figures.score(float(rewards.max()))
         tiles.append(Tile("Best evaluation", best, "", "in training", "best"))
     steps, frames = trained_steps(run), trained_frames(run)
-    clock = run.table.column(run.table.clock)
-    unit = clock.heading or clock.unit or clock.name
+    unit = clock_unit(run.table)
     if steps is not None:
         note = "" if frames is None else f"{figures.large(frames)} frames"
         tiles.append(Tile("Trained", figures.large(steps), unit, note))
@@ -169,6 +184,12 @@ def _tiles(
         rate = "" if steps is None else f"{whole(steps / seconds)} {unit} a second"
         tiles.append(Tile("Training time", figures.duration(seconds), "", rate))
     return tiles
+
+
+def clock_unit(table: Table) -> str:
+    """Return what a table's clock counts."""
+    clock = table.column(table.clock)
+    return clock.heading or clock.unit or clock.name
 
 
 def _constant(values: Any) -> str:
@@ -386,10 +407,19 @@ def _shown_seen(record: EvaluationRecord, seen: Seen) -> dict[str, Any]:
     said = (
         f"The game's screen after {many(seen.step, 'step')} of the clip's episode, "
         f"{seen.screen.width} × {seen.screen.height} in colour; then the agent's state at that "
-        f"step: {many(seen.frames, 'frame')} of {width} × {height} bytes, the oldest first, one "
-        f"every {many(record.frames_per_step, 'emulator frame')}."
+        "step: "
     )
-    return {"screen": seen.screen, "strip": seen.strip, "frames": seen.frames, "said": said}
+    frames = [f"Frame {i} of {seen.frames}" for i in range(1, seen.frames + 1)]
+    if all(_FRAME.fullmatch(label) for label in seen.labels):
+        said += (
+            f"{many(seen.frames, 'frame')} of {width} × {height} bytes, the oldest first, one "
+            f"every {many(record.frames_per_step, 'emulator frame')}."
+        )
+        labels = frames
+    else:
+        labels = list(seen.labels)
+        said += f"{', '.join(labels)}; {width} × {height} bytes each."
+    return {"screen": seen.screen, "strip": seen.strip, "labels": labels, "said": said}
 
 
 def _environment(run: RunRecord, evaluations: Sequence[EvaluationRecord]) -> list[tuple[str, str]]:

@@ -28,7 +28,7 @@ def picture_of(screen: Screen) -> Picture:
 
 
 def as_image(frame: NDArray[np.uint8]) -> Picture:
-    """Return a frame, uint8 [D], as a square image; where D is no square, zeros fill it up."""
+    """Return a frame, uint8 [D], as a square image, padded with zeros if D is no square."""
     side = math.isqrt(len(frame) - 1) + 1
     image = np.zeros(side * side, dtype=np.uint8)
     image[: len(frame)] = frame
@@ -56,10 +56,10 @@ class Player:
         max_frames: int = 0,
         random_start: bool = True,
     ) -> None:
-        """Take what setup_to_play has set up; the game begins with the first step.
+        """``ready``: from setup_to_play; the game begins with the first step.
 
         ``epsilon``: probability of a random action. ``max_frames`` (emulator frames) ends a game;
-        0: only the game does. ``random_start``: whether the first game has one, as all others do.
+        0: no limit. ``random_start``: whether the first game has one, like all others.
         """
         self.env, self.agent, opt = ready.env, ready.agent, ready.opt
         self.sticky = 0.0
@@ -72,15 +72,15 @@ class Player:
         self._number = 0
 
     def step(self, action: int | None = None, *, show: bool = False) -> Step:
-        """Play one agent step: ``action`` (an index), or else what the agent chooses.
+        """Play one agent step: ``action`` (an index), or the agent's choice.
 
-        ``show``: keep the screens, too.
+        ``show``: also keep the screens.
         """
         if self._at is None:
             self._at, self._number = self._begin(), 0
             self._begin = self.env.next_random_game
         screen, reward, terminal = self._at
-        # Before the step, which may paint over the screen.
+        # Before the step, which may overwrite the screen.
         shown = [picture_of(screen)] if show else []
         done = self.agent.perceive(reward, screen, terminal, True, self.epsilon)
         state = self.agent.transitions.get_recent()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -12,6 +12,7 @@ from dqn_port.games.gymnasium.making import Env, frames_of
 from dqn_port.interfaces import Picture, Step
 from dqn_port.systems.practical_rl.atari_wrappers import EpisodicLifeEnv
 from dqn_port.systems.practical_rl.dqn_agent import DQNAgent
+from dqn_port.systems.practical_rl.final_score import final_score
 from dqn_port.systems.practical_rl.make_env import chain, make_env, record_of
 
 _BEFORE: Final = "{} before"
@@ -53,6 +54,10 @@ class Player:
         """Frames before this game."""
         self._last: Picture | None = None
         """The last that was shown."""
+
+    def homework(self) -> Iterator[str]:
+        """Yield the score by which the homework is passed; its games are played apart."""
+        yield from final_score(self._opt, self._agent).lines()
 
     def step(self, action: int | None = None, *, show: bool = False) -> Step:
         """Play one agent step: ``action``, or else what the agent chooses."""

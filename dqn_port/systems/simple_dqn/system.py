@@ -15,10 +15,10 @@ from dqn_port.arguments.flat_options import FlatDraft
 from dqn_port.devices import use_threads
 from dqn_port.errors import ArgsError, DeviceError
 from dqn_port.events import Event, Row
-from dqn_port.games.ale.roms import check_rom, expected_md5s, rom_of_id
+from dqn_port.games.ale.roms import check_rom, expected_md5s, rom_of_id, title_of
 from dqn_port.games.picture_games import open_game
 from dqn_port.games.toy import GAMES
-from dqn_port.interfaces import Exported, Facts, Files
+from dqn_port.interfaces import Array, Exported, Facts, Files
 from dqn_port.options import Param, Words
 from dqn_port.randoms.python2 import Python2Random
 from dqn_port.records import RunRecord, Table
@@ -27,9 +27,9 @@ from dqn_port.systems.simple_dqn.deepqnetwork import DeepQNetwork
 from dqn_port.systems.simple_dqn.emulator import ArcadeEmulator
 from dqn_port.systems.simple_dqn.environment import ALEEnvironment, Environment, GymEnvironment
 from dqn_port.systems.simple_dqn.filters import find_filters, page
-from dqn_port.systems.simple_dqn.layers import as_sequential, screens_fit
+from dqn_port.systems.simple_dqn.layers import as_sequential, from_sequential, screens_fit
 from dqn_port.systems.simple_dqn.main import Training
-from dqn_port.systems.simple_dqn.memory import check_memory, memory_needed
+from dqn_port.systems.simple_dqn.memory import check_size, memory_needed
 from dqn_port.systems.simple_dqn.neon_files import SUFFIXES, read_neon
 from dqn_port.systems.simple_dqn.options import (
     HISTORY,
@@ -49,6 +49,7 @@ class SimpleDqn(Declared):
     """The program."""
 
     NAME: ClassVar[str] = NAME
+    CITED: ClassVar[str] = "simple_dqn: Tambet Matiisen's DQN in Python 2 on Neon (2015–2017)."
     OPTIONS: ClassVar[tuple[Param, ...]] = (*ORIGINAL, *OURS)
     HISTORY: ClassVar[tuple[Table, ...]] = (HISTORY,)
     OLD_TABLES: ClassVar[tuple[Table, ...]] = (STATISTICS,)
@@ -104,6 +105,11 @@ class SimpleDqn(Declared):
                 raise ArgsError(
                     f"{high}: expected at least {low} ({options[low]}), got {options[high]}"
                 )
+        if options["batch_size"] >= options["replay_size"] and not options["play_games"]:
+            raise ArgsError(
+                f"batch_size: expected below replay_size ({options['replay_size']}), got "
+                f"{options['batch_size']}: with fewer screens nothing is ever learnt"
+            )
         if options["datatype"] == "float16" or options["stochastic_round"] is not False:
             name = "datatype" if options["datatype"] == "float16" else "stochastic_round"
             raise ArgsError(
@@ -115,7 +121,7 @@ class SimpleDqn(Declared):
                 f"epochs: expected above start_epoch ({options['start_epoch']}) and steps to do, "
                 f"got {options['epochs']} and none"
             )
-        check_memory(options)
+        check_size(options)
         return options
 
     @staticmethod
@@ -141,6 +147,7 @@ class SimpleDqn(Declared):
             game_path=options["game_path"],
             gpu=options["device"] != "cpu",
             start=Path(options["load_weights"]) if options["load_weights"] else None,
+            soon=_soon(options),
         )
 
     def environment(self, options: Mapping[str, Any], *, sound: bool = False) -> Environment:
@@ -307,6 +314,10 @@ class SimpleDqn(Declared):
         state, recipe = as_sequential(saved.weights)
         return Exported(saved.which, state, (recipe,))
 
+    def from_export(self, state: Mapping[str, Array]) -> Mapping[str, Array]:
+        """Return the weights by Neon's names, from the Sequential's."""
+        return from_sequential(state)
+
     def lines(self, event: Event, options: Mapping[str, Any]) -> Iterator[str]:
         """Yield what the original logs at the end of a phase."""
         if not isinstance(event, Row) or options["log_level"] not in ("DEBUG", "INFO"):
@@ -325,6 +336,19 @@ class SimpleDqn(Declared):
         )
 
 
+def _soon(options: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the assignments of Facts.soon: an epoch of short phases."""
+    filled = options["batch_size"] + options["history_length"]
+    steps = {"random_steps": max(300, filled), "train_steps": max(240, filled), "test_steps": 240}
+    return (
+        *(f"{name}={min(options[name], most)}" for name, most in steps.items()),
+        f"epochs={min(options['epochs'], options['start_epoch'] + 1)}",
+        "exploration_decay_steps=1",
+        "record_screen_path=",
+        "record_sound_filename=",
+    )
+
+
 def _about_game(options: Mapping[str, Any]) -> dict[str, str]:
     """Return what a run records of its game."""
     if options["game"] not in expected_md5s():
@@ -341,7 +365,7 @@ def _game(options: Mapping[str, Any]) -> tuple[str, str]:
     game, folder = options["game"], options["game_path"]
     if options["environment"] == "gym":
         if game in expected_md5s():
-            game = f"ALE/{''.join(part.capitalize() for part in game.split('_'))}-v5"
+            game = f"ALE/{title_of(game)}-v5"
         return game, ""
     if game.endswith(".bin"):
         if Path(game).expanduser().is_file():
@@ -356,7 +380,7 @@ def _game(options: Mapping[str, Any]) -> tuple[str, str]:
         return game, ""
     if game not in expected_md5s():
         game = rom_of_id(game) or game
-    check_rom(game, folder)
+    check_rom(game, folder, option="game")
     return game, folder
 
 

@@ -8,10 +8,10 @@ from typing import Any, Final
 import torch
 
 from dqn_port.bench.figures import Figure, Figures, ratio
-from dqn_port.bench.machine import resident_bytes
-from dqn_port.systems.lua_dqn.bench.emulation import bare_emulation
-from dqn_port.systems.lua_dqn.bench.loops import Loop, soon_learning, uninterrupted
-from dqn_port.systems.lua_dqn.bench.parts import Job, Measured
+from dqn_port.bench.parts import Job, Measured
+from dqn_port.memory import resident_bytes
+from dqn_port.systems.lua_dqn.bench.loops import Loop, bare_emulation, soon_learning, uninterrupted
+from dqn_port.systems.lua_dqn.bench.parts import measured
 from dqn_port.systems.lua_dqn.bench.worker import start_training
 
 _PLAYED: Final = 2_000
@@ -34,9 +34,11 @@ def fill(replay: Any, until: int) -> float:
 
 def memory(job: Job) -> Measured:
     """Fill the replay memory and count bytes; start up in fresh processes and count seconds."""
-    params = job.opt.agent_params
+    params = job.options.agent_params
     size = params["replay_memory"]
-    opt = uninterrupted(soon_learning(job.opt), threads=job.threads, steps=size + job.steps + 10**5)
+    opt = uninterrupted(
+        soon_learning(job.options), threads=job.threads, steps=size + job.steps + 10**5
+    )
     starts = []
     for _ in range(job.repeats):
         with start_training(opt, job.cores, learn=False) as worker:
@@ -62,7 +64,7 @@ def memory(job: Job) -> Measured:
         "libraries": Figure("resident before set-up, libraries and all", "GB", (before / 1e9,)),
         "fill": Figure("adding a transition again", "µs", (1e6 * seconds / max(1, size - held),)),
     }
-    return Measured(figures, loop, loop.play)
+    return measured(figures, loop, loop.play)
 
 
 class Reference:
@@ -90,9 +92,9 @@ class Reference:
 
 def growth(job: Job) -> Measured:
     """Train with ever more transitions in the memory, in turns with a fixed reference loop."""
-    size = job.opt.agent_params["replay_memory"]
+    size = job.options.agent_params["replay_memory"]
     wanted = sorted({size // 100, size // 10, size})
-    opt = soon_learning(job.opt, random_steps=wanted[0] // 2)
+    opt = soon_learning(job.options, random_steps=wanted[0] // 2)
     steps = size + 2 * job.steps * (job.repeats + 1) * len(wanted) + 10_000
     loop = Loop(uninterrupted(opt, threads=job.threads, steps=steps))
     loop.learn()
@@ -121,4 +123,4 @@ def growth(job: Job) -> Measured:
             change = tuple(value / ratios[least].median for value in figure.values)
             what = f"that ratio, {held:,} held ÷ {least:,} held"
             figures[f"change_{held}"] = Figure(what, "×", change)
-    return Measured(figures, loop, loop.play)
+    return measured(figures, loop, loop.play)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import torch
 
+from dqn_port.bench.emulation import BareEmulation
 from dqn_port.systems.lua_dqn.evaluation import Evaluation, EvaluationState
 from dqn_port.systems.lua_dqn.options import Options
 from dqn_port.systems.lua_dqn.player import EVALUATION_EPSILON
@@ -48,6 +50,13 @@ def soon_learning(opt: Options, *, random_steps: int = RANDOM_STEPS) -> Options:
 def never_learning(opt: Options) -> Options:
     """Return options by which learning never starts."""
     return with_params(opt, learn_start=NEVER)
+
+
+def bare_emulation(opt: Options, actions: Sequence[int]) -> BareEmulation | None:
+    """Return the game that the options name; None where it is not an Atari's."""
+    if opt.framework != "alewrap":
+        return None
+    return BareEmulation(opt.env, opt.game_path, actions, frames=opt.actrep)
 
 
 class Loop:

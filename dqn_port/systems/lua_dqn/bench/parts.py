@@ -6,84 +6,67 @@ machine that drifts does so for both.
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any, Final
 
-from dqn_port.bench.figures import Figure, Figures, ratio
+from dqn_port.bench.emulation import BareEmulation
+from dqn_port.bench.figures import Figures, ratio
+from dqn_port.bench.floor import flop_of_layers, update_and_floor
+from dqn_port.bench.parts import Job, Measured, Part, collected
+from dqn_port.bench.profiles import profile
 from dqn_port.errors import BenchError
-from dqn_port.systems.lua_dqn.bench.emulation import BareEmulation, bare_emulation
-from dqn_port.systems.lua_dqn.bench.floor import LIBRARIES, flop_of_update, start_rates
-from dqn_port.systems.lua_dqn.bench.loops import Loop, never_learning, soon_learning, uninterrupted
-from dqn_port.systems.lua_dqn.options import Options
+from dqn_port.systems.lua_dqn.bench.loops import (
+    Loop,
+    bare_emulation,
+    never_learning,
+    soon_learning,
+    uninterrupted,
+)
+from dqn_port.systems.lua_dqn.bench.stages import STAGES
+from dqn_port.systems.lua_dqn.networks.layers import Linear, Reshape, SpatialConvolution
 
 
-@dataclass(frozen=True, kw_only=True)
-class Job:
-    """What to measure, and how long."""
-
-    opt: Options
-    threads: int
-    cores: list[int]
-    steps: int
-    """Agent steps, or calls, of one repeat."""
-    repeats: int
-
-    def training(self) -> Loop:
-        """Return a training that is learning."""
-        opt = soon_learning(self.opt)
-        most = opt.agent_params["learn_start"] + (self.repeats + 4) * self.steps + 10_000
-        loop = Loop(uninterrupted(opt, threads=self.threads, steps=most))
-        loop.learn()
-        return loop
-
-    def playing(self) -> Loop:
-        """Return a training that never learns."""
-        opt = never_learning(self.opt)
-        return Loop(uninterrupted(opt, threads=self.threads, steps=10_000))
+def learning(job: Job) -> Loop:
+    """Return a training that is learning."""
+    opt = soon_learning(job.options)
+    most = opt.agent_params["learn_start"] + (job.repeats + 4) * job.steps + 10_000
+    loop = Loop(uninterrupted(opt, threads=job.threads, steps=most))
+    loop.learn()
+    return loop
 
 
-@dataclass(frozen=True)
-class Measured:
-    """What a part came to."""
-
-    figures: Figures
-    loop: Loop | None = None
-    """What was played, for a profile."""
-    work: Callable[[int], object] | None = None
-    """One more repeat of so many steps of it."""
+def playing(job: Job) -> Loop:
+    """Return a training that never learns."""
+    opt = never_learning(job.options)
+    return Loop(uninterrupted(opt, threads=job.threads, steps=10_000))
 
 
-def collected(rows: Iterable[dict[str, float]], about: dict[str, tuple[str, str]]) -> Figures:
-    """Return figures of repeats, one dict of values each; ``about``: name → (what, unit)."""
-    listed = list(rows)
-    return {
-        name: Figure(what, unit, tuple(row[name] for row in listed))
-        for name, (what, unit) in about.items()
-        if name in listed[0]
-    }
+def measured(figures: Figures, loop: Loop, work: Callable[[int], object]) -> Measured:
+    """Return figures, with the profile of more of that ``work`` on ``loop``."""
+    return Measured(figures, lambda steps: profile(loop, STAGES, work, steps))
 
 
 def train(job: Job) -> Measured:
     """Train, after learning has started: the loop of ``dqn-port train``, without evaluation."""
-    loop = job.training()
+    loop = learning(job)
     rows = [{"train": job.steps / loop.play(job.steps)} for _ in range(job.repeats)]
     about = {"train": ("training after learning starts", "steps/s")}
-    return Measured(collected(rows, about), loop, loop.play)
+    return measured(collected(rows, about), loop, loop.play)
 
 
 def evaluation(job: Job) -> Measured:
     """Evaluate with ε 0.05, as a training does between its steps."""
-    loop = job.playing()
+    loop = playing(job)
     loop.evaluate(min(job.steps, 20))
     rows = [{"test": job.steps / loop.evaluate(job.steps)} for _ in range(job.repeats)]
-    return Measured(collected(rows, {"test": ("evaluation", "steps/s")}), loop, loop.evaluate)
+    return measured(collected(rows, {"test": ("evaluation", "steps/s")}), loop, loop.evaluate)
 
 
 def random_play(job: Job) -> Measured:
     """Train before learning starts, in turns with bare emulation."""
-    loop = job.playing()
+    loop = playing(job)
     bare = bare_emulation(loop.opt, loop.env.actions)
     loop.play(min(job.steps, 20))
     rows = []
@@ -101,7 +84,7 @@ def random_play(job: Job) -> Measured:
     )
     if bare is not None:
         figures["ratio"] = ratio("random play ÷ bare emulation", figures["random"], figures["bare"])
-    return Measured(figures, loop, loop.play)
+    return measured(figures, loop, loop.play)
 
 
 class _Player:
@@ -133,7 +116,7 @@ class _Player:
 
 def environment(job: Job) -> Measured:
     """Step the environment and preprocess what it shows, in turns with bare emulation."""
-    loop = job.playing()
+    loop = playing(job)
     player, bare = _Player(loop), bare_emulation(loop.opt, loop.env.actions)
     rows = []
     _warm(player, bare)
@@ -157,7 +140,7 @@ def environment(job: Job) -> Measured:
         figures["ratio"] = ratio(
             "environment step ÷ bare emulation", figures["env"], figures["bare"]
         )
-    return Measured(figures, loop, player.play)
+    return measured(figures, loop, player.play)
 
 
 def _warm(player: _Player, bare: BareEmulation | None) -> None:
@@ -168,12 +151,12 @@ def _warm(player: _Player, bare: BareEmulation | None) -> None:
 
 def preprocessing(job: Job) -> Measured:
     """Preprocess screens as they come out of the environment, each one once."""
-    loop = job.playing()
+    loop = playing(job)
     player = _Player(loop)
     player.play(20)
     rows = [{"preproc": 1e6 * player.play(job.steps)[1] / job.steps} for _ in range(job.repeats)]
     about = {"preproc": ("preprocessing of a screen to stored bytes", "µs")}
-    return Measured(collected(rows, about), loop, player.play)
+    return measured(collected(rows, about), loop, player.play)
 
 
 _COLD_PER_REPEAT: Final = 10
@@ -182,7 +165,7 @@ _COLD_PER_REPEAT: Final = 10
 
 def acting(job: Job) -> Measured:
     """Choose greedily for the recent state: again and again, and once right after an update."""
-    loop = job.training()
+    loop = learning(job)
     _of(loop.agent, "e_greedy")
 
     def hot(calls: int) -> float:
@@ -210,7 +193,7 @@ def acting(job: Job) -> Measured:
         "hot": ("acting greedily, repeated", "µs"),
         "cold": ("acting greedily, right after an update", "µs"),
     }
-    return Measured(collected(rows, about), loop, cold)
+    return measured(collected(rows, about), loop, cold)
 
 
 def update(job: Job) -> Measured:
@@ -218,7 +201,7 @@ def update(job: Job) -> Measured:
 
     A repeat is made of whole sampling buffers, so that what is done once a buffer is in it.
     """
-    loop = job.training()
+    loop = learning(job)
     _of(loop.agent, "q_learn_minibatch")
     params = loop.opt.agent_params
     per_buffer = max(1, params.get("bufferSize", 0) // params["minibatch_size"])
@@ -233,36 +216,32 @@ def update(job: Job) -> Measured:
         loop.settle()
         return time.perf_counter() - started
 
-    gflop = 1e-9 * flop_of_update(
+    flop = flop_of_update(
         getattr(loop.agent.network, "layers", ()),
         tuple(params["input_dims"]),
         params["minibatch_size"],
     )
-    rows = []
-    with start_rates(job.threads, job.cores) as products:
-        work(per_buffer)
-        for _ in range(job.repeats):
-            answer = products.ask("run 5")
-            row = {f"rate_{name}": answer[name] for name in LIBRARIES if name in answer}
-            best = max(row.values())
-            row["update"] = 1e3 * work(updates) / updates
-            row["floor"] = 1e3 * gflop / best
-            row["ratio"] = row["update"] / row["floor"]
-            rows.append(row)
-    about = {
-        "update": (f"minibatch update, 1 of {updates} in a row", "ms"),
-        "floor": (f"floor: {gflop:.3g} GFLOP at the best rate", "ms"),
-        "ratio": ("update ÷ floor", "×"),
-        **{
-            f"rate_{key}": (f"matrix product, {name}", "GFLOP/s") for key, name in LIBRARIES.items()
-        },
-    }
-    return Measured(collected(rows, about), loop, work)
+    return measured(update_and_floor(job, work, updates, flop).figures, loop, work)
+
+
+def flop_of_update(layers: Any, input_dims: tuple[int, ...], batch: int) -> float:
+    """Return the floating-point operations of the matrix products of one minibatch update."""
+    shape, forward = tuple(input_dims), []
+    for layer in layers:
+        if isinstance(layer, Reshape):
+            shape = layer.size
+        elif isinstance(layer, SpatialConvolution):
+            shape = (layer.n_output_plane, *layer.output_size(*shape[1:]))
+        elif isinstance(layer, Linear):
+            shape = (layer.output_size,)
+        if isinstance(layer, SpatialConvolution | Linear):
+            forward.append(2.0 * layer.fan_in() * math.prod(shape))
+    return flop_of_layers(forward, batch)
 
 
 def replay(job: Job) -> Measured:
     """Draw minibatches: whole sampling buffers of them, so that filling is in it."""
-    loop = job.training()
+    loop = learning(job)
     size = loop.opt.agent_params["minibatch_size"]
     per_buffer = max(1, loop.opt.agent_params.get("bufferSize", 0) // size)
     draws = per_buffer * max(1, round(job.steps / per_buffer))
@@ -283,7 +262,7 @@ def replay(job: Job) -> Measured:
         "minibatch": (f"drawing a minibatch of {size}, filling the buffer in it", "µs"),
         "transition": ("of it each transition", "µs"),
     }
-    return Measured(collected(rows, about), loop, work)
+    return measured(collected(rows, about), loop, work)
 
 
 def _of(agent: Any, name: str) -> Callable[..., Any]:
@@ -299,16 +278,6 @@ def _of(agent: Any, name: str) -> Callable[..., Any]:
             "measure train, test or random"
         )
     return found
-
-
-@dataclass(frozen=True)
-class Part:
-    """A part that can be measured."""
-
-    measure: Callable[[Job], Measured]
-    steps: int
-    """Of a repeat, unless given: of what learns whole sampling buffers, as each costs at once."""
-    what: str
 
 
 PARTS: Final = {

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from dqn_port.bench.figures import Figure, Figures, digits, ratio, table
+from dqn_port.bench.figures import Figures, table
 from dqn_port.bench.machine import cores_for
+from dqn_port.bench.races import spread, take_turns
 from dqn_port.bench.workers import Worker
 from dqn_port.errors import BenchError
 from dqn_port.systems.lua_dqn.bench.loops import NEVER, soon_learning, uninterrupted, with_params
@@ -23,9 +23,6 @@ REPLAY_MEMORY: Final = 100_000
 
 EPSILON: Final = 0.1
 """Of both while they are timed: acting at random costs less than acting greedily."""
-
-WARM_UP: Final = 100
-"""Agent steps that each plays before it is timed."""
 
 
 @dataclass(frozen=True)
@@ -96,31 +93,6 @@ def start_sb3(python: Path, settings: dict[str, Any]) -> Worker:
     return Worker(SB3, [str(python), "-P", str(script)], settings)
 
 
-def turns(rounds: int) -> Iterator[tuple[str, str]]:
-    """Yield who is timed first and who second: in turn, so that no one is always first."""
-    for at in range(rounds):
-        yield ("sb3", "ours") if at % 2 else ("ours", "sb3")
-
-
-def take_turns(workers: Mapping[str, Worker], *, rounds: int, steps: int) -> Figures:
-    """Return the steps/s of the workers ours and sb3, and their ratio in every round.
-
-    Raises:
-        BenchError: one of them ends.
-    """
-    rates: dict[str, list[float]] = {name: [] for name in workers}
-    for worker in workers.values():
-        worker.run(WARM_UP)
-    for order in turns(rounds):
-        for name in order:
-            rates[name].append(steps / workers[name].run(steps))
-    figures = {
-        "ours": Figure("dqn-port", "steps/s", tuple(rates["ours"])),
-        "sb3": Figure(SB3, "steps/s", tuple(rates["sb3"])),
-    }
-    return figures | {"ratio": ratio(f"÷ {SB3}", figures["ours"], figures["sb3"])}
-
-
 def race(
     opt: Options, python: Path, *, threads: int, rounds: int, steps: int, random_steps: int
 ) -> Race:
@@ -140,11 +112,6 @@ def race(
         others = derived(figures["ratio"], threads)
         figures |= {f"derived_{name}": figure for name, figure in others.items()}
     return Race(opt.env, threads, cores, steps, figures, versions)
-
-
-def spread(figure: Figure) -> str:
-    """Return a median and its spread."""
-    return f"{digits(figure.median)} ({digits(figure.low)}–{digits(figure.high)})"
 
 
 def table_of_races(races: list[Race]) -> list[str]:

@@ -1,23 +1,22 @@
 """The floor of an update: its multiplications at the machine's best matrix-product rate.
 
 A worker measures the rates, so that each library gets its number of threads before it is loaded
-and the process that is measured stays as it is: ``python -m dqn_port.systems.lua_dqn.bench.floor``.
+and the process that is measured stays as it is: ``python -m dqn_port.bench.floor``.
 """
 
 from __future__ import annotations
 
-import math
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import numpy as np
 import torch
 
 from dqn_port.bench.machine import pin
+from dqn_port.bench.parts import Job, Measured, collected
 from dqn_port.bench.workers import Worker, serve
-from dqn_port.systems.lua_dqn.networks.layers import Linear, Reshape, SpatialConvolution
 
 LIBRARIES: Final = {"mkl": "torch.mm (MKL)", "onednn": "oneDNN", "openblas": "OpenBLAS (NumPy)"}
 
@@ -25,29 +24,42 @@ _SIZES: Final = (512, 1024)
 """Rows and columns of the square matrices."""
 
 
-def flop_of_update(layers: Any, input_dims: tuple[int, ...], batch: int) -> float:
+def flop_of_layers(forward: Sequence[float], batch: int) -> float:
     """Return the floating-point operations of the matrix products of one minibatch update.
 
-    Per transition: the target's forward pass, the network's, the gradients of all weights, and of
-    all inputs but the first layer's.
+    ``forward``: those of each layer's forward pass, for one transition. Per transition there are
+    the target's forward pass, the network's, the gradients of all weights, and of all inputs but
+    the first layer's.
     """
-    shape, forward, first = tuple(input_dims), [], True
-    backward = 0.0
-    for layer in layers:
-        if isinstance(layer, Reshape):
-            shape = layer.size
-        elif isinstance(layer, SpatialConvolution):
-            shape = (layer.n_output_plane, *layer.output_size(*shape[1:]))
-        elif isinstance(layer, Linear):
-            shape = (layer.output_size,)
-        else:
-            continue
-        if isinstance(layer, SpatialConvolution | Linear):
-            flop = 2.0 * layer.fan_in() * math.prod(shape)
-            forward.append(flop)
-            backward += flop if first else 2 * flop
-            first = False
-    return batch * (2 * sum(forward) + backward)
+    return batch * (4 * sum(forward) - forward[0]) if forward else 0.0
+
+
+def update_and_floor(job: Job, work: Callable[[int], float], updates: int, flop: float) -> Measured:
+    """Measure updates in turns with the machine's best matrix products.
+
+    ``work``: does so many updates and returns the seconds. ``updates``: of a repeat. ``flop``: of
+    the matrix products of one.
+    """
+    rows = []
+    with start_rates(job.threads, job.cores) as products:
+        work(updates)
+        for _ in range(job.repeats):
+            answer = products.ask("run 5")
+            row = {f"rate_{name}": answer[name] for name in LIBRARIES if name in answer}
+            best = max(row.values())
+            row["update"] = 1e3 * work(updates) / updates
+            row["floor"] = 1e-6 * flop / best
+            row["ratio"] = row["update"] / row["floor"]
+            rows.append(row)
+    about = {
+        "update": (f"minibatch update, 1 of {updates} in a row", "ms"),
+        "floor": (f"floor: {1e-9 * flop:.3g} GFLOP at the best rate", "ms"),
+        "ratio": ("update ÷ floor", "×"),
+        **{
+            f"rate_{key}": (f"matrix product, {name}", "GFLOP/s") for key, name in LIBRARIES.items()
+        },
+    }
+    return Measured(collected(rows, about))
 
 
 def products(size: int) -> dict[str, Callable[[], object]]:
@@ -84,7 +96,7 @@ def start_rates(threads: int, cores: list[int]) -> Worker:
     """Start the worker that measures the rates on so many threads."""
     return Worker(
         "matrix products",
-        [sys.executable, "-m", "dqn_port.systems.lua_dqn.bench.floor"],
+        [sys.executable, "-m", "dqn_port.bench.floor"],
         {"threads": threads, "cores": cores},
         environment={"OPENBLAS_NUM_THREADS": str(threads)},
     )

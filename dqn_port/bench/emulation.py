@@ -9,14 +9,6 @@ from collections.abc import Sequence
 from ale_py import Action, ALEInterface, LoggerMode
 
 from dqn_port.games.ale.roms import check_rom
-from dqn_port.systems.lua_dqn.options import Options
-
-
-def bare_emulation(opt: Options, actions: Sequence[int]) -> BareEmulation | None:
-    """Return the game that the options name; None where it is not an Atari's."""
-    if opt.framework != "alewrap":
-        return None
-    return BareEmulation(opt.env, opt.game_path, actions, frames=opt.actrep)
 
 
 class BareEmulation:
