@@ -25,7 +25,7 @@ from dqn_port.exports.report.figures import (
 from dqn_port.exports.report.told import evaluated_in, played_in, trained_frames, trained_steps
 from dqn_port.fields import number
 from dqn_port.files import write_whole
-from dqn_port.records import Chart, RunRecord
+from dqn_port.records import Chart, RunRecord, Table
 from dqn_port.registry import find_system
 from dqn_port.runs.evaluations import Clip, EvaluationRecord, Image, Seen, Vectors
 
