@@ -69,7 +69,7 @@ class LuaTraining(Training):
 
     def save_networks(self) -> Path:
         """Write the snapshot of now and return where."""
-        return self._save(self.loop.state)
+        return self._save_snapshot(self.state)
 
     def about(self) -> dict[str, Any]:
         """Return the seconds of training, without evaluations, and its frames."""
