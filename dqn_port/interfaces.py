@@ -148,11 +148,21 @@ class Training(Protocol):
         """Return the networks to keep, last and best: parameter's name → values.
 
         They are written to NAME.safetensors at the end and with every checkpoint. A system that
-        writes its networks itself returns none.
+        writes its networks itself returns none, and its training has ``save_networks() -> Path``.
         """
 
     def about(self) -> dict[str, Any]:
         """Return what run.json is to say of it at its end, such as training_seconds."""
+
+
+class Convolution(NamedTuple):
+    """A convolution of a network, and what it made of one state."""
+
+    name: str
+    kernels: Array
+    """float32 [out, in, height, width]"""
+    outputs: Array
+    """float32 [out, height, width], after what makes them positive."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,6 +177,12 @@ class Step:
     """The game's own reward."""
     ended: Literal["life", "game", "limit"] | None
     """What the step ended; a life only where the agent takes it for an end."""
+    learnt: float | None = None
+    """The reward as training takes it, clipped for example; None: not told."""
+    terminal: bool | None = None
+    """Whether training takes it for an end, such as a lost life; None: ``ended`` tells."""
+    lives: int | None = None
+    """Left after it, in a game that has some."""
     frames: int = 1
     """Emulator frames that it took."""
     shown: Sequence[Picture] = ()
@@ -176,6 +192,8 @@ class Step:
     """See ``seen``."""
     value: Callable[[], Sequence[float]]
     """See ``valued``."""
+    convolve: Callable[[], Sequence[Convolution]] = tuple
+    """Returns what the network's convolutions make of what was seen, the first one first."""
 
     @property
     def seen(self) -> Mapping[str, Array]:
@@ -197,8 +215,9 @@ class Player(Protocol):
     about_game: dict[str, str]
     """See Facts."""
     random_starts: int
-    """Null actions at most at an episode's start. ``sticky``, where present, is the
-    probability with which the emulator repeats the action before."""
+    """Null actions at most at an episode's start. What may be absent: ``sticky``, the
+    probability with which the emulator repeats the action before; ``discount``, that of a step
+    in training; ``actions``, their names by index."""
     frames_per_step: int
     """Emulator frames that an agent step usually takes."""
     epsilon: float

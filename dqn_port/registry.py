@@ -14,6 +14,7 @@ from dqn_port.arguments.args_file import read_args_json
 from dqn_port.arguments.trust import is_trusted, with_trust
 from dqn_port.errors import ArgsError, RegistryError, TrustError, UsageError, near_match
 from dqn_port.interfaces import System
+from dqn_port.records import Table
 
 SYSTEMS: Final = {
     "lua_dqn": "dqn_port.systems.lua_dqn",
@@ -133,6 +134,19 @@ def system_of_file(path: Path) -> System:
         RegistryError, UsageError: see find_system.
     """
     return find_system(_named_in(path) or DEFAULT)
+
+
+def system_with_table(names: Sequence[str]) -> tuple[str, Table] | None:
+    """Return which system has a table of these columns, and the table; None: none of ours has.
+
+    ``OLD_TABLES`` of a system are those that its original wrote, where they differ.
+    """
+    for name in SYSTEMS:
+        system = find_system(name)
+        for table in (*system.HISTORY, *getattr(system, "OLD_TABLES", ())):
+            if table.names == tuple(names):
+                return name, table
+    return None
 
 
 def part_of(system: str, module: str) -> ModuleType | None:

@@ -27,7 +27,7 @@ LAYERS = (
         "memory",
     },
     {"interfaces", "state_dicts"},
-    {"games", "arguments"},
+    {"games", "arguments", "convolutions"},
     {"systems"},
     {"registry", "assemble"},
     {"runs"},

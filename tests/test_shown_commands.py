@@ -24,6 +24,7 @@ ROOT = Path(__file__).parent.parent
 LIMITS = {
     "evaluate": "--max-frames 200",
     "play": "--max-frames 200",
+    "diagnose": "--max-frames 200 --episodes 1",
     "record": "--max-frames 200 --episodes 1 --no-clip",
     "bench": "--steps 4 --repeats 1",
     "pipeline": "--max-frames 200 --episodes 1 --no-clip --networks last",
@@ -47,6 +48,8 @@ ELSEWHERE = {
     "/shared/artifacts --scheduler-host HOST --workers 1": (
         "tests/pipelines/test_central_scheduler.py"
     ),
+    'dqn-port pipeline run --args legacy_args/pong.json --games "$(cat games.txt)" --seeds 1-5 '
+    "--workers 2 --threads 1 --dry-run": "tests/cli/test_estimate.py",
     "dqn-port roms": "tests/cli/test_roms.py",
 }
 """Command → where it runs as it stands."""
@@ -93,6 +96,7 @@ def folder(tmp_path_factory):
         name = table.get("system")
         table |= SMALL[name] if name else {k: v for k, v in PONG.items() if k != "name"}
         (folder / "legacy_args" / path.name).write_text(json.dumps(table))
+    shutil.copytree(ROOT / "docs" / "results", folder / "docs" / "results")
     (folder / "echoed.txt").write_text(ECHOED)
     return folder
 

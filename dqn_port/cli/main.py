@@ -35,6 +35,14 @@ COMMANDS: Final = {
         "Evaluate a run's networks, and keep a record: scores, a clip, what the agent sees.",
     ),
     "report": ("dqn_port.cli.report:report", "Write the HTML report of a run, or of several."),
+    "plot": (
+        "dqn_port.cli.plot:plot",
+        "Draw the curves of runs over each other: PNG, SVG or PDF.",
+    ),
+    "diagnose": (
+        "dqn_port.cli.diagnose:diagnose",
+        "Show what a network values its games at, beside what comes of them.",
+    ),
     "pipeline": (
         "dqn_port.cli.pipeline:pipeline",
         "From a game to a report: check, train, evaluate, export.",
@@ -44,6 +52,10 @@ COMMANDS: Final = {
     "roms": ("dqn_port.cli.roms:roms", "List the games that can be played."),
     "screens": ("dqn_port.cli.screens:screens", "Draw a game's first screens as a contact sheet."),
     "play": ("dqn_port.cli.play:play", "Play one game with a snapshot's network, as a GIF, too."),
+    "filters": (
+        "dqn_port.cli.filters:filters",
+        "Show what the filters of a network look for.",
+    ),
     "check": (
         "dqn_port.cli.check:check",
         "Validate a run's folder: checksums, histories, networks, checkpoints.",
@@ -176,6 +188,6 @@ def main(argv: list[str] | None = None) -> None:
         where = "the output" if error.filename is None else str(error.filename)
         fail(f"{where}: {error.strerror or error}", 1)
     except MemoryError:
-        fail("the machine has no memory left; set a smaller agent_params.replay_memory", 1)
+        fail("the machine has no memory left; set a smaller replay memory", 1)
     finally:
         signal.signal(signal.SIGTERM, previous)

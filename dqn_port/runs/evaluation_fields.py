@@ -109,3 +109,18 @@ class EvaluationFields(Fields):
 
 def _is_text(value: Any) -> bool:
     return isinstance(value, str) and 0 < len(value) <= _LONGEST_TEXT
+
+
+def picture_size(content: bytes, ending: str) -> tuple[int, int] | None:
+    """Return (width, height) of a PNG, or of a WebP that is animated or without loss."""
+    if ending == ".png" and content[:16] == b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR":
+        return int.from_bytes(content[16:20], "big"), int.from_bytes(content[20:24], "big")
+    kind = content[:4] + content[8:16]
+    if ending == ".webp" and kind == b"RIFFWEBPVP8X":
+        width, height = (int.from_bytes(content[i : i + 3], "little") for i in (24, 27))
+        return width + 1, height + 1
+    if ending == ".webp" and kind == b"RIFFWEBPVP8L":
+        # One picture: two sides of 14 bits.
+        bits = int.from_bytes(content[21:25], "little")
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    return None

@@ -123,6 +123,11 @@ def test_its_networks_are_played_recorded_and_exported(trained, capsys, tmp_path
     words = ("--evaluation", record, "-o", page, "--trust")
     assert run(capsys, "report", trained, *words).code == 0
     assert "What the agent saw, a line a number" in page.read_text()
+    words = ("-o", page, "--episodes", "3", "--trust")
+    assert run(capsys, "diagnose", trained, *words).code == 0
+    text = page.read_text()
+    assert "The system does not tell its discount, so there are no returns" in text
+    assert "The system does not name its actions" in text
     words = ("--evaluation", record, "-o", tmp_path / "small.h5", "--trust")
     assert run(capsys, "history", "export", trained, *words).code == 0
     # A file of histories describes itself: nothing of others is imported to read it.

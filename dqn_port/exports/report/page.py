@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from dqn_port.exports.nature_scores import Scores, nature_scores
 from dqn_port.exports.report import charts, figures
+from dqn_port.exports.report.diagnosis import sections_of
 from dqn_port.exports.report.figures import (
     PAPER_EPISODES,
     Result,
@@ -80,7 +81,7 @@ def write_report(path: Path, run: RunRecord, evaluations: Sequence[EvaluationRec
         "run": run,
         "tiles": _tiles(run, evaluations, scores),
         "scores": scores,
-        "curves": _curves(run) if n_rows else [],
+        "curves": _curves(run),
         "score_chart": charts.score_chart(run, scores),
         "closer_chart": charts.closer_chart(run, scores) if n_rows else None,
         "n_rows": n_rows,
@@ -94,6 +95,7 @@ def write_report(path: Path, run: RunRecord, evaluations: Sequence[EvaluationRec
         ],
         "clip": next((_shown_clip(e, e.clip) for e in evaluations if e.clip), None),
         "vectors": next((_shown_vectors(e, e.vectors) for e in evaluations if e.vectors), None),
+        "diagnosis": next((sections_of(e.diagnosis) for e in evaluations if e.diagnosis), None),
         "seen": next((_shown_seen(e, e.seen) for e in evaluations if e.seen), None),
         "compared": find_system(run.system).compared(run.arguments, told=is_alone),
         "is_alone": is_alone,
@@ -206,36 +208,42 @@ def _constants(run: RunRecord) -> list[tuple[str, str]]:
 def _curves(run: RunRecord) -> list[dict[str, Any]]:
     """Return the small charts of what is told, with their titles, keys and captions."""
     left_out = {title for title, _ in _constants(run)}
+    views = [view for view in run.views if view.n_evaluations]
+    if not views:
+        return []
     shown = [
-        chart
-        for chart in charts_of(run.table)
-        if chart.title not in left_out and set(chart.columns) <= run.history.keys()
+        (view, chart)
+        for view in views
+        for chart in view.table.drawn
+        if chart.title not in left_out and set(chart.columns) <= view.history.keys()
     ]
-    curves = [_curve(run, f"curve{i}", chart) for i, chart in enumerate(shown)]
+    curves = [
+        drawn_curve(view, f"curve{i}", chart, beside=views) for i, (view, chart) in enumerate(shown)
+    ]
     if (epsilon := charts.epsilon_chart(run)) is not None:
         note = "By the arguments, to the planned end."
         curve = {"title": "ε in training", "chart": epsilon, "keys": [], "note": note}
         # Before what the clock measured.
-        by_clock = [bool(set(chart.columns) & run.table.measured) for chart in shown]
+        by_clock = [bool(set(chart.columns) & view.table.measured) for view, chart in shown]
         curves.insert([*by_clock, True].index(True), curve)
     return curves
 
 
-def charts_of(table: Table) -> Sequence[Chart]:
-    """Return the charts that a table asks for; else one of each column of fractions."""
-    plain = [
-        Chart(title=column.heading or column.name, columns=(column.name,), note=column.meaning)
-        for column in table.columns
-        if column.dtype == "float64" and not column.measured
-        if column.name not in (table.clock, table.score)
-    ]
-    return table.charts or plain
-
-
-def _curve(run: RunRecord, name: str, chart: Chart) -> dict[str, Any]:
-    colours = dict(zip(chart.columns, ("best", "second"), strict=False))
+def drawn_curve(
+    run: RunRecord, name: str, chart: Chart, *, beside: Sequence[RunRecord] = ()
+) -> dict[str, Any]:
+    """Return a small chart with its title, keys and caption."""
+    colours = dict(zip(chart.columns, ("best", "second", "last"), strict=False))
     alt = chart.alt or f"{chart.title} against {{x}}"
-    drawn = charts.line_chart(name, alt, run, colours, from_zero=chart.from_zero)
+    drawn = charts.line_chart(
+        name,
+        alt,
+        run,
+        colours,
+        from_zero=chart.from_zero,
+        smooth=chart.smooth,
+        beside=beside,
+    )
     keys = list(zip(colours.values(), chart.keys, strict=False))
     return {"title": chart.title, "chart": drawn, "keys": keys, "note": chart.note}
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dqn_port.arguments.declared import Declared
 from dqn_port.devices import use_threads
@@ -90,25 +91,30 @@ class Hvass16(Declared):
         )
         return options
 
+    def frames_of(
+        self, arguments: Mapping[str, Any], history: Mapping[str, Any]
+    ) -> NDArray[np.float64] | None:
+        """Return the emulator frames of training at every row, on the average of drawn skips.
+
+        None: they are not told.
+        """
+        skips: Any = arguments.get("frame_skip")
+        return history["states"] * float(np.mean(skips)) if positive_integers(skips) else None
+
     def facts(self, options: Options) -> Facts:
         """Return what the workshop has to know; ``Event.step`` counts states."""
         game, about = game_of(options["env"]), {}
         if game.name not in GAMES and ":" not in game.name:
             about["rom_md5"] = check_rom(game.name, options["game_path"])[1]
-        return Facts(
-            arguments=dict(options),
-            name=options["name"],
+        return self.facts_of(
+            options,
             game=game.name,
-            seed=options["seed"],
             length=None,
             longer=f"episodes={2 * options['episodes']}" if options["episodes"] else "",
             unit="states",
             memory=_bytes_of(options),
-            threads=options["threads"],
             about_game=about,
-            start=Path(options["network"]) if options["network"] else None,
             has_pictures=":" not in game.name,
-            game_path=options["game_path"],
             soon=(
                 f"replay_size={min(options['replay_size'], options['batch_size'] + 2)}",
                 "replay_fraction_start_value=1",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any, ClassVar, Final
 
 import torch
@@ -15,7 +14,7 @@ from dqn_port.errors import SnapshotError
 from dqn_port.events import Event
 from dqn_port.games.ale.emulator import AleEmulator
 from dqn_port.games.ale.roms import check_rom, rom_of_id
-from dqn_port.games.picture_games import Emulator, open_game
+from dqn_port.games.picture_games import Emulator, action_names, open_game
 from dqn_port.games.toy import GAMES
 from dqn_port.interfaces import Facts, Files
 from dqn_port.memory import check_memory
@@ -91,18 +90,13 @@ class LabmlDqn(Declared):
         """Return what the workshop has to know."""
         emulator = self._open(options).emulator
         each, beside = self._memory(options)
-        return Facts(
-            arguments=dict(options),
-            name=options["name"],
+        return self.facts_of(
+            options,
             game=options["game"],
-            seed=options["seed"],
             length=options["updates"],
             unit="updates",
             memory=options["capacity"] * each + beside,
-            threads=options["threads"],
             about_game=_about(emulator),
-            game_path=options["game_path"],
-            start=Path(options["network"]) if options["network"] else None,
             soon=_soon(options),
         )
 
@@ -167,6 +161,8 @@ class LabmlDqn(Declared):
             seed=seed,
             epsilon=options["eval_epsilon"] if epsilon is None else epsilon,
             max_frames=options["eval_frames"] if max_frames is None else max_frames,
+            discount=options["gamma"],
+            actions=action_names(env.actions),
         )
 
     def lines(self, event: Event, options: Mapping[str, Any]) -> Iterator[str]:

@@ -146,6 +146,14 @@ class NeuralQLearner:
         state = self.preproc.forward(rawstate)
         return (state * np.float32(255)).astype(np.uint8)
 
+    def clip_reward(self, reward: float) -> float:
+        """Return a reward clipped to min_reward … max_reward."""
+        if self.max_reward is not None:
+            reward = min(reward, self.max_reward)
+        if self.min_reward is not None:
+            reward = max(reward, self.min_reward)
+        return reward
+
     def perceive(
         self,
         reward: float,
@@ -168,10 +176,7 @@ class NeuralQLearner:
             DivergedError: a TD error or an action value is not a finite number.
         """
         state = self.preprocess(rawstate)
-        if self.max_reward is not None:
-            reward = min(reward, self.max_reward)
-        if self.min_reward is not None:
-            reward = max(reward, self.min_reward)
+        reward = self.clip_reward(reward)
         if self.rescale_r:
             self.r_max = max(self.r_max, reward)
         self.transitions.add_recent_state(state, term=terminal)

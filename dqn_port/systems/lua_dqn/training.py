@@ -67,6 +67,10 @@ class LuaTraining(Training):
         """Return no networks: they are in the snapshots."""
         return {}
 
+    def save_networks(self) -> Path:
+        """Write the snapshot of now and return where."""
+        return self._save_snapshot(self.state)
+
     def about(self) -> dict[str, Any]:
         """Return the seconds of training, without evaluations, and its frames."""
         state = self.state

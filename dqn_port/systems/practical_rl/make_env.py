@@ -217,6 +217,15 @@ def make_env(
     return env
 
 
+def clips_rewards(options: Mapping[str, Any]) -> bool:
+    """Tell whether training clips rewards.
+
+    Quirk: make_env(seed) hands the seed to clip_rewards, so that seed 0 clips nothing.
+    """
+    by_seed = bool(options["seed"]) or not options["seed_clips_rewards"]
+    return bool(options["clip_rewards"] and by_seed)
+
+
 def record_of(env: Env) -> GameRecord:
     """Return what notes the whole games of an environment."""
     return next(part for part in chain(env) if isinstance(part, GameRecord))

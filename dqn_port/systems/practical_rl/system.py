@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any, ClassVar, Final
 
 import numpy as np
@@ -23,7 +22,7 @@ from dqn_port.options import Param
 from dqn_port.records import Table
 from dqn_port.saved_networks import SavedNetwork
 from dqn_port.systems.practical_rl.dqn_agent import DQNAgent, initialise
-from dqn_port.systems.practical_rl.histories import HISTORY
+from dqn_port.systems.practical_rl.histories import HISTORY, PLOTS
 from dqn_port.systems.practical_rl.linear_decay import linear_decay
 from dqn_port.systems.practical_rl.main_loop import Training
 from dqn_port.systems.practical_rl.make_env import fill_in, raw_game_of, spaces
@@ -42,6 +41,7 @@ class PracticalRL(Declared):
     CITED: ClassVar[str] = "The DQN homework of Practical_RL, a course, as of May 2020."
     OPTIONS: ClassVar[tuple[Param, ...]] = OPTIONS
     HISTORY: ClassVar[tuple[Table, ...]] = HISTORY
+    PLOTS: ClassVar[tuple[str, ...]] = PLOTS
 
     def check(self, options: dict[str, Any]) -> dict[str, Any]:
         """Fill in what is to be chosen by the environment.
@@ -61,17 +61,13 @@ class PracticalRL(Declared):
         about = {}
         if game is not None and game not in GAMES:
             about["rom_md5"] = check_rom(game, options["game_path"])[1]
-        return Facts(
-            arguments=dict(options),
-            name=options["name"],
+        return self.facts_of(
+            options,
             game=options["environment"],
-            seed=options["seed"],
             length=options["total_steps"],
             unit="updates",
             memory=int(options["buffer_size"] * self._bytes_of_a_transition(options)),
-            threads=options["threads"],
             about_game=about,
-            start=Path(options["network"]) if options["network"] else None,
             soon=_soon(options),
         )
 

@@ -128,6 +128,14 @@ class Network(nn.Module):
                 x = x.relu()
         return x
 
+    def convolutional(self) -> Iterator[nn.Module]:
+        """Yield the convolutions, each with what stands between it and the next."""
+        for i in range(1, len(CONVOLUTIONS) + 1):
+            yield self.operations[f"conv{i}"]
+            if f"conv{i}" in self.norms:
+                yield self.norms[f"conv{i}"]
+            yield nn.ReLU()
+
     def tensors(self) -> Iterator[Tensors]:
         """Yield the layers that have tensors, in Neon's order."""
         for name, operation in self.operations.items():

@@ -9,12 +9,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from dqn_port.arguments.declared import Declared
-from dqn_port.arguments.flat_options import FlatDraft
 from dqn_port.devices import use_threads
 from dqn_port.errors import ArgsError, DeviceError
 from dqn_port.events import Event, Row
+from dqn_port.fields import number
 from dqn_port.games.ale.roms import check_rom, expected_md5s, rom_of_id, title_of
 from dqn_port.games.picture_games import open_game
 from dqn_port.games.toy import GAMES
@@ -26,12 +27,19 @@ from dqn_port.saved_networks import SavedNetwork
 from dqn_port.systems.simple_dqn.deepqnetwork import DeepQNetwork
 from dqn_port.systems.simple_dqn.emulator import ArcadeEmulator
 from dqn_port.systems.simple_dqn.environment import ALEEnvironment, Environment, GymEnvironment
-from dqn_port.systems.simple_dqn.filters import find_filters, page
+from dqn_port.systems.simple_dqn.filters import filters_of_game
 from dqn_port.systems.simple_dqn.layers import as_sequential, from_sequential, screens_fit
 from dqn_port.systems.simple_dqn.main import Training
 from dqn_port.systems.simple_dqn.memory import check_size, memory_needed
 from dqn_port.systems.simple_dqn.neon_files import SUFFIXES, read_neon
-from dqn_port.systems.simple_dqn.options import HISTORY, NAME, ORIGINAL, OURS
+from dqn_port.systems.simple_dqn.options import (
+    HISTORY,
+    NAME,
+    ORIGINAL,
+    OURS,
+    PLOTS,
+    STATISTICS,
+)
 from dqn_port.systems.simple_dqn.player import Player
 from dqn_port.systems.simple_dqn.recording import Recorder
 from dqn_port.systems.simple_dqn.replay_memory import ReplayMemory
@@ -45,6 +53,8 @@ class SimpleDqn(Declared):
     CITED: ClassVar[str] = "simple_dqn: Tambet Matiisen's DQN in Python 2 on Neon (2015–2017)."
     OPTIONS: ClassVar[tuple[Param, ...]] = (*ORIGINAL, *OURS)
     HISTORY: ClassVar[tuple[Table, ...]] = (HISTORY,)
+    OLD_TABLES: ClassVar[tuple[Table, ...]] = (STATISTICS,)
+    PLOTS: ClassVar[tuple[str, ...]] = PLOTS
 
     def words(self, words: Sequence[str]) -> Words:
         """Read the words of main.py, or of a script and its name.
@@ -54,25 +64,9 @@ class SimpleDqn(Declared):
         """
         return read_words(words)
 
-    def load(
-        self,
-        *,
-        args_file: Path | None = None,
-        words: Sequence[str] = (),
-        assignments: Sequence[str] = (),
-        draft: FlatDraft | None = None,
-    ) -> dict[str, Any]:
-        """Put options together; see interfaces.System. What acts otherwise here is a warning.
-
-        Raises:
-            UsageError, RomError, MemoryNeedError: they cannot be run.
-        """
-        draft = self.new_draft() if draft is None else draft
-        options = super().load(
-            args_file=args_file, words=words, assignments=assignments, draft=draft
-        )
-        draft.warnings += _remarks(draft.values, options)
-        return options
+    def remarks(self, given: Mapping[str, Any], options: Mapping[str, Any]) -> Iterator[str]:
+        """Yield what acts otherwise here than the options say."""
+        return _remarks(given, options)
 
     def check(self, options: dict[str, Any]) -> dict[str, Any]:
         """Check options as a whole; fill in the seed, the game and the device.
@@ -125,19 +119,13 @@ class SimpleDqn(Declared):
         """Return what the workshop has to know."""
         epochs = max(options["epochs"] - options["start_epoch"], 0)
         length = options["random_steps"] + epochs * (options["train_steps"] + options["test_steps"])
-        return Facts(
-            arguments=dict(options),
-            name=options["name"],
+        return self.facts_of(
+            options,
             game=options["game"],
-            seed=options["random_seed"],
             length=None if options["play_games"] else length,
             longer="" if options["play_games"] else f"epochs={2 * options['epochs']}",
             memory=memory_needed(options),
-            threads=options["threads"],
             about_game=_about_game(options),
-            game_path=options["game_path"],
-            gpu=options["device"] != "cpu",
-            start=Path(options["load_weights"]) if options["load_weights"] else None,
             soon=_soon(options),
         )
 
@@ -239,30 +227,26 @@ class SimpleDqn(Declared):
             about_game=_about_game(options),
         )
 
-    def filters_page(
-        self, options: Mapping[str, Any], network: SavedNetwork, *, seed: int, max_frames: int = 0
-    ) -> str:
-        """Play one game and return the page with what the network's filters look for.
+    def frames_of(
+        self, arguments: Mapping[str, Any], history: Mapping[str, Any]
+    ) -> NDArray[np.float64] | None:
+        """Return the emulator frames of training at every row, tests left out; None: not told."""
+        skip = number(arguments.get("frame_skip"))
+        each = 1.0 if arguments.get("environment") == "gym" else skip
+        steps = np.where(history["phase"] == "test", 0, history["steps"])
+        return None if each is None else np.cumsum(steps) * each
 
-        Any history and any length of a game of one step or more will do; the original needed more
-        than history_length + random_starts steps. ``max_frames``: 0: to the game's end.
+    def filters_page(self, path: Path, **how: Any) -> tuple[str, str]:
+        """Return a page with what a network's filters look for, and in a line what was looked at.
+
+        ``how``: see open_player, whose player plays the game that is looked at.
 
         Raises:
-            UsageError, RomError, SnapshotError: see player.
+            UsageError, RomError, SnapshotError: see open_player.
         """
-        player = self.player(options, network, seed=seed, max_frames=max_frames)
-        states = []
-        while True:
-            step = player.step()
-            states.append(np.stack(list(step.seen.values())))
-            if step.ended:
-                break
-        n = options["visualization_filters"]
-        found = find_filters(
-            player.network, np.stack(states), n=n, batch_size=options["batch_size"]
-        )
-        title = f"{network.path.name}, {len(states)} states of {player.game}"
-        return page(list(found), title=title)
+        player = self.open_player(path, **how)
+        assert isinstance(player, Player)
+        return filters_of_game(player, path.name)
 
     # Networks in Neon's own files.
 

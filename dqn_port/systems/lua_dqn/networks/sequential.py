@@ -12,9 +12,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from dqn_port.convolutions import array_of
+from dqn_port.interfaces import Convolution
 from dqn_port.randoms.torch import Generator
 from dqn_port.systems.lua_dqn.networks.layers import (
     Layer,
+    Rectifier,
     Reshape,
     SpatialConvolution,
     layer_of_row,
@@ -188,6 +191,25 @@ class Sequential:
         chain = " -> ".join(f"({i})" for i in range(1, len(self.layers) + 1))
         rows = [f"  ({i}): {layer}" for i, layer in enumerate(self.layers, start=1)]
         return "\n".join(["nn.Sequential {", f"  [input -> {chain} -> output]", *rows, "}"])
+
+    def convolutions_of(self, s: torch.Tensor) -> list[Convolution]:
+        """Return the convolutions, with what the rectifiers after them make of one state.
+
+        s: uint8 [1, ...], 0..255.
+        """
+        found: list[Convolution] = []
+        kernels: torch.Tensor | None = None
+        x = to_floats(s)
+        with torch.no_grad():
+            for layer, parameters in zip(self.layers, self._parameters, strict=True):
+                x = layer.forward(x, parameters)
+                if isinstance(layer, SpatialConvolution):
+                    kernels = parameters[0]
+                elif isinstance(layer, Rectifier) and kernels is not None:
+                    name = f"conv{len(found) + 1}"
+                    found.append(Convolution(name, array_of(kernels), array_of(x[0])))
+                    kernels = None
+        return found
 
     def flattened_size(self) -> int | None:
         """Return how many features the convolutions give; None without convolutions."""
