@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dqn_port.errors import DivergedError
-from dqn_port.runs.diagnosis import KINDS, read_diagnosis, sha256_of_diagnosis
+from dqn_port.errors import DivergedError, EvaluationError
+from dqn_port.runs.diagnosis import DIAGNOSIS, KINDS, read_diagnosis, sha256_of_diagnosis
 from dqn_port.runs.evaluations import read_evaluation
 from dqn_port.tools.diagnosis import Diagnosing, diagnose
 from dqn_port.tools.layers import coloured, show_convolutions
@@ -181,5 +181,15 @@ def test_a_record_has_the_diagnosis_of_its_first_episodes(tmp_path):
     assert [e.reward for e in made.episodes] == [e.reward for e in record.episodes[:3]]
     assert read_evaluation(tmp_path / "e").diagnosis == made
     assert read_diagnosis(tmp_path / "e", sha256_of_diagnosis(made)) == made
+    path = tmp_path / "e" / DIAGNOSIS
+    path.write_bytes(path.read_bytes() + b" ")
+    with pytest.raises(EvaluationError, match="its sha256 is not the one in evaluation.json"):
+        read_evaluation(tmp_path / "e")
+    path.unlink()
+    with pytest.raises(EvaluationError) as raised:
+        read_evaluation(tmp_path / "e")
+    assert (
+        str(raised.value) == f"{path}: cannot be read: No such file or directory; record it again"
+    )
     plain = record_evaluation(snapshot, tmp_path / "f", episodes=4, seeds=(3, 4), clip=False)
     assert (plain.diagnosis, plain.episodes) == (None, record.episodes)
