@@ -113,6 +113,11 @@ def test_no_more_is_taken_in_than_was_asked_for():
     # The sixth step loses a life: nothing is open.
     assert {is_open for _, _, is_open in made.points} == {0.0}
     assert made.compared == 6
+    diagnosing = Diagnosing(player_of(GAME, discount=0.5), steps=5)
+    while not diagnosing.full:
+        diagnosing.take(diagnosing.player.step())
+    # The fifth step is the last seen of its game, so nothing is known of what it led to.
+    assert diagnosing.diagnosis(seed=1).compared == 4
     # A random start that ends the game does nothing.
     diagnosing = Diagnosing(player_of([]), episodes=3)
     diagnosing.take(step_of(0, [1.0], 0.0, "game", done=None))
