@@ -20,7 +20,16 @@ from typing import Final
 
 SOURCES: Final = tuple(
     Path(__file__).with_name(name)
-    for name in ("alike.c", "kernels.c", "network.c", "products.c", "single.c", "threads.c")
+    for name in (
+        "alike.c",
+        "kernels.c",
+        "network.c",
+        "pictures.c",
+        "products.c",
+        "single.c",
+        "threads.c",
+        "trees.c",
+    )
 )
 HEADERS: Final = tuple(
     Path(__file__).with_name(name)
@@ -37,7 +46,7 @@ _LIBRARIES: Final = ("-pthread", "-lm")
 _LIMIT_S: Final = 60
 
 _POINTER, _SIZE = ctypes.c_void_p, ctypes.c_ssize_t
-_INT, _FLOAT = ctypes.c_int, ctypes.c_float
+_INT, _FLOAT, _DOUBLE = ctypes.c_int, ctypes.c_float, ctypes.c_double
 _SIGNATURES: Final = {
     "look_up_pairs": (_POINTER, _POINTER, _SIZE, _SIZE, _POINTER, _POINTER),
     "resample_rows": (_POINTER, *[_SIZE] * 4, *[_POINTER] * 4),
@@ -58,6 +67,13 @@ _SIGNATURES: Final = {
     "set_threads": (_SIZE,),
     "allowed_threads": (_SIZE,),
     "spread_bytes": (_POINTER, _SIZE, _POINTER),
+    "shrink_screens": (*[_POINTER] * 3, *[_SIZE] * 5, *[_POINTER] * 2, _SIZE, *[_POINTER] * 3),
+    "find_slots_double": (_POINTER, _SIZE, _POINTER, _SIZE, _POINTER),
+    "find_slots_float": (_POINTER, _SIZE, _POINTER, _SIZE, _POINTER),
+    "set_leaves_double": (*[_POINTER] * 2, *[_SIZE] * 2, *[_POINTER] * 2, _SIZE),
+    "set_leaves_float": (*[_POINTER] * 2, *[_SIZE] * 2, *[_POINTER] * 2, _SIZE),
+    "raise_double": (_POINTER, _SIZE, _DOUBLE, _POINTER),
+    "raise_float": (_POINTER, _SIZE, _FLOAT, _POINTER),
 }
 
 
