@@ -29,6 +29,7 @@ SOURCES: Final = tuple(
         "single.c",
         "threads.c",
         "trees.c",
+        "windows.c",
     )
 )
 HEADERS: Final = tuple(
@@ -68,6 +69,11 @@ _SIGNATURES: Final = {
     "allowed_threads": (_SIZE,),
     "spread_bytes": (_POINTER, _SIZE, _POINTER),
     "shrink_screens": (*[_POINTER] * 3, *[_SIZE] * 5, *[_POINTER] * 2, _SIZE, *[_POINTER] * 3),
+    "find_windows": (_POINTER, *[_SIZE] * 5, *[_POINTER] * 2),
+    "gather_windows": (_POINTER, _SIZE, _POINTER, _SIZE, _POINTER, *[_SIZE] * 2, _POINTER),
+    "add_windows": (_POINTER, _SIZE, _POINTER, _SIZE, _POINTER, *[_SIZE] * 2, _POINTER),
+    "add_rows": (_POINTER, _SIZE, _POINTER, _SIZE, _POINTER),
+    "spread_windows": (_POINTER, *[_SIZE] * 3, _POINTER, *[_SIZE] * 2, _POINTER),
     "find_slots_double": (_POINTER, _SIZE, _POINTER, _SIZE, _POINTER),
     "find_slots_float": (_POINTER, _SIZE, _POINTER, _SIZE, _POINTER),
     "set_leaves_double": (*[_POINTER] * 2, *[_SIZE] * 2, *[_POINTER] * 2, _SIZE),
@@ -108,6 +114,7 @@ def _load(path: Path, compiler: str) -> ctypes.CDLL:
         function.argtypes, function.restype = argtypes, None
     library.lanes_of_a_panel.restype = ctypes.c_int
     library.allowed_threads.restype = library.sum_alike.restype = _SIZE
+    library.find_windows.restype = _SIZE
     return library
 
 

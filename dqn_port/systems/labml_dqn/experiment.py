@@ -19,11 +19,12 @@ from dqn_port.errors import DivergedError, SnapshotError
 from dqn_port.events import EpisodeEnded, Event, Row, Ticked
 from dqn_port.interfaces import Array, Ring
 from dqn_port.saved_networks import SavedNetwork
+from dqn_port.systems.labml_dqn.alike import look
 from dqn_port.systems.labml_dqn.choice import sample_action
 from dqn_port.systems.labml_dqn.evaluation import Evaluation
 from dqn_port.systems.labml_dqn.game import Game, Step
 from dqn_port.systems.labml_dqn.histories import UPDATES
-from dqn_port.systems.labml_dqn.model import empty_model, obs_to_torch
+from dqn_port.systems.labml_dqn.model import empty_model
 from dqn_port.systems.labml_dqn.no_frameskip import Environment
 from dqn_port.systems.labml_dqn.options import schedule_of
 from dqn_port.systems.labml_dqn.picture import SIZE
@@ -114,6 +115,7 @@ class Trainer:
             lr=options["learning_rate"],
             betas=(options["adam_beta1"], options["adam_beta2"]),
             eps=options["adam_epsilon"],
+            fused=device.type == "cpu",
         )
         self.target_model.load_state_dict(self.model.state_dict())
         self.tracker = Tracker()
@@ -223,7 +225,7 @@ class Trainer:
     def q(self) -> torch.Tensor:
         """Return the values of what all games show: float32 [n_workers, A]."""
         with torch.no_grad():
-            q: torch.Tensor = self.model(obs_to_torch(self.obs, self.device))
+            q: torch.Tensor = self.model(look(self.obs, self.device))
         return q
 
     def train(self, beta: float) -> Trained:
@@ -237,9 +239,9 @@ class Trainer:
         """
         options, device = self.options, self.device
         samples = self.replay_buffer.sample(options["mini_batch_size"], beta)
-        q = self.model(obs_to_torch(samples.obs, device))
+        q = self.model(look(samples.obs, device))
         with torch.no_grad():
-            next_obs = obs_to_torch(samples.next_obs, device)
+            next_obs = look(samples.next_obs, device)
             target_q = self.target_model(next_obs)
             double_q = self.model(next_obs) if options["double"] else target_q
         loss = q_func_loss(

@@ -12,9 +12,10 @@ from dqn_port.errors import CheckpointError
 from dqn_port.fields import Fields
 from dqn_port.interfaces import Picture, Step
 from dqn_port.randoms.states import load_torch_state, torch_state
+from dqn_port.systems.labml_dqn.alike import look
 from dqn_port.systems.labml_dqn.choice import sample_action
 from dqn_port.systems.labml_dqn.game import FRAMES, Game, Stack
-from dqn_port.systems.labml_dqn.model import Model, obs_to_torch
+from dqn_port.systems.labml_dqn.model import Model
 from dqn_port.systems.labml_dqn.no_frameskip import Environment
 
 
@@ -84,7 +85,7 @@ class Player:
 
     def _q(self, obs: Stack) -> torch.Tensor:
         with torch.no_grad():
-            q: torch.Tensor = self._model(obs_to_torch(obs[np.newaxis], self._device))
+            q: torch.Tensor = self._model(look(obs[np.newaxis], self._device))
         return q
 
     def _choose(self, obs: Stack) -> int:
