@@ -16,7 +16,6 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 import ale_py
-import cv2
 import numpy as np
 import torch
 from torch import nn
@@ -61,6 +60,8 @@ class Game:
 
     def picture(self) -> np.ndarray:
         """Return the small gray picture, uint8 [84, 84]."""
+        import cv2
+
         gray = cv2.cvtColor(self.ale.getScreenRGB(), cv2.COLOR_RGB2GRAY)
         return cv2.resize(gray, (84, 84), interpolation=cv2.INTER_AREA)
 
