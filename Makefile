@@ -85,7 +85,7 @@ typecheck: install ## check the types (mypy)
 
 .PHONY: docs-games
 docs-games: install ## play all games and write docs/games.md anew
-	@.venv/bin/python -m dqn_port.systems.lua_dqn.exactness -o docs/games.md
+	@.venv/bin/python -m tests.systems.lua_dqn.exactness -o docs/games.md
 
 .PHONY: clean
 clean: ## remove .venv, .venv-bench and the caches, but not artifacts/

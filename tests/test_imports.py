@@ -26,8 +26,8 @@ LAYERS = (
         "saved_networks",
         "memory",
     },
-    {"interfaces"},
-    {"games", "arguments"},
+    {"interfaces", "state_dicts"},
+    {"games", "arguments", "convolutions"},
     {"systems"},
     {"registry", "assemble"},
     {"runs"},
@@ -76,7 +76,7 @@ def top_folder(path: Path) -> str:
 def top_of(path: Path) -> str:
     """Return a module's place in LAYERS: a system's traces and bench stand with verify, bench."""
     parts = [part.removesuffix(".py") for part in path.relative_to(PACKAGE).parts]
-    beside = {"traces": "verify", "bench": "bench", "screens": "tools", "exactness": "tools"}
+    beside = {"traces": "verify", "bench": "bench", "screens": "tools"}
     return beside.get(parts[2], parts[0]) if parts[0] == "systems" and parts[2:] else parts[0]
 
 

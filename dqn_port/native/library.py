@@ -1,7 +1,7 @@
-"""Compile the kernels once a machine, and load them.
+"""Compile the kernels once per machine, and load them.
 
-The library is kept in the user's cache, under a name made of the source, the compiler's flags and
-the processor, so that another of any of them makes another one.
+The library is kept in the user's cache. Its name is a hash of the sources, the compiler's flags and
+the processor, so that a change of any of them compiles it again.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ SWITCH: Final = "DQN_PORT_NATIVE"
 """The environment variable that turns the kernels off when it is 0."""
 
 FLAGS: Final = ("-O3", "-march=native", "-ffp-contract=off", "-fno-math-errno", "-shared", "-fPIC")
-"""Nothing that lets the compiler change a number: no fast-math, no fusing of its own."""
+"""Nothing that lets the compiler change a number: no fast-math, no contraction."""
 
 _LIBRARIES: Final = ("-pthread", "-lm")
 
@@ -68,7 +68,7 @@ _SIGNATURES: Final = {
     "set_threads": (_SIZE,),
     "allowed_threads": (_SIZE,),
     "spread_bytes": (_POINTER, _SIZE, _POINTER),
-    "shrink_screens": (*[_POINTER] * 3, *[_SIZE] * 5, *[_POINTER] * 2, _SIZE, *[_POINTER] * 3),
+    "shrink_pair": (*[_POINTER] * 3, *[_SIZE] * 5, *[_POINTER] * 2, _SIZE, *[_POINTER] * 3),
     "find_windows": (_POINTER, *[_SIZE] * 5, *[_POINTER] * 2),
     "gather_windows": (_POINTER, _SIZE, _POINTER, _SIZE, _POINTER, *[_SIZE] * 2, _POINTER),
     "add_windows": (_POINTER, _SIZE, _POINTER, _SIZE, _POINTER, *[_SIZE] * 2, _POINTER),
@@ -85,7 +85,7 @@ _SIGNATURES: Final = {
 
 @functools.cache
 def kernels() -> ctypes.CDLL | None:
-    """Return the compiled kernels; None where they are turned off or cannot be made."""
+    """Return the compiled kernels; None if they are turned off or cannot be compiled."""
     compiler = shutil.which(os.environ.get("CC") or "gcc") or shutil.which("cc")
     if os.environ.get(SWITCH) == "0" or compiler is None:
         return None
@@ -141,7 +141,7 @@ def _fingerprint(compiler: str) -> str:
 
 
 def _processor() -> bytes:
-    """Return what -march=native depends on; a home may be shared by unlike machines."""
+    """Return what -march=native depends on; different machines may share a home."""
     try:
         lines = Path("/proc/cpuinfo").read_bytes().splitlines()
     except OSError:
@@ -151,7 +151,7 @@ def _processor() -> bytes:
 
 
 def _compile(path: Path, compiler: str) -> None:
-    """Compile beside ``path`` and rename, for another process may be doing the same."""
+    """Compile beside ``path`` and rename, as another process may do the same."""
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".kernels-") as folder:
         beside = Path(folder) / path.name
         subprocess.run(

@@ -67,7 +67,7 @@ static int is_of_any(const axis_t *y, ptrdiff_t at, const uint8_t *marked)
  * of each byte. Much of a screen is as the row above it, and most as on the screen before: that is
  * made once.
  */
-void shrink_screens(const uint8_t *first, const uint8_t *second, const float *restrict grays,
+void shrink_pair(const uint8_t *first, const uint8_t *second, const float *restrict grays,
                     ptrdiff_t height, ptrdiff_t width, ptrdiff_t rows, ptrdiff_t columns,
                     ptrdiff_t n_x, const int32_t *x_taps, const float *x_weights, ptrdiff_t n_y,
                     const int32_t *y_taps, const float *y_weights, uint8_t *out)

@@ -1,7 +1,7 @@
 """Read the inside of a Lua table constructor, such as ``lr=0.1,network="x"``.
 
-The text is parsed by hand and never run: no global, no call and no operator other than
-``+ - * / % ^ ..`` is understood. Strings are Lua's byte strings shown as UTF-8, with
+The text is parsed and never executed: no global, no call and no operator other than
+``+ - * / % ^ ..`` is accepted. Strings are Lua's byte strings shown as UTF-8, with
 bytes that are not UTF-8 as surrogate escapes (``os.fsencode`` gives the bytes back).
 
 Lua: initenv.lua, str_to_table
@@ -22,13 +22,13 @@ LuaKey: TypeAlias = str | int | float
 LuaValue: TypeAlias = "str | int | float | bool | dict[LuaKey, LuaValue]"
 
 DEPTH_LIMIT = 100
-"""Levels of braces, parentheses and operators within each other that are read."""
+"""The most nested levels of braces, parentheses and operators."""
 
 KEYWORDS = frozenset(
     "and break do else elseif end false for function if in local nil not or repeat return "  # noqa: SIM905
     "then true until while".split()
 )
-# Names that do exist in Lua, so that they are not nil there: a bare one cannot be read.
+# Globals of Lua, which are not nil there: their values are unknown here.
 _GLOBALS = frozenset(
     "_G _VERSION arg assert bit collectgarbage coroutine debug dofile error gcinfo "  # noqa: SIM905
     "getfenv getmetatable io ipairs jit load loadfile loadstring math module newproxy next os "
@@ -49,7 +49,7 @@ _UNARY = 8
 
 _BLANKS = re.compile(r"[ \t\n\v\f\r]*")
 _NAME = re.compile(r"[A-Za-z_\x80-\U0010ffff][0-9A-Za-z_\x80-\U0010ffff]*")
-# As the lexer takes it, to be judged by tonumber: "1..2" is one malformed number.
+# As Lua's lexer reads it, for tonumber to check: "1..2" is one malformed number.
 _NUMERAL = re.compile(
     r"(?=\.?[0-9])(?:0[xX](?:[pP][+-]|[.0-9A-Za-z_\x80-\U0010ffff])*"
     r"|(?:[eE][+-]|[.0-9A-Za-z_\x80-\U0010ffff])*)"
@@ -78,7 +78,7 @@ ESCAPES = {
 
 @dataclass(frozen=True)
 class ParsedTable:
-    """What a text held: the table, and the keys that are absent because of bare names.
+    """The table of a text, and the keys that are absent because of bare names.
 
     ``nil_names`` holds (key path, bare name) pairs in the order of the text, such as
     ``("ep_endt", "replay_memory")`` or ``("a.b", "max")``.
@@ -112,7 +112,7 @@ def parse_table(text: str) -> ParsedTable:
 
 @dataclass(frozen=True)
 class _BareName:
-    """The value of a bare name: nil, with the name and its place for the report."""
+    """The value of a bare name: nil, with the name and its place in the text."""
 
     name: str
     at: int
@@ -120,7 +120,7 @@ class _BareName:
 
 @dataclass(frozen=True)
 class _Table:
-    """A table being read, with the keys that bare names left absent."""
+    """A table being read, with the keys that are absent because of bare names."""
 
     values: dict[LuaKey, _Value] = field(default_factory=dict)
     bare: dict[LuaKey, _BareName] = field(default_factory=dict)
@@ -321,7 +321,7 @@ class _Parser:
         return bytes([code]).decode("utf-8", "surrogateescape")
 
     def name_before_equals(self) -> str | None:
-        """Take ``name =`` and return the name; take nothing where that is not what follows."""
+        """Read ``name =`` and return the name; read nothing if something else follows."""
         match = _NAME.match(self.text, self.at)
         if match is None or match[0] in KEYWORDS:
             return None
@@ -386,7 +386,7 @@ class _Parser:
 
 
 def _recode(text: str) -> str:
-    """Join surrogate escapes that now form a UTF-8 character."""
+    """Join surrogate escapes that form a UTF-8 character together."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
 
 
@@ -430,7 +430,7 @@ def _describe(value: _Value | None) -> str:
 
 
 def _excerpt(text: str, at: int) -> str:
-    """Show the text on one line, cut around ``at`` where it is long."""
+    """Return the text for one line, shortened around ``at`` if long."""
     start = max(0, at - 60) if len(text) > 120 else 0
     end = start + 120
     before = "…" if start else ""

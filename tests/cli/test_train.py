@@ -15,7 +15,7 @@ import torch
 from dqn_port.cli.main import program
 from dqn_port.errors import ArgsError
 from dqn_port.games.ale.roms import rom_path
-from dqn_port.systems.lua_dqn import checks, setup
+from dqn_port.systems.lua_dqn import setup
 from dqn_port.systems.lua_dqn.device_words import device_assignment
 from dqn_port.systems.lua_dqn.frameworks import AleFramework
 from dqn_port.systems.lua_dqn.networks.sequential import from_lua
@@ -373,7 +373,7 @@ def test_faults_of_the_input(capsys, trained, tmp_path, words, code, fault):
 
 def test_a_replay_larger_than_the_memory(capsys, monkeypatch, trained, tmp_path):
     folder, _ = trained
-    monkeypatch.setattr(checks, "machine_memory", lambda: 20_000)
+    monkeypatch.setattr("dqn_port.memory.machine_memory", lambda: 20_000)
     result = run(capsys, "train", "--args", folder / "toy.json", "--out", tmp_path / "new")
     assert result.code == 1
     assert result.error == (

@@ -95,6 +95,26 @@ def test_a_run_killed_while_it_is_lengthened_is_never_taken_for_finished(capsys,
     assert json.loads((there / "run.json").read_text())["steps"] == 300
 
 
+def test_a_run_goes_on_in_its_own_folder_alone(capsys, there, tmp_path):
+    result = resume(capsys, there, "--out", tmp_path / "other")
+    assert (result.code, result.error) == (
+        2,
+        f"--resume {there}, --out {tmp_path}/other: expected one of them: the run goes on in its "
+        "own folder",
+    )
+
+
+def test_a_damaged_args_json_is_said(capsys, there):
+    (there / "args.json").write_text('{"system": ')
+    for words in (("evaluate", there), ("train", "--network", there)):
+        result = run(capsys, *words)
+        assert result.code == 1
+        assert result.error == (
+            f"{there}/args.json: cannot be read: Expecting value: line 1 column 12 (char 11); "
+            "--overwrite replaces the run"
+        )
+
+
 def test_what_changes_no_number_goes_with_resume(capsys, there):
     words = ("threads=2", "verbose=0", "prog_freq=50", "save_freq=70", "steps=270")
     result = resume(capsys, there, *(word for text in words for word in ("--set", text)))

@@ -74,7 +74,7 @@ class Shrinking:
         if self._kernels is None or not (screen.flags.c_contiguous and other.flags.c_contiguous):
             return np.maximum(self._picture(screen), self._picture(other))
         out = np.empty((SIZE, SIZE), dtype=np.uint8)
-        self._kernels.shrink_screens(
+        self._kernels.shrink_pair(
             screen.ctypes.data, other.ctypes.data, *self._tables, out.ctypes.data
         )
         return out

@@ -1,4 +1,4 @@
-"""Show what options take effect and where they come from, and convert argument files."""
+"""Show the options in effect and where each comes from, and convert argument files."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from dqn_port.torch7.t7 import save
 def show_options(
     draft: Draft, args_file: Path | None, words: Sequence[str], assignments: Sequence[str]
 ) -> ShownOptions:
-    """Return every option as it takes effect, also where they cannot be run.
+    """Return every option in effect, also of options that cannot be run.
 
     Raises:
         ArgsError, LuaExit: see setup.load_options.

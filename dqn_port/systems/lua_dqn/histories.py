@@ -1,4 +1,4 @@
-"""What a training remembers of its evaluations. Lua: the histories of train_agent.lua."""
+"""The results of a training's evaluations. Lua: the histories of train_agent.lua."""
 
 from __future__ import annotations
 
@@ -88,12 +88,12 @@ COLUMNS: Final = {
 }
 """Column of history.csv → the list of the same numbers."""
 TIME: Final = "time_history"
-"""The list that has one number more."""
+"""The list with one number more."""
 
 
 @dataclass
 class Histories:
-    """One entry an evaluation in every list; time_history has one more, 0 before the first.
+    """Lists with one entry per evaluation; time_history begins with one more, 0.
 
     The names are those of the original's snapshot; ``steps`` is ours.
     """

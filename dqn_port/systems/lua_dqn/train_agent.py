@@ -1,7 +1,7 @@
 """The loop of train_agent.lua, as a stream of events.
 
-All of its state stands in TrainState, also that of a running evaluation: ``Training.tick`` plays
-one agent step from it and returns, so that a run can stop and go on anywhere.
+All of its state is in TrainState, also that of a running evaluation: ``Training.tick`` plays one
+agent step and returns, so that a run can stop and resume anywhere.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ PLAYING, LEARNING, EVALUATING = "playing", "learning", "evaluating"
 
 @dataclass(frozen=True)
 class Reported(Event):
-    """prog_freq steps were played; the norms of the network's layers."""
+    """prog_freq steps were played: the norms of the network's layers."""
 
     layers: tuple[LayerReport, ...]
 
@@ -79,7 +79,7 @@ class Evaluated(Event):
 
 @dataclass(kw_only=True)
 class TrainState:
-    """Where a training stands."""
+    """The state of a training."""
 
     step: int = 0
     """Agent steps played."""
@@ -88,9 +88,9 @@ class TrainState:
     histories: Histories = field(default_factory=Histories)
     best_network: Network | None = None
     evaluation: EvaluationState | None = None
-    """Of the evaluation that is running."""
+    """The state of the running evaluation."""
     save_due: bool = False
-    """Whether the step that was played ends with a save."""
+    """Whether a snapshot is to be saved before the next step."""
     interval_seconds: float = 0.0
     """Training time since the last evaluation."""
     episode_reward: float = 0.0
@@ -113,11 +113,16 @@ class Training:
         state: TrainState | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        """``save`` writes a snapshot and returns where; ``state`` is what to go on from."""
+        """``save`` writes a snapshot and returns its path; ``state``: to resume from."""
         self.env, self.agent, self.opt = env, agent, opt
         self._save, self._clock = save, clock
         self._evaluation = Evaluation(env, agent, epsilon=EVALUATION_EPSILON, clock=clock)
         self.state = state or TrainState(at=env.get_state())
+
+    @property
+    def step(self) -> int:
+        """Agent steps played."""
+        return self.state.step
 
     @property
     def done(self) -> bool:
@@ -128,10 +133,10 @@ class Training:
     def tick(self) -> list[Event]:
         """Play one agent step, or save, and return what happened.
 
-        Between two ticks a training may be left and gone on with.
+        Between two ticks a training can stop and resume.
 
         Raises:
-            DivergedError: a number of the network is no longer finite.
+            DivergedError: a number of the network is not finite.
         """
         try:
             return self._tick()
@@ -152,7 +157,7 @@ class Training:
         return events
 
     def _save_tick(self) -> Event:
-        """Save after the step, and after the evaluation that followed it has been told of."""
+        """Save after the step, and after the evaluation that followed it."""
         self._check_finite()
         path = self._save(self.state)
         self.state.save_due = False
@@ -273,7 +278,7 @@ class Training:
             )
 
     def not_finite(self) -> str | None:
-        """Name the first layer that holds NaN or infinity; None where none does."""
+        """Name the first layer with NaN or infinity; None without one."""
         if self.agent.network.is_finite():
             return None
         for number, row in enumerate(self.agent.report(), start=1):
