@@ -3,8 +3,8 @@
 Windows that show the same give the same. Screens of Atari games are mostly background, and the
 samples of a minibatch show the same places, so that few windows of the first layers are distinct. A
 layer's output is a table here, with a row for each distinct window, and a picture that tells which
-row stands where; what is distinct in that picture is the next layer's. Gradients of windows that are
-alike are added up before they are multiplied: the sums are those of the whole, in another order.
+row stands where; what is distinct in that picture is the next layer's. Gradients of windows that
+are alike are added up before they are multiplied: the same sums in another order.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch.nn import functional
 
 MOST_PLANES = 4
 """Of stacks of bytes: a pixel's number has four bytes."""
@@ -74,15 +73,14 @@ class Windows:
 def number_pixels(library: ctypes.CDLL, stacks: torch.Tensor) -> torch.Tensor:
     """Return a picture of stacks, int32 [B, H, W]; stacks: uint8 [B, planes, H, W]."""
     batch, planes, height, width = stacks.shape
-    assert planes <= MOST_PLANES and stacks.is_contiguous()
+    assert planes <= MOST_PLANES
+    assert stacks.is_contiguous()
     picture = torch.empty(batch, height, width, dtype=torch.int32)
     library.number_pixels(stacks.data_ptr(), batch, planes, height * width, picture.data_ptr())
     return picture
 
 
-def find_windows(
-    library: ctypes.CDLL, picture: torch.Tensor, *, side: int, stride: int
-) -> Windows:
+def find_windows(library: ctypes.CDLL, picture: torch.Tensor, *, side: int, stride: int) -> Windows:
     """Find which windows of a picture, int32 [B, H, W], are alike."""
     batch, height, width = picture.shape
     kinds = torch.empty(

@@ -34,7 +34,7 @@ Seen = torch.Tensor | Alike
 
 def look(obs: Array, device: torch.device) -> Seen:
     """Return what the network takes of stacks, uint8 [B, 4, 84, 84]."""
-    stacks, library = torch.from_numpy(obs), kernels()
+    stacks, library = torch.from_numpy(obs).contiguous(), kernels()
     if device.type == "cpu" and library is not None:
         layers: list[Windows] = []
         picture = number_pixels(library, stacks)

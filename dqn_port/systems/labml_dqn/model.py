@@ -58,9 +58,9 @@ class Model(nn.Module):
                 # The channels of a pixel lie together, where the bytes' planes do not.
                 rows, weight = windows.of_table(rows), weight.permute(0, 2, 3, 1)
             rows = torch.relu(functional.linear(rows, weight.flatten(1), layer.bias))
-        h: torch.Tensor = seen.layers[-1].whole(rows).permute(0, 3, 1, 2)
-        h = self.conv[2 * len(seen.layers) :](h)
-        return h
+        h = seen.layers[-1].whole(rows).permute(0, 3, 1, 2)
+        rest: torch.Tensor = self.conv[2 * len(seen.layers) :](h)
+        return rest
 
     def draw(self, generator: torch.Generator) -> None:
         """Draw the weights as torch does by default, a layer after the other, weight then bias."""

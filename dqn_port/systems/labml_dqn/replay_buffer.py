@@ -108,9 +108,7 @@ class ReplayBuffer:
         self.added += 1
         self.trees.set_one(slot, self.max_priority**self.alpha)
 
-    def draw(
-        self, batch_size: int, beta: float
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    def draw(self, batch_size: int, beta: float) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Draw slots, one random number each, with replacement; return them and their weights.
 
         weight = (p / Σp · size)^-β, divided by the largest in the buffer (or batch)

@@ -37,8 +37,8 @@ class Trees:
     Quirk: if n is no power of two, leaves stand on two levels and the slots' order in the tree
     begins in their middle; draws are still proportional (golden replay, cap6).
 
-    Many leaves are set, and many sums found, by a kernel in C where there is one, else by NumPy: the
-    same numbers, which are those of one at a time.
+    Many leaves are set, and many sums found, by a kernel in C where there is one, else by NumPy:
+    the same numbers, which are those of one at a time.
     """
 
     def __init__(self, n: int, dtype: type[np.float64] | type[np.float32] = np.float64) -> None:

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from dqn_port.bench.report import bench
+from dqn_port.errors import BenchError
 from dqn_port.systems.labml_dqn.bench import PARTS, parts, stand_in
 from dqn_port.systems.labml_dqn.model import empty_model
 from dqn_port.systems.labml_dqn.system import SYSTEM
@@ -44,6 +45,12 @@ def test_a_part_is_measured(part, monkeypatch):
 
 def test_every_part_is_tried():
     assert set(PARTS) == set(FIGURES)
+
+
+def test_the_stand_in_plays_no_toy():
+    with pytest.raises(BenchError) as caught:
+        bench(SYSTEM, PARTS["stand_in"], options())
+    assert str(caught.value) == "stand_in: expected an Atari game, got toyA; set game=breakout"
 
 
 def test_the_toy_is_filled_without_bare_emulation():
@@ -92,9 +99,7 @@ def test_the_stand_in_meets_the_trace_of_an_update(group):
 
 
 def test_games_of_the_stand_in_show_what_the_system_shows():
-    ours, theirs = (
-        one for one in (training_game("breakout"), stand_in.Game("breakout", "", 4))
-    )
+    ours, theirs = (one for one in (training_game("breakout"), stand_in.Game("breakout", "", 4)))
     np.testing.assert_array_equal(ours.reset(), theirs.reset())
     for step in range(60):
         action = step * 7 % 4

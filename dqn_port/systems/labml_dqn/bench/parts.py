@@ -1,7 +1,7 @@
 """What ``dqn-port bench`` measures of labml's DQN.
 
-Every part plays by the product's own path; evaluations are left out. What is compared is measured in
-turns, so that a machine that drifts does so for both.
+Every part plays by the product's own path; evaluations are left out. What is compared is measured
+in turns, so that a machine that drifts does so for both.
 """
 
 from __future__ import annotations
@@ -21,8 +21,10 @@ from dqn_port.bench.floor import flop_of_layers, update_and_floor
 from dqn_port.bench.parts import Job, Measured, collected
 from dqn_port.bench.playing import Playing, start_playing
 from dqn_port.bench.races import take_turns
+from dqn_port.errors import BenchError
 from dqn_port.games.ale.emulator import AleEmulator
 from dqn_port.games.picture_games import Emulator
+from dqn_port.games.toy import GAMES
 from dqn_port.systems.labml_dqn.bench.stand_in import start_stand_in
 from dqn_port.systems.labml_dqn.experiment import Trainer
 from dqn_port.systems.labml_dqn.picture import SIZE
@@ -94,8 +96,16 @@ def flop_of_forward(model: nn.Module) -> list[float]:
 
 
 def whole_loop(job: Job) -> Measured:
-    """Train beside the stand-in, each waiting while the other is timed."""
+    """Train beside the stand-in, each waiting while the other is timed.
+
+    Raises:
+        BenchError: one of them ends, or the game is none that the stand-in can play.
+    """
     options = uninterrupted(job)
+    if options["game"] in GAMES:
+        raise BenchError(
+            f"stand_in: expected an Atari game, got {options['game']}; set game=breakout"
+        )
     until = updates_to_fill(options)
     with (
         start_stand_in(options, job.cores, until=until) as stand_in,

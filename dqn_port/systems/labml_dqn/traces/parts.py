@@ -50,7 +50,8 @@ def replay_process_obs(trace: Trace, compare: Comparer, replaying: Replaying) ->
     compare.seen("breakout_rgb")
     for name, rgb in pictures.items():
         gray, grays = gray_of(rgb.astype(np.uint8)), np.arange(256, dtype=np.uint8)
-        compare.array(f"{name}_out", Shrinking(*gray.shape, grays).shrink(gray, gray))
+        height, width = gray.shape
+        compare.array(f"{name}_out", Shrinking(height, width, grays).shrink(gray, gray))
     compare.what = plural(len(pictures), "picture")
 
 
