@@ -148,7 +148,7 @@ class Training(Protocol):
         """Return the networks to keep, last and best: parameter's name → values.
 
         They are written to NAME.safetensors at the end and with every checkpoint. A system that
-        writes its networks itself returns none.
+        writes its networks itself returns none, and its training has ``save_networks() -> Path``.
         """
 
     def about(self) -> dict[str, Any]:

@@ -48,6 +48,8 @@ ELSEWHERE = {
     "/shared/artifacts --scheduler-host HOST --workers 1": (
         "tests/pipelines/test_central_scheduler.py"
     ),
+    'dqn-port pipeline run --args legacy_args/pong.json --games "$(cat games.txt)" --seeds 1-5 '
+    "--workers 2 --threads 1 --dry-run": "tests/cli/test_estimate.py",
     "dqn-port roms": "tests/cli/test_roms.py",
 }
 """Command → where it runs as it stands."""

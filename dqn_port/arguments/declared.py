@@ -14,7 +14,7 @@ from dqn_port.errors import (
     SnapshotError,
 )
 from dqn_port.events import Event
-from dqn_port.interfaces import Array, Exported, Player
+from dqn_port.interfaces import Array, Exported, Facts, Player
 from dqn_port.records import RunRecord
 from dqn_port.saved_networks import SUFFIX, SavedNetwork, load_saved, networks_in
 from dqn_port.state_dicts import is_pytorch, read_weights
@@ -24,6 +24,21 @@ class Declared(FlatOptions):
     """A system whose options are declared by OPTIONS, and whose networks the workshop keeps."""
 
     SUFFIX: ClassVar[str] = SUFFIX
+
+    def facts_of(self, options: Mapping[str, Any], **own: Any) -> Facts:
+        """Return the facts that follow from the options' roles, and ``own``."""
+        roles = ("name", "seed", "threads", "start", "device")
+        name, seed, threads, start, device = (options[self.option_of(role)] for role in roles)
+        return Facts(
+            arguments=dict(options),
+            name=name,
+            seed=seed,
+            threads=threads,
+            start=Path(start) if start else None,
+            gpu=device != "cpu",
+            game_path=options.get("game_path", ""),
+            **own,
+        )
 
     def start_network(self, options: Mapping[str, Any]) -> SavedNetwork | None:
         """Return the network that a run starts from; None without one.

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -97,6 +97,11 @@ class FlatOptions:
         """
         return options
 
+    def remarks(self, given: Mapping[str, Any], options: Mapping[str, Any]) -> Iterator[str]:
+        """Yield what acts otherwise here than the options that were given say."""
+        del given, options
+        return iter(())
+
     def params(self) -> dict[str, Param]:
         """Return all options by name: the system's own, and those that every run has."""
         roles = {param.role for param in self.OPTIONS}
@@ -134,7 +139,9 @@ class FlatOptions:
         """
         draft = self.new_draft() if draft is None else draft
         self._gather(draft, args_file, words, assignments)
-        return self.check(self._finish(draft))
+        options = self.check(self._finish(draft))
+        draft.warnings += self.remarks(draft.values, options)
+        return options
 
     def _gather(
         self,

@@ -188,6 +188,6 @@ def main(argv: list[str] | None = None) -> None:
         where = "the output" if error.filename is None else str(error.filename)
         fail(f"{where}: {error.strerror or error}", 1)
     except MemoryError:
-        fail("the machine has no memory left; set a smaller agent_params.replay_memory", 1)
+        fail("the machine has no memory left; set a smaller replay memory", 1)
     finally:
         signal.signal(signal.SIGTERM, previous)

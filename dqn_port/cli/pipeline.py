@@ -237,6 +237,7 @@ def run(
     dqn-port pipeline run --args legacy_args/pong_quick.json
     dqn-port pipeline run --args legacy_args/pong_quick.json --env breakout --steps 32000
     dqn-port pipeline run --args legacy_args/pong_quick.json --games pong,breakout --seeds 1-3
+    dqn-port pipeline run --args legacy_args/pong_quick.json --games pong,breakout --dry-run
     """
     local = scheduler_host is None
     memory = int(machine_memory() // 10**9)

@@ -84,6 +84,14 @@ from dqn_port.runs.stopping import StopSignals
     "replay memory; or there is none.",
 )
 @checkpoint_every_option
+@click.option(
+    "--score-every",
+    type=click.IntRange(min=0),
+    default=0,
+    metavar="FRAMES",
+    help="Every so many emulator frames of training play 20 whole games with the network of then "
+    "and ε 0.05, and keep their mean in history-scores.csv; nothing else changes. 0: never.",
+)
 @click.option("--tensorboard", is_flag=True, help="Also write TensorBoard files (an extra).")
 @click.option("--quiet", is_flag=True, help="Print nothing but warnings and faults.")
 @lua_words_argument
@@ -100,6 +108,7 @@ def train(
     resume: Path | None,
     checkpoint: str,
     checkpoint_every: float,
+    score_every: int,
     tensorboard: bool,
     quiet: bool,
     lua_words: tuple[str, ...],
@@ -163,6 +172,7 @@ def train(
         checkpoint_every=checkpoint_every,
         keep_checkpoint=True,
         lengthen=resume is not None,
+        score_every=score_every,
     )
     if resume is not None:
         _check_same_run(resume, found.folder, run, given)

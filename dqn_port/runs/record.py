@@ -22,6 +22,7 @@ from dqn_port.interfaces import System
 from dqn_port.records import MOST, Column, RunRecord, Table
 from dqn_port.registry import name_of, system_in
 from dqn_port.runs.run_folder import ARGS, FINISHED, newest_snapshot
+from dqn_port.runs.scores import SCORES
 
 MOST_BYTES: Final = 256 * 2**20
 """Of a file that is read: above that of the longest run, whose table has a row an update."""
@@ -72,7 +73,7 @@ def read_run(folder: Path) -> RunRecord:
         snapshot=snapshot,
         further={
             each.name: (each, _table(folder, each, finished=bool(about)))
-            for each in further
+            for each in (*further, SCORES)
             if (folder / each.file).exists()
         },
     )

@@ -16,7 +16,7 @@ import torch
 
 from dqn_port import registry
 from dqn_port.errors import ArgsError, CheckpointError, DeviceError, DivergedError, MemoryShortError
-from dqn_port.events import Event, Finished, Resumed, Row, Saved, Started
+from dqn_port.events import Event, Finished, Resumed, Row, Saved, Started, Ticked
 from dqn_port.fields import Fields
 from dqn_port.files import sha256_of
 from dqn_port.interfaces import Options, System, Training
@@ -27,6 +27,8 @@ from dqn_port.runs.lock import RunLock
 from dqn_port.runs.record import read_table
 from dqn_port.runs.run_files import RunFiles, csv_of
 from dqn_port.runs.run_folder import ARGS, FINISHED, RunFolder
+from dqn_port.runs.scores import SCORES
+from dqn_port.runs.scoring import Scoring
 from dqn_port.saved_networks import save_networks
 
 MODES: Final = ("full", "weights", "none")
@@ -64,11 +66,14 @@ class Run(RunFolder):
         checkpoint_every: float = EVERY,
         keep_checkpoint: bool = False,
         lengthen: bool = False,
+        score_every: int = 0,
     ) -> None:
         """Look at the folder ``out``/NAME; nothing is written yet. ``options``: those of ``load``.
 
         ``checkpoint``: one of MODES, every so many seconds. ``keep_checkpoint``: leave the last one
-        when the run is finished. ``lengthen``: see RunFolder.
+        when the run is finished. ``lengthen``: see RunFolder. ``score_every``: after so many
+        emulator frames of training, again and again, games are played for history-scores.csv; no
+        other number changes. 0: never.
         """
         super().__init__(system, system.facts(options), out, lengthen=lengthen)
         self.options = options
@@ -79,7 +84,9 @@ class Run(RunFolder):
         """The last file of networks that this run has saved."""
         self._hash = system.arguments_hash(options)
         self._lock = RunLock(self.folder)
-        self._tables = {table.name: table for table in system.HISTORY}
+        self._scoring = Scoring(system, self.facts, score_every)
+        tables = (*system.HISTORY, *self._scoring.tables)
+        self._tables = {table.name: table for table in tables}
         self._files = self._new_files()
         self._training: Training | None = None
         self._ticks = 0
@@ -171,6 +178,10 @@ class Run(RunFolder):
                 self._files.append_row(self._tables[event.table], event.cells)
             elif isinstance(event, Saved):
                 self.last_snapshot = event.path
+            elif isinstance(event, Ticked) and self._scoring.due(frames := event.all_frames):
+                path = self.save_networks(training)
+                row = self._scoring.row(path, step=training.step, frames=frames)
+                self._files.append_row(SCORES, row)
         now = time.monotonic()
         if now >= self._next_at:
             self.save_checkpoint()
@@ -254,6 +265,7 @@ class Run(RunFolder):
         if full:
             _check_rows(training, found)
         self._files.go_on(kept)
+        self._scoring.go_on(self.folder)
         self.go_on()
         return full, said != versions()
 
@@ -301,6 +313,14 @@ class Run(RunFolder):
         self._ticks = 0
         now = time.monotonic()
         self._next_at = now + max(self._every, (now - began) / MOST_OF_THE_TIME)
+        return path
+
+    def save_networks(self, training: Training) -> Path:
+        """Write the networks of now, between two ticks, and return where."""
+        path: Path | None = self._save_networks(training)
+        if path is None:
+            # A system that writes them itself.
+            path = training.save_networks()  # type: ignore[attr-defined]
         return path
 
     def _save_networks(self, training: Training) -> Path | None:

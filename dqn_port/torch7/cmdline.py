@@ -125,7 +125,7 @@ class CmdLine:
         return "\n".join(["Usage: [options]", "", "Options:", *lines, ""])
 
     def _value(self, word: str, rest: Iterator[str]) -> OptionValue:
-        """Return what ``word`` sets its option to, taking the next word where it needs one."""
+        """Return the value for the option of ``word``, reading the next word if it needs one."""
         option = self._options.get(word)
         if option is None:
             raise _CmdLineError(f"invalid argument: {word}")

@@ -122,7 +122,7 @@ class _Decoder:
         self.text, self.at = text, 0
 
     def take(self, expected: str, *tokens: str) -> str:
-        """Take the next token, one of ``tokens`` where there are any, and else no mark."""
+        """Read the next token, which must be one of ``tokens`` if any are given."""
         match = _TOKEN.match(self.text, self.at)
         assert match is not None
         token, at = match[1], match.start(1)
@@ -134,7 +134,7 @@ class _Decoder:
         return token
 
     def value(self, arrays: int) -> _Task:
-        """Read a value that lies right inside so many arrays."""
+        """Read a value directly inside so many nested arrays."""
         match = _WORDS.match(self.text, self.at)
         if match is not None:
             self.at = match.end()

@@ -147,11 +147,6 @@ class _Reader:
         else:
             flat = (n_out, n_in * kh * kw)
             weight = _floats(module, "weight", where, (n_out, n_in, kh, kw), flat)
-        bias = (
-            np.zeros(n_out, dtype=np.float32)
-            if module.get("bias") is None
-            else _floats(module, "bias", where, (n_out,))
-        )
         if self._size is not None and len(self._size) == 3:
             if self._size[0] != n_in:
                 _refuse(f"{where}.nInputPlane", str(self._size[0]), str(n_in))
@@ -162,6 +157,7 @@ class _Reader:
             if max(math.prod(self._size), columns) > _MOST_FEATURES:
                 _refuse(where, f"at most {_MOST_FEATURES} features", "x".join(map(str, self._size)))
         weight = np.ascontiguousarray(weight.reshape(n_out, n_in, kh, kw))
+        bias = _bias(module, where, n_out)
         return {"class": "nn.SpatialConvolution"} | field | {"weight": weight, "bias": bias}
 
     def _linear(self, module: TorchObject, where: str) -> Row:
@@ -176,12 +172,7 @@ class _Reader:
                 _refuse(f"{where}.weight", f"{math.prod(size)} columns", str(n_in))
             weight = np.ascontiguousarray(weight[:, _usual_order(size, order)])
             self._flattened = None
-        bias = (
-            np.zeros(n_out, dtype=np.float32)
-            if module.get("bias") is None
-            else _floats(module, "bias", where, (n_out,))
-        )
-        return {"class": "nn.Linear", "weight": weight, "bias": bias}
+        return {"class": "nn.Linear", "weight": weight, "bias": _bias(module, where, n_out)}
 
     def _reshape(self, module: TorchObject, where: str) -> Row:
         size = module.get("size")
@@ -256,6 +247,12 @@ def _floats(module: TorchObject, name: str, where: str, *shapes: tuple[int, ...]
     if values.dtype.kind != "f":
         _refuse(f"{where}.{name}", "floats", tensor.class_name)
     return np.array(values, dtype=np.float32, order="C")
+
+
+def _bias(module: TorchObject, where: str, n_out: int) -> Floats:
+    if module.get("bias") is None:
+        return np.zeros(n_out, dtype=np.float32)
+    return _floats(module, "bias", where, (n_out,))
 
 
 def _rectifies(module: TorchObject) -> bool:

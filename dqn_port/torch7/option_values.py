@@ -38,4 +38,4 @@ class OptionValues:
             if len(value) and value.is_list:
                 return [self._plain(entry, depth + 1) for entry in value.to_list()]
             return {key: self._plain(entry, depth + 1) for key, entry in value.items()}
-        raise ValueError(f"{value!r} is no value of an option")
+        raise ValueError(f"{value!r} is not a value that an option can have")

@@ -12,7 +12,8 @@ from dqn_port.cli import progress
 from dqn_port.cli.progress import LongRun
 from dqn_port.events import EpisodeEnded, Ticked
 from dqn_port.tools import estimate
-from tests.cli.running import run, write_pong
+from tests.cli.running import run, write_pong, write_toy
+from tests.comparing import assert_same_runs
 from tests.systems.test_every_system import SMALL, args_of
 
 
@@ -134,3 +135,40 @@ def test_of_a_run_without_end_the_pace_is_said(monkeypatch):
     ticks = [(i, "playing", 0.1) for i in range(1, 700)]
     line = "at this pace a million states take about 27.8 hours"
     assert said(monkeypatch, None, ticks) == [(60, line)]
+
+
+def test_train_says_so_once_and_is_the_same_run(capsys, monkeypatch, tmp_path):
+    args = write_toy(tmp_path)
+    assert run(capsys, "train", "--args", args, "--out", tmp_path / "before").err == ""
+    monkeypatch.setattr(progress, "LONG", 0.0)
+    monkeypatch.setattr(progress, "_TOLD_AFTER", 0.0)
+    result = run(capsys, "train", "--args", args, "--out", tmp_path / "after")
+    said = r"dqn-port: at this pace the run takes about 0\.0 hours; .* estimate says more\n"
+    assert re.fullmatch(said, result.err)
+    assert_same_runs(tmp_path / "before" / "toy", tmp_path / "after" / "toy")
+    words = ("--out", tmp_path / "quiet", "--quiet")
+    assert run(capsys, "train", "--args", args, *words).err == ""
+
+
+def test_a_dry_run_multiplies_by_games_seeds_and_workers(capsys, monkeypatch, tmp_path, ten_ms):
+    monkeypatch.setattr("os.sched_getaffinity", lambda pid: {0, 1})
+    monkeypatch.setattr(estimate, "resident_bytes", lambda: 5 * 10**8)
+    words = ("pipeline", "run", "--args", write_pong(tmp_path), "--out", tmp_path / "out")
+    suite = ("--games", "pong,breakout", "--seeds", "1-2", "--workers", "3", "--dry-run")
+    result = run(capsys, *words, *suite, "--length", "1000000")
+    assert (result.code, result.err) == (0, "")
+    lines = result.out.splitlines()
+    assert lines[6] == "together                       3.47"
+    disk, _, _, checkpoint = map(float, re.findall(r"([\d.]+) MB", lines[9]))
+    # Four trainings in two turns; what three workers write at once, and what is left of four.
+    said = re.fullmatch(
+        r"4 trainings of 2 games, 3 at a time: 6\.94 hours, 1\.5 GB of memory, ([\d.]+) MB of disk",
+        lines[12],
+    )
+    assert said is not None, lines[12]
+    assert float(said[1]) == pytest.approx(4 * (disk - checkpoint) + 6 * checkpoint, abs=1)
+    assert lines[13:] == [
+        "Measured in pong alone, and without the evaluations at the end.",
+        "3 × 1 thread are more than the 2 cores here: it takes longer, or more machines.",
+    ]
+    assert [path.name for path in tmp_path.iterdir()] == ["pong.json"]

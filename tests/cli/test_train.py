@@ -323,8 +323,8 @@ def test_tensorboard_that_is_not_installed(capsys, monkeypatch, trained, tmp_pat
         (
             ["--network", "net_toymlp"],
             2,
-            "network: expected one of convnet_atari3, net_small, net_toy_conv, net_toy_mlp, "
-            "net_tie or module:object, got 'net_toymlp'; did you mean 'net_toy_mlp'?",
+            "network: expected one of convnet_atari3, convnet_small, net_small, net_toy_conv, "
+            "net_toy_mlp, net_tie or module:object, got 'net_toymlp'; did you mean 'net_toy_mlp'?",
         ),
         (
             ["--", "--seed", "5"],

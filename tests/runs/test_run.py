@@ -87,9 +87,9 @@ def test_history_csv_has_a_row_an_evaluation(finished):
         assert float(row["reward"]) == event.reward
         assert float(row["v"]) == event.v
         assert float(row["td"]) == event.td
-        assert (row["episodes"], row["rewards"]) == (str(event.n_episodes), str(event.n_rewards))
+        assert (row["episodes"], row["rewards"]) == (str(event.episodes), str(event.rewards))
         assert (row["qmax"], row["epsilon"]) == ("1.0", "0.05")
-        assert row["best"] == str(int(event.is_best))
+        assert row["best"] == str(event.best)
     assert rows[0]["best"] == "1"
 
 

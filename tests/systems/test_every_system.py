@@ -20,7 +20,7 @@ from dqn_port.runs.record import read_run
 from dqn_port.runs.run import Run
 from dqn_port.runs.run_folder import newest_snapshot
 from tests.cli.running import run
-from tests.comparing import assert_same_runs
+from tests.comparing import assert_same_runs, contents
 
 SMALL: dict[str, dict[str, Any]] = {
     "lua_dqn": {
@@ -118,6 +118,30 @@ def test_stopped_and_killed_at_awkward_ticks_it_goes_on_to_the_bit(name, finishe
         if ended:
             break
     assert_same_runs(whole, part.folder)
+
+
+@BY_NAME
+def test_scores_are_played_at_their_frames_and_change_nothing_else(name, finished, tmp_path):
+    """Also where it was killed between two of them, and goes on."""
+    whole = contents(finished(name))
+    every = {"labml_dqn": 30, "simple_dqn": 400}.get(name, 100)
+    parts = [new_run(name, tmp_path, score_every=every) for _ in range(2)]
+    events = parts[0].train()
+    for event in events:
+        if isinstance(event, Ticked) and event.all_frames > 1.3 * every:
+            parts[0].save_checkpoint()
+        if isinstance(event, Ticked) and event.all_frames > 2.1 * every:
+            break
+    events.close()
+    frames = max(e.all_frames for e in parts[1].train() if isinstance(e, Ticked))
+    found = contents(parts[1].folder)
+    rows = found.pop("history-scores.csv")
+    assert found == whole
+    assert [int(row["frames"]) // every for row in rows] == list(range(1, frames // every + 1))
+    assert {row["games"] for row in rows} == {"20"}
+    assert all(-8 < float(row["score"]) < 60 and float(row["sd"]) > 0 for row in rows)
+    _, columns = read_run(parts[1].folder).further["scores"]
+    assert columns["step"].tolist() == [int(row["step"]) for row in rows]
 
 
 @BY_NAME

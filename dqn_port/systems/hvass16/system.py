@@ -106,20 +106,15 @@ class Hvass16(Declared):
         game, about = game_of(options["env"]), {}
         if game.name not in GAMES and ":" not in game.name:
             about["rom_md5"] = check_rom(game.name, options["game_path"])[1]
-        return Facts(
-            arguments=dict(options),
-            name=options["name"],
+        return self.facts_of(
+            options,
             game=game.name,
-            seed=options["seed"],
             length=None,
             longer=f"episodes={2 * options['episodes']}" if options["episodes"] else "",
             unit="states",
             memory=_bytes_of(options),
-            threads=options["threads"],
             about_game=about,
-            start=Path(options["network"]) if options["network"] else None,
             has_pictures=":" not in game.name,
-            game_path=options["game_path"],
             soon=(
                 f"replay_size={min(options['replay_size'], options['batch_size'] + 2)}",
                 "replay_fraction_start_value=1",

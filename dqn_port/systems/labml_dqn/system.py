@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any, ClassVar, Final
 
 import torch
@@ -91,18 +90,13 @@ class LabmlDqn(Declared):
         """Return what the workshop has to know."""
         emulator = self._open(options).emulator
         each, beside = self._memory(options)
-        return Facts(
-            arguments=dict(options),
-            name=options["name"],
+        return self.facts_of(
+            options,
             game=options["game"],
-            seed=options["seed"],
             length=options["updates"],
             unit="updates",
             memory=options["capacity"] * each + beside,
-            threads=options["threads"],
             about_game=_about(emulator),
-            game_path=options["game_path"],
-            start=Path(options["network"]) if options["network"] else None,
             soon=_soon(options),
         )
 

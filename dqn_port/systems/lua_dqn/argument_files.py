@@ -11,7 +11,7 @@ from dqn_port.arguments.values import origin_of
 from dqn_port.errors import DqnPortError, MemoryNeedError, RomError
 from dqn_port.files import write_whole
 from dqn_port.options import Converted, OptionRow, Param, ShownOptions
-from dqn_port.systems.lua_dqn.drafts import Draft, read_lua_words, read_set, warned
+from dqn_port.systems.lua_dqn.drafts import Draft, warned
 from dqn_port.systems.lua_dqn.old_arguments import (
     given_options,
     read_old_line,
@@ -26,7 +26,7 @@ from dqn_port.systems.lua_dqn.options import (
     Options,
     shown_value,
 )
-from dqn_port.systems.lua_dqn.setup import declared_params, finish_draft, resolve
+from dqn_port.systems.lua_dqn.setup import collect, declared_params, finish_draft, resolve
 from dqn_port.torch7.t7 import save
 
 
@@ -39,11 +39,7 @@ def show_options(
         ArgsError, LuaExit: see setup.load_options.
     """
     with warned(draft):
-        if args_file is not None:
-            read_options_file(draft, args_file)
-        read_lua_words(draft, words)
-        read_set(draft, assignments)
-        opt = finish_draft(draft)
+        opt = collect(draft, args_file, words, assignments)
     declared = declared_params(draft.values)
     fault: DqnPortError | None = None
     try:

@@ -21,7 +21,7 @@ class Episode:
 
 @dataclass(kw_only=True)
 class EvaluationState:
-    """Where an evaluation stands."""
+    """The state of an evaluation."""
 
     steps: int = 0
     n_rewards: int = 0

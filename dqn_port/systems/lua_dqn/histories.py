@@ -105,7 +105,7 @@ class Histories:
     episode_counts: list[int] = field(default_factory=list)
     """Finished episodes."""
     time_history: list[float] = field(default_factory=lambda: [0.0])
-    """Seconds of training so far, evaluations left out."""
+    """Seconds of training so far, without evaluations."""
     v_history: list[float] = field(default_factory=list)
     """Mean over the validation sample of the target network's best value."""
     td_history: list[float] = field(default_factory=list)

@@ -112,7 +112,7 @@ def _histories(
 
 
 def _numbers(table: LuaTable, name: str, path: Path) -> NDArray[np.float64]:
-    """Return a list of the file, empty where there is none."""
+    """Return a list of the file; empty if it is missing."""
     found = table.get(name, LuaTable())
     if not isinstance(found, LuaTable):
         _fail(path, name, "a list of numbers", repr(found))
@@ -128,7 +128,7 @@ def _numbers(table: LuaTable, name: str, path: Path) -> NDArray[np.float64]:
 
 
 def _best(reward: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return 1 where a network was the best so far; see Histories.is_best."""
+    """Return 1 where the network was the best so far; see Histories.is_best."""
     best = np.ones(len(reward), dtype=np.int64)
     with np.errstate(over="ignore"):
         before = np.maximum.accumulate(reward)[:-1].astype(np.float32)

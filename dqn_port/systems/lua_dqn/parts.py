@@ -56,7 +56,7 @@ _MODULE_OBJECT: Final = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 
 def find(slot: str, name: str) -> Any:
-    """Return the part of ``slot`` that ``name`` stands for.
+    """Return the part of ``slot`` with this name.
 
     Raises:
         RegistryError: no part has that name, or the module:object cannot be imported.

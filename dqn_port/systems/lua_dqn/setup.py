@@ -325,7 +325,7 @@ def setup(
     except (MemoryError, ValueError, OverflowError) as error:
         raise MemoryNeedError(
             "agent_params: replay_memory, bufferSize, hist_len and histSpacing ask for more "
-            "memory than there is; set smaller ones"
+            "memory than the machine has; set smaller ones"
         ) from error
     check_history(opt, transitions.recent_mem_size)
     agent_class = registry.find("agent", opt.agent)
@@ -359,11 +359,22 @@ def load_options(
     """
     draft = Draft() if draft is None else draft
     with warned(draft):
-        if args_file is not None:
-            read_options_file(draft, args_file)
-        read_lua_words(draft, lua_words)
-        read_set(draft, assignments)
-        return resolve(finish_draft(draft))
+        return resolve(collect(draft, args_file, lua_words, assignments))
+
+
+def collect(
+    draft: Draft, args_file: Path | None, words: Sequence[str], assignments: Sequence[str]
+) -> Options:
+    """Fill ``draft`` from a file, Lua words and assignments; return its options, not yet resolved.
+
+    Raises:
+        ArgsError, LuaExit: see load_options.
+    """
+    if args_file is not None:
+        read_options_file(draft, args_file)
+    read_lua_words(draft, words)
+    read_set(draft, assignments)
+    return finish_draft(draft)
 
 
 def options_of_snapshot(snapshot: Snapshot, assignments: Sequence[str] = ()) -> Options:

@@ -108,15 +108,6 @@ def snapshot_table(
     )
 
 
-def save_snapshot(path: Path, table: LuaTable) -> None:
-    """Write a snapshot whole.
-
-    Raises:
-        RunFolderError: see files.write_whole.
-    """
-    save(path, table)
-
-
 def save_parameters(path: Path, network: Network) -> None:
     """Write a network's flat parameters, in ASCII as the original's saveNetworkParams does.
 

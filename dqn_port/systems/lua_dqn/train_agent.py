@@ -11,12 +11,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from dqn_port.errors import DivergedError
 from dqn_port.events import EpisodeEnded, Event, Row, Saved, Ticked
 from dqn_port.systems.lua_dqn.evaluation import Evaluation, EvaluationState
-from dqn_port.systems.lua_dqn.histories import Histories
+from dqn_port.systems.lua_dqn.histories import HISTORY, Histories
 from dqn_port.systems.lua_dqn.options import Options
 from dqn_port.systems.lua_dqn.player import EVALUATION_EPSILON
 from dqn_port.systems.lua_dqn.slots import Agent, GameEnvironment, LayerReport, Network, State
@@ -32,16 +32,22 @@ class Reported(Event):
     layers: tuple[LayerReport, ...]
 
 
+_DIGITS: Final = {
+    "training_seconds": 3, "training_rate": 1, "testing_seconds": 3, "testing_rate": 1,
+}  # fmt: skip
+"""Of the measured columns in history.csv."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Evaluated(Event):
-    """An evaluation is done."""
+    """An evaluation is done; the fields are the columns of history.csv."""
 
     frames: int
     """Emulator frames of training: steps · actrep."""
     reward: float
     """Mean return of the finished episodes."""
-    n_episodes: int
-    n_rewards: int
+    episodes: int
+    rewards: int
     epsilon: float
     lr: float
     v: float
@@ -54,27 +60,12 @@ class Evaluated(Event):
     testing_seconds: float
     testing_rate: float
     """Frames per second of the evaluation."""
-    is_best: bool
+    best: int
 
     def row(self) -> dict[str, Any]:
         """Return the row of history.csv."""
-        return {
-            "step": self.step,
-            "frames": self.frames,
-            "reward": self.reward,
-            "episodes": self.n_episodes,
-            "rewards": self.n_rewards,
-            "v": self.v,
-            "td": self.td,
-            "qmax": self.qmax,
-            "epsilon": self.epsilon,
-            "lr": self.lr,
-            "training_seconds": round(self.training_seconds, 3),
-            "training_rate": round(self.training_rate, 1),
-            "testing_seconds": round(self.testing_seconds, 3),
-            "testing_rate": round(self.testing_rate, 1),
-            "best": int(self.is_best),
-        }
+        row = {column.name: getattr(self, column.name) for column in HISTORY.columns}
+        return row | {name: round(row[name], digits) for name, digits in _DIGITS.items()}
 
 
 @dataclass(kw_only=True)
@@ -255,8 +246,8 @@ class Training:
             state.step,
             frames=state.step * opt.actrep,
             reward=reward,
-            n_episodes=len(evaluation.episodes),
-            n_rewards=evaluation.n_rewards,
+            episodes=len(evaluation.episodes),
+            rewards=evaluation.n_rewards,
             epsilon=agent.ep,
             lr=agent.lr,
             v=agent.v_avg,
@@ -266,7 +257,7 @@ class Training:
             training_rate=opt.actrep * steps / max(seconds, 1e-9),
             testing_seconds=evaluation.seconds,
             testing_rate=opt.actrep * opt.eval_steps / max(evaluation.seconds, 1e-9),
-            is_best=is_best,
+            best=int(is_best),
         )
 
     def _check_finite(self) -> None:

@@ -13,11 +13,11 @@ from dqn_port.systems.lua_dqn.setup import Setup
 from dqn_port.systems.lua_dqn.snapshot import (
     SUFFIX,
     save_parameters,
-    save_snapshot,
     snapshot_table,
 )
 from dqn_port.systems.lua_dqn.train_agent import Training, TrainState
 from dqn_port.systems.lua_dqn.training_state import gather, put_back
+from dqn_port.torch7.t7 import save
 
 _REPLAY = "replay"
 
@@ -67,6 +67,10 @@ class LuaTraining(Training):
         """Return no networks: they are in the snapshots."""
         return {}
 
+    def save_networks(self) -> Path:
+        """Write the snapshot of now and return where."""
+        return self._save_snapshot(self.state)
+
     def about(self) -> dict[str, Any]:
         """Return the seconds of training, without evaluations, and its frames."""
         state = self.state
@@ -86,7 +90,7 @@ class LuaTraining(Training):
             arguments=to_options_table(opt),
             actions=self.ready.actions,
         )
-        save_snapshot(path, table)
+        save(path, table)
         if opt.saveNetworkParams:
             params = self._files.path(f"{opt.name}{version}.params{SUFFIX}")
             save_parameters(params, agent.network)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any, ClassVar, Final
 
 import numpy as np
@@ -62,17 +61,13 @@ class PracticalRL(Declared):
         about = {}
         if game is not None and game not in GAMES:
             about["rom_md5"] = check_rom(game, options["game_path"])[1]
-        return Facts(
-            arguments=dict(options),
-            name=options["name"],
+        return self.facts_of(
+            options,
             game=options["environment"],
-            seed=options["seed"],
             length=options["total_steps"],
             unit="updates",
             memory=int(options["buffer_size"] * self._bytes_of_a_transition(options)),
-            threads=options["threads"],
             about_game=about,
-            start=Path(options["network"]) if options["network"] else None,
             soon=_soon(options),
         )
 

@@ -12,7 +12,6 @@ import torch
 from numpy.typing import NDArray
 
 from dqn_port.arguments.declared import Declared
-from dqn_port.arguments.flat_options import FlatDraft
 from dqn_port.devices import use_threads
 from dqn_port.errors import ArgsError, DeviceError
 from dqn_port.events import Event, Row
@@ -65,25 +64,9 @@ class SimpleDqn(Declared):
         """
         return read_words(words)
 
-    def load(
-        self,
-        *,
-        args_file: Path | None = None,
-        words: Sequence[str] = (),
-        assignments: Sequence[str] = (),
-        draft: FlatDraft | None = None,
-    ) -> dict[str, Any]:
-        """Put options together; see interfaces.System. What acts otherwise here is a warning.
-
-        Raises:
-            UsageError, RomError, MemoryNeedError: they cannot be run.
-        """
-        draft = self.new_draft() if draft is None else draft
-        options = super().load(
-            args_file=args_file, words=words, assignments=assignments, draft=draft
-        )
-        draft.warnings += _remarks(draft.values, options)
-        return options
+    def remarks(self, given: Mapping[str, Any], options: Mapping[str, Any]) -> Iterator[str]:
+        """Yield what acts otherwise here than the options say."""
+        return _remarks(given, options)
 
     def check(self, options: dict[str, Any]) -> dict[str, Any]:
         """Check options as a whole; fill in the seed, the game and the device.
@@ -136,19 +119,13 @@ class SimpleDqn(Declared):
         """Return what the workshop has to know."""
         epochs = max(options["epochs"] - options["start_epoch"], 0)
         length = options["random_steps"] + epochs * (options["train_steps"] + options["test_steps"])
-        return Facts(
-            arguments=dict(options),
-            name=options["name"],
+        return self.facts_of(
+            options,
             game=options["game"],
-            seed=options["random_seed"],
             length=None if options["play_games"] else length,
             longer="" if options["play_games"] else f"epochs={2 * options['epochs']}",
             memory=memory_needed(options),
-            threads=options["threads"],
             about_game=_about_game(options),
-            game_path=options["game_path"],
-            gpu=options["device"] != "cpu",
-            start=Path(options["load_weights"]) if options["load_weights"] else None,
             soon=_soon(options),
         )
 

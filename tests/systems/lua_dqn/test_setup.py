@@ -108,8 +108,8 @@ def test_what_is_missing_of_agent_params_is_named(key, example):
         (
             "network",
             "net_toymlp",
-            "expected one of convnet_atari3, net_small, net_toy_conv, net_toy_mlp, net_tie or "
-            "module:object, got 'net_toymlp'; did you mean 'net_toy_mlp'?",
+            "expected one of convnet_atari3, convnet_small, net_small, net_toy_conv, "
+            "net_toy_mlp, net_tie or module:object, got 'net_toymlp'; did you mean 'net_toy_mlp'?",
         ),
         (
             "preproc",

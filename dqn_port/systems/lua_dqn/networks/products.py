@@ -109,7 +109,7 @@ class Zeros(enum.Enum):
 
 @dataclass(frozen=True)
 class Planes:
-    """How the rows and lanes of a convolution's gradient lie in the planes of its input."""
+    """Which planes of its input the rows and lanes of a convolution's gradient belong to."""
 
     samples: Offsets
     """Of each lane."""
@@ -118,7 +118,7 @@ class Planes:
 
 
 def as_int32(offsets: NDArray[Any]) -> NDArray[np.int32]:
-    """Return offsets as the kernels take them.
+    """Return offsets as int32 for the kernels.
 
     Raises:
         RuntimeError: one is too large.

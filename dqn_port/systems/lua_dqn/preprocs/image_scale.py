@@ -34,7 +34,7 @@ class _Axis:
 
     @property
     def addresses(self) -> tuple[int, int, int, int | None]:
-        """Return (n taps, taps, weights, total) as the kernels take them."""
+        """Return (n taps, taps, weights, total) for the kernels."""
         total = None if self.total is None else self.total.ctypes.data
         return len(self.taps), self.taps.ctypes.data, self.weights.ctypes.data, total
 

@@ -118,7 +118,7 @@ class _Comparison:
         """Compare only the calls before this one; None: all."""
 
     def all(self, w_steps: NDArray[Any]) -> None:
-        """Compare everything; what is discrete first."""
+        """Compare everything, discrete values first."""
         self.calls()
         self.draws()
         self.minibatches()
