@@ -135,8 +135,9 @@ class DQNAgent(nn.Module):
     def get_qvalues(self, states: NDArray[Any]) -> NDArray[np.float32]:
         """Return the values of all actions in states [B, …]: float32 [B, A]."""
         device = next(self.parameters()).device
+        seen = torch.from_numpy(states.astype(np.float32, copy=False)).to(device)
         with torch.no_grad():
-            values = self(torch.as_tensor(states, dtype=torch.float32, device=device))
+            values = self(seen)
         return values.cpu().numpy()
 
     def sample_actions(
