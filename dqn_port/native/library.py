@@ -20,7 +20,15 @@ from typing import Final
 
 SOURCES: Final = tuple(
     Path(__file__).with_name(name)
-    for name in ("alike.c", "kernels.c", "network.c", "products.c", "single.c", "threads.c")
+    for name in (
+        "alike.c",
+        "areas.c",
+        "kernels.c",
+        "network.c",
+        "products.c",
+        "single.c",
+        "threads.c",
+    )
 )
 HEADERS: Final = tuple(
     Path(__file__).with_name(name)
@@ -37,7 +45,7 @@ _LIBRARIES: Final = ("-pthread", "-lm")
 _LIMIT_S: Final = 60
 
 _POINTER, _SIZE = ctypes.c_void_p, ctypes.c_ssize_t
-_INT, _FLOAT = ctypes.c_int, ctypes.c_float
+_INT, _FLOAT, _DOUBLE = ctypes.c_int, ctypes.c_float, ctypes.c_double
 _SIGNATURES: Final = {
     "look_up_pairs": (_POINTER, _POINTER, _SIZE, _SIZE, _POINTER, _POINTER),
     "resample_rows": (_POINTER, *[_SIZE] * 4, *[_POINTER] * 4),
@@ -58,6 +66,7 @@ _SIGNATURES: Final = {
     "set_threads": (_SIZE,),
     "allowed_threads": (_SIZE,),
     "spread_bytes": (_POINTER, _SIZE, _POINTER),
+    "shrink_screens": (*[_POINTER] * 2, _SIZE, _POINTER, _DOUBLE, _POINTER),
 }
 
 

@@ -52,7 +52,7 @@ class FlatAdam:
         self._moments = {name: torch.zeros_like(vector) for name in _MOMENTS}
         chunk = _CHUNK if vector.device.type == "cpu" else len(vector)
         held = (vector, self._gradient, *self._moments.values())
-        self._chunks = list(zip(*(tensor.split(chunk) for tensor in held), strict=True))
+        self._chunks = list(zip(*(torch.split(tensor, chunk) for tensor in held), strict=True))
         self._scratch = torch.empty_like(self._chunks[0][0])
 
     def clip_grad_norm(self, max_norm: float) -> Tensor:

@@ -105,7 +105,8 @@ def timed(do: Callable[[], object]) -> Callable[[int], float]:
 
 def update(job: Job) -> Measured:
     """Learn from batches, in turns with the machine's best matrix products, then the stand-in."""
-    training: Training = learning(job).training
+    training = learning(job).training
+    assert isinstance(training, Training)
     work = timed(training.update)
     flop = flop_of_update(training.agent, job.options["batch_size"], double=job.options["double"])
     floor = update_and_floor(job, work, job.steps, flop).figures
@@ -136,12 +137,12 @@ def flop_of_update(agent: DQNAgent, batch: int, *, double: bool) -> float:
 
 def environment(job: Job) -> Measured:
     """Step the environment, wrappers and all, at random; new episodes are in it."""
-    playing = learning(job)
-    env = playing.training.env
-    generator = playing.training.numpy_random
+    training = learning(job).training
+    assert isinstance(training, Training)
+    env, draw, n = training.env, training.numpy_random.randint, training.agent.n_actions
 
     def step() -> None:
-        _, _, terminated, truncated, _ = env.step(int(generator.randint(env.action_space.n)))
+        _, _, terminated, truncated, _ = env.step(int(draw(n)))
         if terminated or truncated:
             env.reset()
 

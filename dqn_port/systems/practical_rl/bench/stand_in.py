@@ -23,7 +23,7 @@ from dqn_port.bench.machine import pin
 from dqn_port.bench.workers import serve
 
 
-class MaxAndSkipEnv(gymnasium.Wrapper):  # type: ignore[type-arg]
+class MaxAndSkipEnv(gymnasium.Wrapper):
     """Four frames a step, the maximum of the last two."""
 
     def __init__(self, env: Any, skip: int = 4) -> None:
@@ -46,7 +46,7 @@ class MaxAndSkipEnv(gymnasium.Wrapper):  # type: ignore[type-arg]
         return self.obs_buffer.max(axis=0), total_reward, terminated, truncated, info
 
 
-class EpisodicLifeEnv(gymnasium.Wrapper):  # type: ignore[type-arg]
+class EpisodicLifeEnv(gymnasium.Wrapper):
     """A lost life ends an episode; the game is reset where it is over."""
 
     def __init__(self, env: Any) -> None:
@@ -73,7 +73,7 @@ class EpisodicLifeEnv(gymnasium.Wrapper):  # type: ignore[type-arg]
         return obs, info
 
 
-class FireResetEnv(gymnasium.Wrapper):  # type: ignore[type-arg]
+class FireResetEnv(gymnasium.Wrapper):
     """FIRE and RIGHT begin an episode."""
 
     def reset(self, **kwargs: Any) -> Any:
@@ -86,7 +86,7 @@ class FireResetEnv(gymnasium.Wrapper):  # type: ignore[type-arg]
         return obs, info
 
 
-class ClipRewardEnv(gymnasium.RewardWrapper):  # type: ignore[type-arg]
+class ClipRewardEnv(gymnasium.RewardWrapper):
     """The sign of a reward."""
 
     def reward(self, reward: Any) -> Any:
@@ -94,7 +94,7 @@ class ClipRewardEnv(gymnasium.RewardWrapper):  # type: ignore[type-arg]
         return np.sign(reward)
 
 
-class PreprocessAtariObs(gymnasium.ObservationWrapper):  # type: ignore[type-arg]
+class PreprocessAtariObs(gymnasium.ObservationWrapper):
     """Crop, shrink to 64×64, and make gray with much red: float32 [1, 64, 64], 0..1."""
 
     def __init__(self, env: Any) -> None:
@@ -108,7 +108,7 @@ class PreprocessAtariObs(gymnasium.ObservationWrapper):  # type: ignore[type-arg
         return (small @ np.array([0.8, 0.1, 0.1], dtype=np.float32) / 255)[None]
 
 
-class FrameBuffer(gymnasium.Wrapper):  # type: ignore[type-arg]
+class FrameBuffer(gymnasium.Wrapper):
     """The last four frames, the newest first."""
 
     def __init__(self, env: Any, n_frames: int = 4) -> None:
@@ -305,7 +305,7 @@ def _prepare(settings: dict[str, Any]) -> Callable[[int], dict[str, Any]]:
     pin(settings["cores"])
     torch.set_num_threads(len(settings["cores"]))
     opt = settings["arguments"]
-    for seed in (random.seed, np.random.seed, torch.manual_seed):  # noqa: NPY002
+    for seed in (random.seed, np.random.seed, torch.manual_seed):
         seed(opt["seed"])
     env = make_env(opt["environment"])
     shape, n_actions = env.observation_space.shape, env.action_space.n
