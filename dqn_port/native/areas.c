@@ -33,7 +33,7 @@ static void shrink_row(const int32_t *restrict row, double scale, float *restric
 /* out[64, 64] = the means of areas of table[first · 256 + second], where scale is what makes the
  * sums means; first, second: [160 rows, 144 of width columns]
  */
-void shrink_screens(const uint8_t *first, const uint8_t *second, ptrdiff_t width,
+void shrink_crop(const uint8_t *first, const uint8_t *second, ptrdiff_t width,
                     const uint16_t *table, double scale, float *restrict out)
 {
     int32_t gray[BLOCK][COLUMNS], rows[2][COLUMNS];

@@ -24,9 +24,12 @@ SOURCES: Final = tuple(
         "alike.c",
         "areas.c",
         "kernels.c",
+        "motion.c",
         "network.c",
         "products.c",
+        "rmsprop.c",
         "single.c",
+        "sweeps.c",
         "threads.c",
     )
 )
@@ -66,7 +69,12 @@ _SIGNATURES: Final = {
     "set_threads": (_SIZE,),
     "allowed_threads": (_SIZE,),
     "spread_bytes": (_POINTER, _SIZE, _POINTER),
-    "shrink_screens": (*[_POINTER] * 2, _SIZE, _POINTER, _DOUBLE, _POINTER),
+    "stretch_luminance": (_POINTER, *[_SIZE] * 4, *[_POINTER] * 2),
+    "shrink_rows": (_POINTER, *[_SIZE] * 5, *[_POINTER] * 2),
+    "shrink_columns": (_POINTER, *[_SIZE] * 5, *[_POINTER] * 2),
+    "sweep_values": (_POINTER, *[_SIZE] * 2, *[_POINTER] * 4, _DOUBLE, _POINTER),
+    "rmsprop": (*[_POINTER] * 3, _SIZE, *[_FLOAT] * 3),
+    "shrink_crop": (*[_POINTER] * 2, _SIZE, _POINTER, _DOUBLE, _POINTER),
 }
 
 

@@ -63,7 +63,7 @@ class Screens:
         at = shown.ctypes.data + _ROWS.start * width + _COLUMNS.start
         second_at = at + (height * width if shown.ndim == 3 else 0)
         out = np.empty((1, IMG_SIZE, IMG_SIZE), dtype=np.float32)
-        library.shrink_screens(at, second_at, width, self._table_at, _SCALE, out.ctypes.data)
+        library.shrink_crop(at, second_at, width, self._table_at, _SCALE, out.ctypes.data)
         return out
 
 
