@@ -84,13 +84,25 @@ class NeuralNetwork(nn.Module):
         for name, n in zip(self._dense, (*layers.dense, num_actions), strict=True):
             shapes[name] = (fan_in, n)
             fan_in = n
+        sizes = {
+            f"{name}/{kind}": size
+            for name, shape in shapes.items()
+            for kind, size in (("weights", shape), ("bias", shape[-1:]))
+        }
+        n = sum(math.prod(size) for size in sizes.values())
+        self.values = torch.empty((2, n), device=device)
+        """All parameters, and their mean squares: float32 [2, parameters]."""
+        self.values[1] = 1
         self.mean_square: dict[str, torch.Tensor] = {}
         """RMSProp's slot of every parameter; it starts at 1, not at 0."""
-        for name, shape in shapes.items():
-            for kind, size in (("weights", shape), ("bias", shape[-1:])):
-                values = torch.empty(size, device=device)
-                self.register_parameter(f"{name}/{kind}", nn.Parameter(values))
-                self.mean_square[f"{name}/{kind}"] = torch.ones_like(values)
+        self.updates = 0
+        """How often the values have changed."""
+        at = 0
+        for name, size in sizes.items():
+            part = slice(at, at + math.prod(size))
+            self.register_parameter(name, nn.Parameter(self.values[0, part].view(size)))
+            self.mean_square[name] = self.values[1, part].view(size)
+            at = part.stop
 
     def convolutions(self) -> list[tuple[str, int, int]]:
         """Return name, channels and stride of every convolution."""
@@ -180,11 +192,12 @@ class NeuralNetwork(nn.Module):
                 # Behind a ReLU; that of the convolutions has its own.
                 first = name == self._dense[0]
                 gradient = before if first else before.mul_(x > 0)
-        features.backward(gradient)
+        features.backward(gradient)  # type: ignore[no-untyped-call]
         for name, parameter in self.named_parameters():
             if parameter.grad is not None:
                 self._step(name, parameter.data, parameter.grad, rate)
         self.zero_grad(set_to_none=True)
+        self.updates += 1
         return float(errors.square().sum(dim=1).mean().item())
 
     def _learn_dense(

@@ -60,9 +60,7 @@ def taps(src: int, dst: int) -> Taps | None:
     return Taps(step, before, weights)
 
 
-def shrink_stretched(
-    image: NDArray[np.uint8], height: int, width: int
-) -> NDArray[np.uint8] | None:
+def shrink_stretched(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8] | None:
     """Return ``stretch`` of an image's luminance, shrunk: uint8 [height, width].
 
     None where there are no kernels, or they do not take such sizes.
