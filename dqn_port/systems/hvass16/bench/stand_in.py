@@ -181,7 +181,8 @@ class Agent:
         self.env: Any = gymnasium.make(
             f"ALE/{name}-v5", frameskip=(2, 5), repeat_action_probability=0.25
         )
-        self.num_actions = int(self.env.action_space.n)
+        actions: Any = self.env.action_space
+        self.num_actions = int(actions.n)
         self.network = Network(self.num_actions)
         self.memory = ReplayMemory(opt["replay_size"], self.num_actions, opt["discount_factor"])
         self.opt, self.end_episode, self.count_states = opt, True, 0
