@@ -20,7 +20,11 @@ from typing import Final
 
 SOURCES: Final = tuple(
     Path(__file__).with_name(name)
-    for name in ("alike.c", "kernels.c", "network.c", "products.c", "single.c", "threads.c")
+    for name in (
+        *("alike.c", "kernels.c", "network.c", "products.c", "single.c", "threads.c"),
+        "bilinear.c",
+        "neon.c",
+    )
 )
 HEADERS: Final = tuple(
     Path(__file__).with_name(name)
@@ -51,6 +55,8 @@ _SIGNATURES: Final = {
     "sum_columns": (_POINTER, *[_SIZE] * 2, _POINTER),
     "saxpy": (*[_POINTER] * 2, _SIZE, _FLOAT),
     "centred_rmsprop": (*[_POINTER] * 4, _SIZE, *[_FLOAT] * 4),
+    "neon_rmsprop": (*[_POINTER] * 3, _SIZE, *[_FLOAT] * 5),
+    "shrink_bytes": (*[_POINTER] * 2, *[_SIZE] * 3, *[_POINTER] * 4),
     "lanes_of_a_panel": (),
     "sum_products": (*[_POINTER] * 2, _INT, *[_POINTER] * 5, _INT),
     "number_pixels": (_POINTER, *[_SIZE] * 3, _POINTER),

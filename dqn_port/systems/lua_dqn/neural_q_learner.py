@@ -38,7 +38,7 @@ Q_MAX: Final = 1.0
 
 _VALIDATION_CHUNK: Final = 60
 """Held-out transitions valued at once, to keep their floats small; whole twelves are summed as in
-one batch (networks/products.py)."""
+one batch (native/products.py)."""
 
 
 def _param(name: str, kind: str, default: Any, meaning: str, **more: Any) -> Param:
