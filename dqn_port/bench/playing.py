@@ -27,10 +27,9 @@ class Playing:
     """A training that is set up and played by the product's own path; its files are dropped."""
 
     def __init__(self, system: System, options: Options) -> None:
-        folder = Path(tempfile.mkdtemp())
-        # Goes with it, or with the process, without a warning.
-        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
-        files = RunFiles(folder, lambda: None)
+        folder = tempfile.mkdtemp()
+        weakref.finalize(self, shutil.rmtree, folder)
+        files = RunFiles(Path(folder), lambda: None)
         self.training = system.training(options, files)
         files.begin()
 

@@ -1,7 +1,7 @@
-"""Convolutions that sum once what looks alike, with the numbers of products.py.
+"""Convolutions that compute equal windows once, with the numbers of products.py.
 
-Windows that show the same have the same sums. Screens of Atari games are mostly background, and
-the samples of a minibatch show the same places; docs/bench.md tells how many windows differ.
+Equal windows have equal sums. Screens of Atari games are mostly background, and the samples of a
+minibatch show the same places; docs/bench.md has how many windows differ.
 """
 
 from __future__ import annotations
@@ -51,10 +51,10 @@ class AlikeProducts:
         out_size: tuple[int, int],
         stride: tuple[int, int],
     ) -> None:
-        """Lay out the work.
+        """Set up the tables.
 
-        ``products``: whose rows and terms are taken; ``windows``: where they begin in a;
-        ``two_chains``: see rows_with_two_chains, for each of them; ``picture``: [B, H, W].
+        ``products``: whose rows and terms are used; ``windows``: where each begins in a;
+        ``two_chains``: see rows_with_two_chains, one per window; ``picture``: [B, H, W].
         """
         self._sum, self._products = kernels.sum_alike, products
         batch, height, width = picture
@@ -63,7 +63,7 @@ class AlikeProducts:
         most = n + kinds_of_chains * panel
         slots = 1 << (_SLOTS_PER_WINDOW * n - 1).bit_length()
         self.kinds = torch.empty(batch, *out_size, dtype=torch.int32)
-        """Int32 [B, out_height, out_width]: the same where windows showed the same."""
+        """Int32 [B, out_height, out_width]: equal for equal windows."""
         tables: dict[str, NDArray[Any]] = {
             "window_a": as_int32(windows),
             "two": two_chains,
@@ -94,7 +94,10 @@ class AlikeProducts:
         first: torch.Tensor | None,
         rectify: bool,
     ) -> int:
-        """Set ``out`` and ``kinds`` as ``picture`` shows a; return how many windows differ."""
+        """Set ``out`` and ``kinds``; return how many different windows there are.
+
+        ``picture``: equal numbers where a is equal in all planes.
+        """
         found: int = self._sum(
             self._products.address, self._at,
             picture.data_ptr(), a.data_ptr(), a.dtype is torch.uint8, b.data_ptr(),

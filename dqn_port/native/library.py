@@ -1,7 +1,7 @@
-"""Compile the kernels once a machine, and load them.
+"""Compile the kernels once per machine, and load them.
 
-The library is kept in the user's cache, under a name made of the source, the compiler's flags and
-the processor, so that another of any of them makes another one.
+The library is kept in the user's cache. Its name is a hash of the sources, the compiler's flags and
+the processor, so that a change of any of them compiles it again.
 """
 
 from __future__ import annotations
@@ -21,9 +21,17 @@ from typing import Final
 SOURCES: Final = tuple(
     Path(__file__).with_name(name)
     for name in (
-        *("alike.c", "kernels.c", "network.c", "products.c", "single.c", "threads.c"),
+        "alike.c",
         "bilinear.c",
+        "kernels.c",
         "neon.c",
+        "network.c",
+        "pictures.c",
+        "products.c",
+        "single.c",
+        "threads.c",
+        "trees.c",
+        "windows.c",
     )
 )
 HEADERS: Final = tuple(
@@ -34,14 +42,14 @@ SWITCH: Final = "DQN_PORT_NATIVE"
 """The environment variable that turns the kernels off when it is 0."""
 
 FLAGS: Final = ("-O3", "-march=native", "-ffp-contract=off", "-fno-math-errno", "-shared", "-fPIC")
-"""Nothing that lets the compiler change a number: no fast-math, no fusing of its own."""
+"""Nothing that lets the compiler change a number: no fast-math, no contraction."""
 
 _LIBRARIES: Final = ("-pthread", "-lm")
 
 _LIMIT_S: Final = 60
 
 _POINTER, _SIZE = ctypes.c_void_p, ctypes.c_ssize_t
-_INT, _FLOAT = ctypes.c_int, ctypes.c_float
+_INT, _FLOAT, _DOUBLE = ctypes.c_int, ctypes.c_float, ctypes.c_double
 _SIGNATURES: Final = {
     "look_up_pairs": (_POINTER, _POINTER, _SIZE, _SIZE, _POINTER, _POINTER),
     "resample_rows": (_POINTER, *[_SIZE] * 4, *[_POINTER] * 4),
@@ -64,12 +72,24 @@ _SIGNATURES: Final = {
     "set_threads": (_SIZE,),
     "allowed_threads": (_SIZE,),
     "spread_bytes": (_POINTER, _SIZE, _POINTER),
+    "shrink_pair": (*[_POINTER] * 3, *[_SIZE] * 5, *[_POINTER] * 2, _SIZE, *[_POINTER] * 3),
+    "find_windows": (_POINTER, *[_SIZE] * 5, *[_POINTER] * 2),
+    "gather_windows": (_POINTER, _SIZE, _POINTER, _SIZE, _POINTER, *[_SIZE] * 2, _POINTER),
+    "add_windows": (_POINTER, _SIZE, _POINTER, _SIZE, _POINTER, *[_SIZE] * 2, _POINTER),
+    "add_rows": (_POINTER, _SIZE, _POINTER, _SIZE, _POINTER),
+    "spread_windows": (_POINTER, *[_SIZE] * 3, _POINTER, *[_SIZE] * 2, _POINTER),
+    "find_slots_double": (_POINTER, _SIZE, _POINTER, _SIZE, _POINTER),
+    "find_slots_float": (_POINTER, _SIZE, _POINTER, _SIZE, _POINTER),
+    "set_leaves_double": (*[_POINTER] * 2, *[_SIZE] * 2, *[_POINTER] * 2, _SIZE),
+    "set_leaves_float": (*[_POINTER] * 2, *[_SIZE] * 2, *[_POINTER] * 2, _SIZE),
+    "raise_double": (_POINTER, _SIZE, _DOUBLE, _POINTER),
+    "raise_float": (_POINTER, _SIZE, _FLOAT, _POINTER),
 }
 
 
 @functools.cache
 def kernels() -> ctypes.CDLL | None:
-    """Return the compiled kernels; None where they are turned off or cannot be made."""
+    """Return the compiled kernels; None if they are turned off or cannot be compiled."""
     compiler = shutil.which(os.environ.get("CC") or "gcc") or shutil.which("cc")
     if os.environ.get(SWITCH) == "0" or compiler is None:
         return None
@@ -98,6 +118,7 @@ def _load(path: Path, compiler: str) -> ctypes.CDLL:
         function.argtypes, function.restype = argtypes, None
     library.lanes_of_a_panel.restype = ctypes.c_int
     library.allowed_threads.restype = library.sum_alike.restype = _SIZE
+    library.find_windows.restype = _SIZE
     return library
 
 
@@ -124,7 +145,7 @@ def _fingerprint(compiler: str) -> str:
 
 
 def _processor() -> bytes:
-    """Return what -march=native depends on; a home may be shared by unlike machines."""
+    """Return what -march=native depends on; different machines may share a home."""
     try:
         lines = Path("/proc/cpuinfo").read_bytes().splitlines()
     except OSError:
@@ -134,7 +155,7 @@ def _processor() -> bytes:
 
 
 def _compile(path: Path, compiler: str) -> None:
-    """Compile beside ``path`` and rename, for another process may be doing the same."""
+    """Compile beside ``path`` and rename, as another process may do the same."""
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".kernels-") as folder:
         beside = Path(folder) / path.name
         subprocess.run(

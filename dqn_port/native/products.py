@@ -1,14 +1,13 @@
 """Matrix products with the sums of OpenBLAS 0.3.20's and 0.3.21's Haswell kernels, bit for bit.
 
 Lua Torch7 and Neon's CPU backend multiply with sgemm; the traces of both were made with those
-kernels. Float32 sums in another order are as right, but other numbers, and the Nature network makes
-other weights of them within some hundred updates. What the kernels do was found out by comparing
-with them: where k is cut into blocks, and which outputs are summed in two chains. native/products.c
-sums so.
+kernels. Float32 sums in another order are as accurate, but not equal, and within some hundred
+updates of the Nature network its weights differ. The order was found by comparing with the kernels:
+where k is split into blocks, and which outputs are summed in two chains. native/products.c sums in
+this order; native/plain.py has it in plain Python.
 
 Legend: the product is [m, n] = Σk a[m, k] · b[k, n] in sgemm's order, which is by columns: m is the
-dimension whose neighbours lie side by side in memory. Here its elements are called lanes, those of
-n rows.
+dimension that is contiguous in memory. Its elements are called lanes here, those of n rows.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ _CHAINS: Final = 3
 
 
 def _cut(size: int, most: int) -> int:
-    """Return how much of ``size`` is taken next: at most ``most``, the last two parts alike."""
+    """Return the next part of ``size``: at most ``most``, the last two about equally long."""
     if size >= 2 * most:
         return most
     if size > most:
@@ -51,7 +50,7 @@ def _cut(size: int, most: int) -> int:
 
 
 def ends_of_blocks(terms: int) -> Offsets:
-    """Return where each block of terms ends whose sum is added to the output by itself."""
+    """Return where each block of terms ends; a block's sum is added to the output at once."""
     ends = [0]
     while ends[-1] < terms:
         ends.append(ends[-1] + _cut(terms - ends[-1], _MOST_TERMS))
@@ -61,8 +60,8 @@ def ends_of_blocks(terms: int) -> Offsets:
 def rows_with_two_chains(lanes: int, rows: int) -> NDArray[np.uint8]:
     """Return for each lane the sides whose rows are summed in two chains: uint8 [lanes].
 
-    Only whole eights of lanes are: the first and the last of a part of the lanes, in the half of
-    twelve rows that the kernel's pairs of eights leave over; and all of them in the fours of rows
+    Only whole eights of lanes are: the first and the last eight of a part of the lanes, in the half
+    of twelve rows that the kernel's pairs of eights leave over; and all eights in the fours of rows
     after the last twelve.
     """
     two = np.zeros(lanes, np.uint8)
@@ -113,7 +112,7 @@ class _Plan(ctypes.Structure):
 
 
 class Zeros(enum.Enum):
-    """Where products with 0 are looked for, to leave them out."""
+    """Where products with 0 are searched for, to skip them."""
 
     LANES = enum.auto()
     """Terms that are 0 for a panel of lanes side by side."""
@@ -125,7 +124,7 @@ class Zeros(enum.Enum):
 
 @dataclass(frozen=True)
 class Planes:
-    """How the rows and lanes of a convolution's gradient lie in the planes of its input."""
+    """Which planes of its input the rows and lanes of a convolution's gradient belong to."""
 
     samples: Offsets
     """Of each lane."""
@@ -134,10 +133,10 @@ class Planes:
 
 
 def as_int32(offsets: NDArray[Any]) -> NDArray[np.int32]:
-    """Return offsets as the kernels take them.
+    """Return offsets as int32 for the kernels.
 
     Raises:
-        RuntimeError: one is too large: so much memory is not addressed.
+        RuntimeError: one is too large.
     """
     if offsets.size and offsets.max() > np.iinfo(np.int32).max:
         raise RuntimeError(f"expected offsets below 2^31, got {offsets.max()}: a smaller batch")
@@ -160,13 +159,12 @@ class Products:
         zeros: Zeros = Zeros.LANES,
         planes: Planes | None = None,
     ) -> None:
-        """Lay out the work.
+        """Set up the tables.
 
         ``lanes``: offsets in a and in out; ``rows``: in b and in out; ``terms``: in a and in b.
         ``two_chains``: of each lane, see rows_with_two_chains; ``ends``: see ends_of_blocks;
-        ``sides``: of each row, see sides_of_rows, which is what None stands for; where lanes here
-        are rows there, the two change places. ``planes``: where what needs the output is an input
-        of planes.
+        ``sides``: of each row; None: sides_of_rows. Where lanes here are rows there, the two change
+        places. ``planes``: for ``needed_by`` by planes.
         """
         self._sum = kernels.sum_products
         panel: int = kernels.lanes_of_a_panel()
@@ -218,7 +216,7 @@ class Products:
         if planes is None:
             self._plan.samples = None
         self.address = ctypes.addressof(self._plan)
-        """Of the plan, as long as this object lives."""
+        """Address of the plan, valid as long as this object lives."""
 
     def into(
         self,
@@ -233,10 +231,10 @@ class Products:
     ) -> None:
         """Set ``out``; the sums begin with ``first`` [rows], and ``last`` [lanes] is added.
 
-        ``a``: float32, or uint8 for bytes over 255.
-        ``needed_by``: what ``out`` is multiplied with afterwards: where that is 0 it is not set;
-        with ``planes``, uint8 [samples, planes]: which planes are needed.
-        ``rectify``: and what is below 0 becomes 0.
+        ``a``: float32, or uint8 that stands for a / 255.
+        ``needed_by``: what ``out`` is multiplied with afterwards: where that is 0, ``out`` may stay
+        unset; with ``planes``, uint8 [samples, planes]: which planes are needed.
+        ``rectify``: set negative results to 0.
         """
         tensors = first, last, needed_by
         assert not self._by_blocks or (first is None and needed_by is None)

@@ -1,9 +1,9 @@
 #ifndef DQN_PORT_ROWS_H
 #define DQN_PORT_ROWS_H
 
-/* Which rows are summed together, and which products are left out: adding a product with 0
- * changes no sum (but for the sign of a sum that is 0), and a sum that is multiplied by 0 afterwards
- * need not be made.
+/* Which rows are summed together, and which products are skipped: adding a product with 0 changes
+ * no sum (except the sign of a sum that is 0), and a sum that is multiplied by 0 afterwards is not
+ * needed.
  */
 
 #include "packing.h"
@@ -62,8 +62,8 @@ static int row_has_any(const plan_t *plan, const float *b, ptrdiff_t row, ptrdif
     return 0;
 }
 
-/* Put rows together that are summed alike, or in two parts, those without any number but 0 in a
- * block left out. Return how many groups there are.
+/* Group rows that are summed in the same way, or in two, without those that are 0 in a whole block.
+ * Return the number of groups.
  */
 static ptrdiff_t form_groups(const plan_t *plan, const float *b, ptrdiff_t from, ptrdiff_t n_k,
                              group_t *groups)
@@ -158,7 +158,7 @@ static terms_t terms_of_rows(const plan_t *plan, ptrdiff_t block, ptrdiff_t grou
     return terms;
 }
 
-/* Set what is needed of each panel, as x is not 0 there; x: as out */
+/* Set which groups of each panel are needed, where x is not 0; x: as out */
 static void need_elements(const plan_t *plan, const float *x)
 {
     for (ptrdiff_t panel = 0; panel < plan->panels; panel++) {
@@ -179,7 +179,7 @@ static void need_elements(const plan_t *plan, const float *x)
     }
 }
 
-/* The same where a row makes part of a plane; alive: [samples, planes], whether one is needed */
+/* The same for rows that are parts of planes; alive: [samples, planes], which are needed */
 static void need_planes(const plan_t *plan, const uint8_t *alive)
 {
     ptrdiff_t planes = plan->rows / plan->rows_of_a_plane, most = plan->most_groups;

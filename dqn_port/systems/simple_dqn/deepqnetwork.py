@@ -16,8 +16,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from dqn_port.convolutions import convolutions_in
 from dqn_port.errors import DivergedError, SnapshotError
 from dqn_port.fields import Fields
+from dqn_port.interfaces import Convolution
 from dqn_port.systems.simple_dqn.layers import Network
 from dqn_port.systems.simple_dqn.optimizers import optimizer_of
 from dqn_port.systems.simple_dqn.passes import NeonPasses, passes_of
@@ -105,6 +107,14 @@ class DeepQNetwork:
         """
         return self._passes.predict(states)
 
+    def convolutions_of(self, state: NDArray[np.uint8]) -> list[Convolution]:
+        """Return the convolutions, and what they make of a state, uint8 [H, h, w]."""
+        return convolutions_in(self.model.convolutional(), self._input(state[None]))
+
+    def clipped(self, rewards: Any) -> Any:
+        """Return rewards as they are learnt: clipped to min_reward … max_reward."""
+        return np.clip(rewards, self._min_reward, self._max_reward)
+
     def update_target_network(self) -> None:
         """Copy the network to its target; without a target network nothing is done."""
         if self.target_model is not self.model:
@@ -119,7 +129,7 @@ class DeepQNetwork:
         target_q = self._target_passes.predict(minibatch.poststates)
         before = self._passes.learn(minibatch.prestates)
         targets = before.copy()
-        rewards = np.clip(minibatch.rewards, self._min_reward, self._max_reward)
+        rewards = self.clipped(minibatch.rewards)
         future = self._discount_rate * target_q.max(axis=1).astype(np.float64)
         rows = np.arange(len(before))
         targets[rows, minibatch.actions] = rewards + np.where(minibatch.terminals, 0.0, future)

@@ -62,7 +62,7 @@ class _Set:
         assignments = [f"{key}={_word(value)}" for key, value in settings.items()]
         self.options = SYSTEM.load(
             assignments=[*assignments, "game=toyA", f"neon={neon[:3].replace('1.5', '1.8')}",
-                         "backend=cpu", "replay_size=1"],
+                         "backend=cpu", "replay_size=1000"],
         )  # fmt: skip
         self.n_actions = trace.key("n_actions", int, of=self.meta, where=name)
         self.net = DeepQNetwork(self.options, self.n_actions, device=replaying.device)

@@ -1,4 +1,4 @@
-"""A network's weights as PyTorch keeps them, a state dict in a .pt file, whoever has written it."""
+"""Read a network's weights from a PyTorch file, a state dict, whoever wrote it."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _PICKLE: Final = "/data.pkl"
 _GLOBALS: Final = frozenset(
     {"torch._utils _rebuild_tensor_v2", "torch FloatStorage", "collections OrderedDict"}
 )
-"""What a state dict of float32 tensors is made of."""
+"""The classes and functions in a pickled state dict of float32 tensors."""
 
 
 def is_pytorch(path: Path) -> bool:
-    """Tell by its first bytes whether a file is one of PyTorch; one that cannot be read is none."""
+    """Tell by its first bytes whether a file is PyTorch's; False if it cannot be read."""
     try:
         if not path.is_file():
             return False
@@ -40,8 +40,8 @@ def is_pytorch(path: Path) -> bool:
 def read_weights(path: Path) -> Weights:
     """Read the state dict of float32 tensors that a PyTorch file holds.
 
-    Nothing in it is run, and nothing becomes larger than it is in the file: before it is unpickled,
-    packed entries and all but tensors in plain dicts are refused.
+    Nothing in it is executed, and nothing grows beyond its size in the file: before unpickling,
+    compressed entries and anything but tensors in plain dicts are refused.
 
     Raises:
         SnapshotError: it cannot be read, is damaged, or holds something else.
@@ -54,7 +54,7 @@ def read_weights(path: Path) -> Weights:
     except SnapshotError:
         raise
     except Exception as error:
-        # What unpacks and unpickles may raise anything on damaged bytes.
+        # Unpacking and unpickling may raise anything on damaged bytes.
         raise SnapshotError(
             f"{path}: expected a PyTorch file that is whole, got a damaged one; copy or export it "
             "again"
@@ -73,10 +73,10 @@ def read_weights(path: Path) -> Weights:
 
 
 def _copied(content: bytes, path: Path) -> io.BytesIO:
-    """Return an archive of what was looked at, entry by entry, and of nothing else.
+    """Return an archive of the checked entries only.
 
     Raises:
-        SnapshotError: it holds more than its bytes, or things of another kind.
+        SnapshotError: it is compressed, or holds other things.
     """
     copy = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(content)) as archive, zipfile.ZipFile(copy, "w") as target:
