@@ -45,7 +45,7 @@ def estimate_command(
 ) -> None:
     """Estimate the hours, the memory and the disk that a training takes here.
 
-    Some steps of every phase are measured, in 20 seconds at most; nothing of it is kept. Learning
+    Some steps of every phase are measured, in a minute at most; nothing of it is kept. Learning
     begins at once meanwhile, and the probability of a random action is that of its end. Other work
     on the machine counts.
 

@@ -20,7 +20,17 @@ from typing import Final
 
 SOURCES: Final = tuple(
     Path(__file__).with_name(name)
-    for name in ("alike.c", "kernels.c", "network.c", "products.c", "single.c", "threads.c")
+    for name in (
+        "alike.c",
+        "kernels.c",
+        "network.c",
+        "pictures.c",
+        "products.c",
+        "single.c",
+        "threads.c",
+        "trees.c",
+        "windows.c",
+    )
 )
 HEADERS: Final = tuple(
     Path(__file__).with_name(name)
@@ -37,7 +47,7 @@ _LIBRARIES: Final = ("-pthread", "-lm")
 _LIMIT_S: Final = 60
 
 _POINTER, _SIZE = ctypes.c_void_p, ctypes.c_ssize_t
-_INT, _FLOAT = ctypes.c_int, ctypes.c_float
+_INT, _FLOAT, _DOUBLE = ctypes.c_int, ctypes.c_float, ctypes.c_double
 _SIGNATURES: Final = {
     "look_up_pairs": (_POINTER, _POINTER, _SIZE, _SIZE, _POINTER, _POINTER),
     "resample_rows": (_POINTER, *[_SIZE] * 4, *[_POINTER] * 4),
@@ -58,6 +68,18 @@ _SIGNATURES: Final = {
     "set_threads": (_SIZE,),
     "allowed_threads": (_SIZE,),
     "spread_bytes": (_POINTER, _SIZE, _POINTER),
+    "shrink_pair": (*[_POINTER] * 3, *[_SIZE] * 5, *[_POINTER] * 2, _SIZE, *[_POINTER] * 3),
+    "find_windows": (_POINTER, *[_SIZE] * 5, *[_POINTER] * 2),
+    "gather_windows": (_POINTER, _SIZE, _POINTER, _SIZE, _POINTER, *[_SIZE] * 2, _POINTER),
+    "add_windows": (_POINTER, _SIZE, _POINTER, _SIZE, _POINTER, *[_SIZE] * 2, _POINTER),
+    "add_rows": (_POINTER, _SIZE, _POINTER, _SIZE, _POINTER),
+    "spread_windows": (_POINTER, *[_SIZE] * 3, _POINTER, *[_SIZE] * 2, _POINTER),
+    "find_slots_double": (_POINTER, _SIZE, _POINTER, _SIZE, _POINTER),
+    "find_slots_float": (_POINTER, _SIZE, _POINTER, _SIZE, _POINTER),
+    "set_leaves_double": (*[_POINTER] * 2, *[_SIZE] * 2, *[_POINTER] * 2, _SIZE),
+    "set_leaves_float": (*[_POINTER] * 2, *[_SIZE] * 2, *[_POINTER] * 2, _SIZE),
+    "raise_double": (_POINTER, _SIZE, _DOUBLE, _POINTER),
+    "raise_float": (_POINTER, _SIZE, _FLOAT, _POINTER),
 }
 
 
@@ -92,6 +114,7 @@ def _load(path: Path, compiler: str) -> ctypes.CDLL:
         function.argtypes, function.restype = argtypes, None
     library.lanes_of_a_panel.restype = ctypes.c_int
     library.allowed_threads.restype = library.sum_alike.restype = _SIZE
+    library.find_windows.restype = _SIZE
     return library
 
 

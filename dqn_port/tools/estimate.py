@@ -16,7 +16,7 @@ from dqn_port.memory import resident_bytes
 from dqn_port.runs.run import Run
 from dqn_port.runs.run_files import RunFiles, csv_of
 
-SECONDS: Final = 20.0
+SECONDS: Final = 60.0
 """At most, of what is measured."""
 PER: Final = 1_000_000
 """Steps that a run without end is estimated by."""
