@@ -50,7 +50,7 @@ FLAGS: Final = ("-O3", "-march=native", "-ffp-contract=off", "-fno-math-errno", 
 
 _LIBRARIES: Final = ("-pthread", "-lm")
 
-_LIMIT_S: Final = 60
+_LIMIT_S: Final = 300
 
 _POINTER, _SIZE = ctypes.c_void_p, ctypes.c_ssize_t
 _INT, _FLOAT, _DOUBLE = ctypes.c_int, ctypes.c_float, ctypes.c_double
