@@ -49,7 +49,7 @@ def test_a_part_is_measured(part):
         assert figure["low"] > 0
     if part != "env":
         names = {stage["name"] for stage in table["profile"]["stages"]}
-        assert {"replay: drawing", "update: norm and Adam"} <= names
+        assert {"replay: drawing", "update: loss and gradients"} <= names
 
 
 def test_every_part_is_tried():

@@ -29,14 +29,14 @@ _STATES: Final = 128
 """Of the memory where it is to fill quickly: a burst is then ``max_epochs`` updates."""
 
 STAGES: Final[Stages] = (
-    ("environment", "agent.env", ("step", "reset")),
-    ("preprocessing and trace", "agent.tracer", ("process", "get_state")),
-    ("acting: Q-values", "agent.model", ("get_q_values",)),
-    ("memory: adding", "memory", ("add",)),
-    ("memory: sweep", "memory", ("update_all_q_values", "statistics")),
-    ("memory: drawing", "memory", ("random_batch", "prepare_sampling_prob")),
-    ("update", "network", ("update",)),
-    ("loop: the rest", "agent", ("tick",)),
+    ("environment", "training.agent.env", ("step", "reset")),
+    ("preprocessing and trace", "training.agent.tracer", ("process", "get_state")),
+    ("acting: Q-values", "training.network", ("get_q_values",)),
+    ("memory: adding", "training.memory", ("add",)),
+    ("memory: sweep", "training.memory", ("update_all_q_values", "statistics")),
+    ("memory: drawing", "training.memory", ("random_batch", "prepare_sampling_prob")),
+    ("update", "training.network", ("update",)),
+    ("loop: the rest", "training", ("tick",)),
 )
 
 
@@ -54,11 +54,12 @@ def quick(options: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def training_of(options: dict[str, Any]) -> Training:
-    """Return a training at its beginning."""
-    training = Playing(SYSTEM, options).training
+def at_its_beginning(options: dict[str, Any]) -> tuple[Playing, Training]:
+    """Return a training that has not begun."""
+    playing = Playing(SYSTEM, options)
+    training = playing.training
     assert isinstance(training, Training)
-    return training
+    return playing, training
 
 
 def start_stand_in(job: Job, options: dict[str, Any], what: str) -> Worker:
@@ -108,12 +109,12 @@ def race(job: Job) -> Measured:
         figures = take_turns(workers, rounds=job.repeats, steps=job.steps, warm_up=2)
     playing = Playing(SYSTEM, options)
     playing.play(2)
-    return Measured(figures, lambda steps: profile(playing.training, STAGES, playing.play, steps))
+    return Measured(figures, lambda steps: profile(playing, STAGES, playing.play, steps))
 
 
 def update(job: Job) -> Measured:
     """Learn from a full small memory, in turns with matrix products, then the author's program."""
-    training = training_of(quick(job.options))
+    playing, training = at_its_beginning(quick(job.options))
     memory, network = training.memory, training.network
     fill(memory)
     memory.update_all_q_values()
@@ -127,7 +128,7 @@ def update(job: Job) -> Measured:
     figures["ratio_mkl"] = ratio("update ÷ them", figures["update"], products_of_mkl)
     with start_stand_in(job, quick(job.options), "update") as author:
         figures |= beside(job, author, work, "update").figures
-    return Measured(figures, lambda steps: profile(training, STAGES, work, steps))
+    return Measured(figures, lambda steps: profile(playing, STAGES, work, steps))
 
 
 def flop_of_update(network: NeuralNetwork, batch: int) -> float:
@@ -158,7 +159,8 @@ def fill(memory: Any) -> None:
 
 def frame(job: Job) -> Measured:
     """Preprocess a frame and trace its motion, as the game shows it."""
-    agent = training_of(quick(job.options)).agent
+    _, training = at_its_beginning(quick(job.options))
+    agent = training.agent
     agent.play_state()
     tracer, picture = agent.tracer, agent.env.step(0)[0]
     assert tracer is not None
@@ -174,9 +176,10 @@ def frame(job: Job) -> Measured:
 def sweep(job: Job) -> Measured:
     """Sweep a full memory of the options' size."""
     small = {"state_height": 1, "state_width": 1}
-    memory = training_of(
+    _, training = at_its_beginning(
         {**quick(job.options), **small, "replay_size": job.options["replay_size"]}
-    ).memory
+    )
+    memory = training.memory
     fill(memory)
     with start_stand_in(job, job.options, "sweep") as author:
         told = f"sweep of {memory.size:,} states"
@@ -185,7 +188,7 @@ def sweep(job: Job) -> Measured:
 
 def checkpoint(job: Job) -> Measured:
     """Write checkpoints of a half-full memory of the options' size, some states apart."""
-    training = training_of({**job.options, "episodes": None, "eval_freq": 0})
+    _, training = at_its_beginning({**job.options, "episodes": None, "eval_freq": 0})
     memory, rows = training.memory, []
     training.tick()
     memory.num_used = memory.size // 2

@@ -28,14 +28,14 @@ _FIRST: Final = 50
 """Steps before anything is timed."""
 
 STAGES: Final[Stages] = (
-    ("environment", "env", ("step", "reset")),
-    ("acting: values", "agent", ("get_qvalues",)),
-    ("acting: choosing", "agent", ("sample_actions",)),
-    ("replay: keeping", "exp_replay", ("begin", "go_on", "add")),
-    ("replay: drawing", "exp_replay", ("sample",)),
-    ("update", "", ()),
-    ("update: norm and Adam", "optimizer", ("clip_grad_norm", "step")),
-    ("loop: the rest", "", ()),
+    ("environment", "training.env", ("step", "reset")),
+    ("acting: values", "training.agent", ("get_qvalues",)),
+    ("acting: choosing", "training.agent", ("sample_actions",)),
+    ("replay: keeping", "training.exp_replay", ("begin", "go_on", "add")),
+    ("replay: drawing", "training.exp_replay", ("sample",)),
+    ("update: loss and gradients", "training", ("update",)),
+    ("update: norm and Adam", "training.optimizer", ("clip_grad_norm", "step")),
+    ("loop: the rest", "training", ("tick",)),
 )
 
 
@@ -88,7 +88,7 @@ def race(job: Job) -> Measured:
             {"own": own, "student": student}, rounds=job.repeats, steps=job.steps, warm_up=_FIRST
         )
     playing = learning(job)
-    return Measured(figures, lambda steps: profile(playing.training, STAGES, playing.play, steps))
+    return Measured(figures, lambda steps: profile(playing, STAGES, playing.play, steps))
 
 
 def timed(do: Callable[[], object]) -> Callable[[int], float]:
@@ -105,16 +105,17 @@ def timed(do: Callable[[], object]) -> Callable[[int], float]:
 
 def update(job: Job) -> Measured:
     """Learn from batches, in turns with the machine's best matrix products, then the stand-in."""
-    training = learning(job).training
+    playing = learning(job)
+    training = playing.training
     assert isinstance(training, Training)
-    work = timed(training.update)
+    work = timed(lambda: training.update())
     flop = flop_of_update(training.agent, job.options["batch_size"], double=job.options["double"])
     floor = update_and_floor(job, work, job.steps, flop).figures
     told = f"update of {job.options['batch_size']}"
     student = beside(job, "update", "µs", work, told).figures
     figures = floor | {"own": student["own"], "student": student["student"],
                        "student_ratio": student["ratio"]}  # fmt: skip
-    return Measured(figures, lambda steps: profile(training, STAGES, work, steps))
+    return Measured(figures, lambda steps: profile(playing, STAGES, work, steps))
 
 
 def flop_of_update(agent: DQNAgent, batch: int, *, double: bool) -> float:
