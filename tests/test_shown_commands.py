@@ -37,6 +37,13 @@ ELSEWHERE = {
     "dqn-port train --system labml_dqn --game pong --length 600 --name labml": (
         "tests/systems/test_every_system.py"
     ),
+    # The stand-in plays no toy.
+    **{
+        f"dqn-port bench stand_in --args legacy_args/labml_breakout.json --threads {threads}": (
+            "tests/systems/labml_dqn/test_bench.py"
+        )
+        for threads in (1, 2)
+    },
     "dqn-port verify hvass16": "tests/systems/hvass16/test_golden_traces.py",
     "dqn-port train --system simple_dqn -- roms/breakout.bin --optimizer adam": (
         "tests/systems/simple_dqn/test_words.py"

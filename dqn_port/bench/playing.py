@@ -7,9 +7,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import tempfile
 import time
+import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -25,8 +27,9 @@ class Playing:
     """A training that is set up and played by the product's own path; its files are dropped."""
 
     def __init__(self, system: System, options: Options) -> None:
-        self._folder = tempfile.TemporaryDirectory()
-        files = RunFiles(Path(self._folder.name), lambda: None)
+        folder = tempfile.mkdtemp()
+        weakref.finalize(self, shutil.rmtree, folder)
+        files = RunFiles(Path(folder), lambda: None)
         self.training = system.training(options, files)
         files.begin()
 

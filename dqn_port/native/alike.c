@@ -232,3 +232,30 @@ ptrdiff_t sum_alike(const plan_t *plan, const windows_t *w, const int32_t *pictu
     in_parts(hand_out, &task, plan->rows, PART / windows + 1);
     return found;
 }
+
+/* Return how many distinct windows there are in a picture, [batch, height, width], and where each
+ * begins. kinds: [batch, out_height, out_width], which of them each window is like; begins: room
+ * for as many.
+ */
+ptrdiff_t find_windows(const int32_t *picture, ptrdiff_t batch, ptrdiff_t height, ptrdiff_t width,
+                       ptrdiff_t side, ptrdiff_t stride, int32_t *kinds, int32_t *begins)
+{
+    ptrdiff_t out_height = (height - side) / stride + 1, out_width = (width - side) / stride + 1;
+    ptrdiff_t n = batch * out_height * out_width, slots = 1;
+    while (slots < 2 * n)
+        slots *= 2;
+    int32_t *room = malloc(sizeof(*room) * (size_t)(2 * n + slots));
+    uint8_t *none = calloc((size_t)n, 1);
+    if (!room || !none)
+        abort();
+    windows_t windows = {
+        .two = none, .kinds = kinds, .begins = begins, .firsts = room,
+        .hashes = (uint32_t *)(room + n), .table = room + 2 * n, .size_of_table = slots,
+        .batch = batch, .height = height, .width = width, .kh = side, .kw = side,
+        .out_height = out_height, .out_width = out_width, .dh = stride, .dw = stride,
+    };
+    ptrdiff_t found = find_alike(&windows, picture);
+    free(none);
+    free(room);
+    return found;
+}

@@ -20,7 +20,23 @@ from typing import Final
 
 SOURCES: Final = tuple(
     Path(__file__).with_name(name)
-    for name in ("alike.c", "kernels.c", "network.c", "products.c", "single.c", "threads.c")
+    for name in (
+        "alike.c",
+        "areas.c",
+        "bilinear.c",
+        "kernels.c",
+        "motion.c",
+        "neon.c",
+        "network.c",
+        "pictures.c",
+        "products.c",
+        "rmsprop.c",
+        "single.c",
+        "sweeps.c",
+        "threads.c",
+        "trees.c",
+        "windows.c",
+    )
 )
 HEADERS: Final = tuple(
     Path(__file__).with_name(name)
@@ -37,7 +53,7 @@ _LIBRARIES: Final = ("-pthread", "-lm")
 _LIMIT_S: Final = 60
 
 _POINTER, _SIZE = ctypes.c_void_p, ctypes.c_ssize_t
-_INT, _FLOAT = ctypes.c_int, ctypes.c_float
+_INT, _FLOAT, _DOUBLE = ctypes.c_int, ctypes.c_float, ctypes.c_double
 _SIGNATURES: Final = {
     "look_up_pairs": (_POINTER, _POINTER, _SIZE, _SIZE, _POINTER, _POINTER),
     "resample_rows": (_POINTER, *[_SIZE] * 4, *[_POINTER] * 4),
@@ -51,6 +67,8 @@ _SIGNATURES: Final = {
     "sum_columns": (_POINTER, *[_SIZE] * 2, _POINTER),
     "saxpy": (*[_POINTER] * 2, _SIZE, _FLOAT),
     "centred_rmsprop": (*[_POINTER] * 4, _SIZE, *[_FLOAT] * 4),
+    "neon_rmsprop": (*[_POINTER] * 3, _SIZE, *[_FLOAT] * 5),
+    "shrink_bytes": (*[_POINTER] * 2, *[_SIZE] * 3, *[_POINTER] * 4),
     "lanes_of_a_panel": (),
     "sum_products": (*[_POINTER] * 2, _INT, *[_POINTER] * 5, _INT),
     "number_pixels": (_POINTER, *[_SIZE] * 3, _POINTER),
@@ -58,6 +76,24 @@ _SIGNATURES: Final = {
     "set_threads": (_SIZE,),
     "allowed_threads": (_SIZE,),
     "spread_bytes": (_POINTER, _SIZE, _POINTER),
+    "shrink_pair": (*[_POINTER] * 3, *[_SIZE] * 5, *[_POINTER] * 2, _SIZE, *[_POINTER] * 3),
+    "find_windows": (_POINTER, *[_SIZE] * 5, *[_POINTER] * 2),
+    "gather_windows": (_POINTER, _SIZE, _POINTER, _SIZE, _POINTER, *[_SIZE] * 2, _POINTER),
+    "add_windows": (_POINTER, _SIZE, _POINTER, _SIZE, _POINTER, *[_SIZE] * 2, _POINTER),
+    "add_rows": (_POINTER, _SIZE, _POINTER, _SIZE, _POINTER),
+    "spread_windows": (_POINTER, *[_SIZE] * 3, _POINTER, *[_SIZE] * 2, _POINTER),
+    "find_slots_double": (_POINTER, _SIZE, _POINTER, _SIZE, _POINTER),
+    "find_slots_float": (_POINTER, _SIZE, _POINTER, _SIZE, _POINTER),
+    "set_leaves_double": (*[_POINTER] * 2, *[_SIZE] * 2, *[_POINTER] * 2, _SIZE),
+    "set_leaves_float": (*[_POINTER] * 2, *[_SIZE] * 2, *[_POINTER] * 2, _SIZE),
+    "raise_double": (_POINTER, _SIZE, _DOUBLE, _POINTER),
+    "raise_float": (_POINTER, _SIZE, _FLOAT, _POINTER),
+    "stretch_luminance": (_POINTER, *[_SIZE] * 4, *[_POINTER] * 2),
+    "shrink_rows": (_POINTER, *[_SIZE] * 5, *[_POINTER] * 2),
+    "shrink_columns": (_POINTER, *[_SIZE] * 5, *[_POINTER] * 2),
+    "sweep_values": (_POINTER, *[_SIZE] * 2, *[_POINTER] * 4, _DOUBLE, _POINTER),
+    "rmsprop": (*[_POINTER] * 3, _SIZE, *[_FLOAT] * 3),
+    "shrink_crop": (*[_POINTER] * 2, _SIZE, _POINTER, _DOUBLE, _POINTER),
 }
 
 
@@ -92,6 +128,7 @@ def _load(path: Path, compiler: str) -> ctypes.CDLL:
         function.argtypes, function.restype = argtypes, None
     library.lanes_of_a_panel.restype = ctypes.c_int
     library.allowed_threads.restype = library.sum_alike.restype = _SIZE
+    library.find_windows.restype = _SIZE
     return library
 
 

@@ -13,6 +13,7 @@ from dqn_port.errors import CheckpointError
 from dqn_port.fields import Fields
 from dqn_port.interfaces import Picture, Step
 from dqn_port.randoms.states import load_torch_state, torch_state
+from dqn_port.systems.labml_dqn.alike import look
 from dqn_port.systems.labml_dqn.choice import sample_action
 from dqn_port.systems.labml_dqn.game import FRAMES, Game, Stack
 from dqn_port.systems.labml_dqn.model import Model, obs_to_torch
@@ -89,16 +90,15 @@ class Player:
             shown=tuple(shown),
             look=lambda: {f"frame {i} of {len(obs)}": one for i, one in enumerate(obs, start=1)},
             value=lambda: self._q(obs).reshape(-1).tolist(),
-            convolve=lambda: convolutions_in(self._model.conv, self._stack(obs)),
+            convolve=lambda: convolutions_in(
+                self._model.conv, obs_to_torch(obs[np.newaxis], self._device)
+            ),
         )
 
     def _q(self, obs: Stack) -> torch.Tensor:
         with torch.no_grad():
-            q: torch.Tensor = self._model(self._stack(obs))
+            q: torch.Tensor = self._model(look(obs[np.newaxis], self._device))
         return q
-
-    def _stack(self, obs: Stack) -> torch.Tensor:
-        return obs_to_torch(obs[np.newaxis], self._device)
 
     def _choose(self, obs: Stack) -> int:
         actions = sample_action(

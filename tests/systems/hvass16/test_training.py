@@ -228,7 +228,9 @@ def burst_state():
     while made.agent.optimization is None:
         made.tick()
     made.tick()
-    state = frozen(made.state_dict())
+    # The network in the state, as checkpoints of before its ring have it.
+    network = {"network_added": 0, "network": made.network.arrays()}
+    state = frozen(made.state_dict() | network)
     evaluation = {"states": 3, "episodes": 1, "steps": 0}
     return state, state | {"evaluation": evaluation}
 
