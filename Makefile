@@ -4,6 +4,7 @@ PYTHON ?= python3
 TORCH_INDEX ?=
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+QUICK ?=
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -20,11 +21,21 @@ help: ## list the targets
 	echo "  TORCH_INDEX=URL    one more index to find torch in, for example the one of its CPU builds:"
 	echo "                     https://download.pytorch.org/whl/cpu"
 	echo "  PYTEST_ARGS=...    more arguments for pytest"
+	echo "  QUICK=1            compare with one seed"
 	echo "  BENCH_ARGS=...     arguments for bench: --quick, or --help for the others"
 
 .PHONY: run
 run: install ## real Pong by legacy_args/pong_quick.json, from its ROM to a report
 	@.venv/bin/dqn-port pipeline run --args legacy_args/pong_quick.json
+
+# The files of one game, one a program.
+TOYS := lua_toy simple_dqn_small labml_toy practical_rl_toy hvass16_toy
+.PHONY: compare
+compare: install ## let all five programs learn toyA, three seeds each (QUICK=1: one), and draw it
+	@files=$$(printf ',legacy_args/%s.json' $(TOYS))
+	.venv/bin/python -m luigi --module pipelines Compare --local-scheduler --workers 2 \
+	    --args-files "$${files#,}" --seeds $(if $(QUICK),1,1-3)
+	echo "artifacts/compare/latest/scores.svg"
 
 .PHONY: test
 test: install ## run all tests but the slow and the gpu ones
@@ -39,8 +50,19 @@ test-gpu: install ## run the tests that need a CUDA device
 	@.venv/bin/python -m pytest -m gpu $(PYTEST_ARGS)
 
 .PHONY: bench
-bench: bench-env ## measure speed beside Stable-Baselines3, and every part
+bench: bench-lua bench-others ## measure the speed of all programs; the two below do a part of it
+
+.PHONY: bench-lua
+bench-lua: bench-env ## measure lua_dqn beside Stable-Baselines3, and every part of it
 	@.venv/bin/python -m dqn_port.systems.lua_dqn.bench $(BENCH_ARGS)
+
+.PHONY: bench-others
+bench-others: install ## measure the other programs beside plain PyTorch programs that do the same
+	@for args in simple_dqn_breakout labml_breakout practical_rl_cartpole practical_rl_breakout \
+	    hvass16_breakout_small; do
+	    .venv/bin/dqn-port bench stand_in --args legacy_args/$$args.json --threads 1
+	    echo
+	done
 
 # Stable-Baselines3 has an environment of its own; its stamp comes last, as that of .venv does.
 .PHONY: bench-env
@@ -85,7 +107,7 @@ typecheck: install ## check the types (mypy)
 
 .PHONY: docs-games
 docs-games: install ## play all games and write docs/games.md anew
-	@.venv/bin/python -m dqn_port.systems.lua_dqn.exactness -o docs/games.md
+	@.venv/bin/python -m tests.systems.lua_dqn.exactness -o docs/games.md
 
 .PHONY: clean
 clean: ## remove .venv, .venv-bench and the caches, but not artifacts/

@@ -1,3 +1,3 @@
-"""DeepMind's Lua/Torch7 DQN on PyTorch: the same arguments, numbers and files."""
+"""Five classic DQN programs on PyTorch: the same arguments, numbers and files as then."""
 
 __version__ = "0.1.0"

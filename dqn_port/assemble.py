@@ -1,4 +1,4 @@
-"""The door for programs of one's own, as the original's worksheet had it; see README.md."""
+"""Set up the Lua program from Python, as the original's worksheet did; see docs/lua_dqn.md."""
 
 from dqn_port.systems.lua_dqn.setup import load_options, setup
 

@@ -13,7 +13,7 @@ from dqn_port.native.library import set_threads
 
 @dataclass(frozen=True)
 class Device:
-    """Where the network is computed, and what to tell the user about it."""
+    """Where the network is computed, and a note for the user about it."""
 
     device: torch.device
     note: str = ""

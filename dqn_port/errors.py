@@ -1,4 +1,4 @@
-"""The one tree of user faults: every error is a single line that says what to do next."""
+"""The one tree of user faults: every error is one line that says what to do next."""
 
 from __future__ import annotations
 
@@ -68,6 +68,12 @@ class DeviceError(DqnPortError):
 
 class MemoryNeedError(DqnPortError):
     """The run needs more memory than the machine has."""
+
+
+class MemoryShortError(DqnPortError):
+    """The machine has hardly any memory left while a run trains."""
+
+    retry = "later"
 
 
 class ReplayError(DqnPortError):

@@ -1,4 +1,4 @@
-"""What a training tells while it runs."""
+"""Events that a training reports while it runs."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ class Event:
 
 @dataclass(frozen=True)
 class Started(Event):
-    """The training begins, or goes on."""
+    """The training begins or resumes."""
 
     training: Any
     device: str = "cpu"
     """Where the network is computed."""
     resumed: bool = False
-    """Whether it goes on from a checkpoint rather than from the beginning."""
+    """Whether it resumes from a checkpoint."""
     notes: tuple[str, ...] = ()
     """What to say about that, the device and the folder's lock."""
 
 
 @dataclass(frozen=True)
 class Resumed(Event):
-    """The training goes on from a checkpoint of this step; what came after it never was."""
+    """The training resumes from a checkpoint of this step; what came after it is dropped."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +63,7 @@ class EpisodeEnded(Event):
 
 @dataclass(frozen=True)
 class Row(Event):
-    """A row of one of the system's tables is due; it is on the disk before the event is told."""
+    """A row of one of the system's tables; it is on the disk before the event is reported."""
 
     cells: Mapping[str, Any]
     """Column → value; None for an empty cell."""

@@ -15,9 +15,9 @@ from dqn_port.errors import CheckpointError, DqnPortError
 MOST: Final = 2**53
 """Up to here a double holds every whole number."""
 LARGEST: Final = 1e15
-"""What is larger no run has; it is neither drawn nor reckoned with."""
+"""No run has larger numbers; they are left out."""
 NOTHING: Final = object()
-"""The value of a field that is not there."""
+"""Stands for a missing field."""
 
 
 class Fields:
@@ -27,7 +27,7 @@ class Fields:
     """
 
     TABLE = "fields by name"
-    """What is expected where such a table stands."""
+    """What error messages call such a table."""
 
     def __init__(self, table: Any, where: str, before: str | None = None) -> None:
         """``where``: the table, in errors; ``before``: what they put before a field's name."""
@@ -37,7 +37,7 @@ class Fields:
 
     @staticmethod
     def error(where: str, expected: str, value: Any) -> DqnPortError:
-        """Return the error that something else stands at ``where`` than was ``expected``."""
+        """Return the error for a value at ``where`` that is not what was ``expected``."""
         return CheckpointError(f"{where}: expected {expected}, got {_kind(value)}")
 
     def fault(self, name: str, expected: str, value: Any) -> DqnPortError:
@@ -89,7 +89,7 @@ class Fields:
         return self.take(name, _kind(like), good)
 
     def has(self, name: str) -> bool:
-        """Tell whether the field is there and not None."""
+        """Return whether the field exists and is not None."""
         return self._table.get(name) is not None
 
     def inner(self, name: str) -> Self:
@@ -97,17 +97,17 @@ class Fields:
         return type(self)(self._table.get(name, NOTHING), self._before + name)
 
     def raw(self, name: str) -> Any:
-        """Return a field as it is, for those who check it themselves."""
+        """Return a field unchecked, for callers that check it themselves."""
         return self.take(name, "a value", lambda _: True)
 
 
 def is_whole(value: Any) -> bool:
-    """Tell whether a value is a whole number, which true and false are not."""
+    """Return whether a value is a whole number, which true and false are not."""
     return type(value) is int
 
 
 def is_finite(value: Any) -> bool:
-    """Tell whether a value is a finite number that a double holds."""
+    """Return whether a value is a finite number that a double holds."""
     if type(value) is int:
         return abs(value) <= MOST
     return type(value) is float and math.isfinite(value)
@@ -130,6 +130,6 @@ def as_json(value: Any) -> str:
 
 
 def number(value: Any) -> float | None:
-    """Return a number that a file tells, if it is one that can be reckoned with."""
+    """Return a number from a file; None if it is not a usable one."""
     good = isinstance(value, int | float) and not isinstance(value, bool)
     return float(value) if good and abs(value) < LARGEST else None

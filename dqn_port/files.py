@@ -1,4 +1,4 @@
-"""Files written whole or not at all, and hashed; a fault of the disk told in one line."""
+"""Write files whole or not at all, and hash them; a fault of the disk is one line."""
 
 from __future__ import annotations
 

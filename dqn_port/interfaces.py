@@ -53,13 +53,16 @@ class Facts:
     has_pictures: bool = True
     """Whether the game can be shown."""
     gpu: bool = False
-    """Whether the network is to be computed on a CUDA device."""
+    """Whether the network runs on a CUDA device."""
     game_path: str = ""
     """Folder of the ROMs; empty: those of ale-py."""
     about_game: dict[str, str] = field(default_factory=dict)
     """What a run records of its game, such as rom_md5."""
     start: Path | None = None
     """The file of the network that the run starts from."""
+    soon: tuple[str, ...] = ()
+    """The ``key=value`` by which every phase comes within seconds, with ε at its end, and a tick
+    costs what it costs in the run; ``dqn-port estimate`` measures by them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +93,7 @@ class Files(Protocol):
         """
 
     def append(self, name: str, text: str) -> None:
-        """Append to a text file; going on from a checkpoint cuts it to its length there.
+        """Append to a text file; resuming from a checkpoint cuts it to its length there.
 
         Every such file is begun, if only with its header, when System.training sets up.
         """
@@ -100,11 +103,11 @@ class Files(Protocol):
 
 
 class Training(Protocol):
-    """A training that can be left, and gone on with exactly, between any two ticks."""
+    """A training that can be stopped, and resumed exactly, between any two ticks."""
 
     @property
     def step(self) -> int:
-        """Where it stands, on the clock of ``Event.step``."""
+        """The current step, as in ``Event.step``."""
 
     @property
     def done(self) -> bool:
@@ -123,7 +126,7 @@ class Training(Protocol):
         """Return how many ticks of every phase (``Ticked.phase``) are left; None: without end."""
 
     def state_dict(self, *, full: bool = True) -> dict[str, Any]:
-        """Return all that going on exactly needs, but the rings.
+        """Return everything needed to resume exactly, except the rings.
 
         It is a tree of dicts with str keys, lists, None, bool, int below 2^53, float, str, bytes
         and NumPy arrays, which may be the training's own memory. ``full``: see System.training;
@@ -131,7 +134,7 @@ class Training(Protocol):
         """
 
     def load_state_dict(self, state: Mapping[str, Any], *, full: bool = True) -> None:
-        """Go on from what ``state_dict`` gave; the rings are filled already.
+        """Restore what ``state_dict`` returned; the rings are filled already.
 
         Raises:
             CheckpointError: the state, which a stranger may have written, is not of such a
@@ -139,17 +142,27 @@ class Training(Protocol):
         """
 
     def rings(self) -> dict[str, Ring]:
-        """Return the rows that checkpoints keep apart, by name."""
+        """Return the rows that checkpoints store separately, by name."""
 
     def networks(self) -> dict[str, dict[str, Array]]:
         """Return the networks to keep, last and best: parameter's name → values.
 
         They are written to NAME.safetensors at the end and with every checkpoint. A system that
-        writes its networks itself returns none.
+        writes its networks itself returns none, and its training has ``save_networks() -> Path``.
         """
 
     def about(self) -> dict[str, Any]:
         """Return what run.json is to say of it at its end, such as training_seconds."""
+
+
+class Convolution(NamedTuple):
+    """A convolution of a network, and what it made of one state."""
+
+    name: str
+    kernels: Array
+    """float32 [out, in, height, width]"""
+    outputs: Array
+    """float32 [out, height, width], after what makes them positive."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,6 +177,12 @@ class Step:
     """The game's own reward."""
     ended: Literal["life", "game", "limit"] | None
     """What the step ended; a life only where the agent takes it for an end."""
+    learnt: float | None = None
+    """The reward as training takes it, clipped for example; None: not told."""
+    terminal: bool | None = None
+    """Whether training takes it for an end, such as a lost life; None: ``ended`` tells."""
+    lives: int | None = None
+    """Left after it, in a game that has some."""
     frames: int = 1
     """Emulator frames that it took."""
     shown: Sequence[Picture] = ()
@@ -173,6 +192,8 @@ class Step:
     """See ``seen``."""
     value: Callable[[], Sequence[float]]
     """See ``valued``."""
+    convolve: Callable[[], Sequence[Convolution]] = tuple
+    """Returns what the network's convolutions make of what was seen, the first one first."""
 
     @property
     def seen(self) -> Mapping[str, Array]:
@@ -190,12 +211,13 @@ class Player(Protocol):
 
     game: str
     which: str
-    """Which network plays: last | best | only, where the file tells no more."""
+    """Which network plays: last | best | only (the file does not say)."""
     about_game: dict[str, str]
     """See Facts."""
     random_starts: int
-    """Null actions at most at an episode's start. Where it is known, ``sticky`` tells the
-    probability with which the emulator repeats the action before."""
+    """Null actions at most at an episode's start. What may be absent: ``sticky``, the
+    probability with which the emulator repeats the action before; ``discount``, that of a step
+    in training; ``actions``, their names by index."""
     frames_per_step: int
     """Emulator frames that an agent step usually takes."""
     epsilon: float
@@ -358,10 +380,13 @@ class System(Protocol):
         """Yield what the original prints at an event, without line ends."""
 
     def epsilon_curve(self, arguments: Mapping[str, Any]) -> tuple[Array, Array] | None:
-        """Return (frames, ε in training) as the arguments plan it; None where they do not tell."""
+        """Return (frames, ε in training) as the arguments plan it; None if unknown."""
 
     def compared(self, arguments: Mapping[str, Any], *, told: bool = False) -> Compared:
-        """Compare a run's options with the original's; ``told``: only those that it tells."""
+        """Compare a run's options with the original's.
+
+        ``told``: only those that ``arguments`` name.
+        """
 
     SUFFIX: ClassVar[str]
     """Of its networks' files."""
@@ -376,7 +401,7 @@ class System(Protocol):
     def check_networks(self, path: Path, record: RunRecord | None) -> str:
         """Return what a file of a run holds, once all of it was found to be good.
 
-        ``record``: what the rest of the folder tells; None where that is damaged.
+        ``record``: what the rest of the folder says; None if that is damaged.
 
         Raises:
             DqnPortError, ValueError: it is damaged, or contradicts ``record``.
@@ -390,11 +415,11 @@ class System(Protocol):
         """
 
     def times(self, path: Path) -> NDArray[np.float64] | None:
-        """Return seconds of training so far, [n + 1], 0 first, where a file tells them."""
+        """Return seconds of training so far, [n + 1], 0 first; None if the file holds none."""
 
     def read_alone(self, path: Path) -> RunRecord:
-        """Return what a file of networks, by itself, tells of its training.
+        """Return the record of a training from a file of networks alone.
 
         Raises:
-            SnapshotError, T7Error: it tells nothing.
+            SnapshotError, T7Error: it holds none.
         """

@@ -1,4 +1,4 @@
-"""What is declared, and what is told, of the options of a system."""
+"""A system's options: how they are declared, and what is reported about them."""
 
 from __future__ import annotations
 

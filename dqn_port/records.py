@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,7 +19,7 @@ class Column:
     name: str
     meaning: str
     dtype: str = "float64"
-    """float64 | int64 | uint8 | text"""
+    """float64 | float32 | int64 | uint8 | text; float32 is how an HDF5 file keeps it."""
     unit: str = ""
     measured: bool = False
     """Whether it differs between two equal runs, as times do."""
@@ -38,6 +38,11 @@ class Column:
         """Whether its numbers are whole."""
         return self.dtype in ("int64", "uint8")
 
+    @property
+    def is_fraction(self) -> bool:
+        """Whether its numbers may have decimals."""
+        return self.dtype in ("float64", "float32")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Chart:
@@ -53,6 +58,9 @@ class Chart:
     from_zero: bool = False
     unless_constant: bool = False
     """Whether it is left out where all numbers are the same."""
+    smooth: Callable[[NDArray[np.float64]], NDArray[np.float64]] | None = None
+    """What makes the numbers of a column, [n], a smooth line, [n]; None: they are drawn as they
+    are."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +79,9 @@ class Table:
     what the run's arguments say of it."""
     repeats: bool = False
     """Whether rows may share a number of the clock, which else rises from row to row."""
+    curves: str = ""
+    """The column of words that tells which curve a row is of, such as a phase; empty: all are of
+    one."""
     episodes: str = ""
     """The column that counts those games."""
     best: str = ""
@@ -80,6 +91,17 @@ class Table:
     def column(self, name: str) -> Column:
         """Return the column of a name."""
         return next(column for column in self.columns if column.name == name)
+
+    @property
+    def drawn(self) -> tuple[Chart, ...]:
+        """The charts that it asks for; else one of each column of fractions."""
+        plain = [
+            Chart(title=column.heading or column.name, columns=(column.name,), note=column.meaning)
+            for column in self.columns
+            if column.is_fraction and not column.measured
+            if column.name not in (self.clock, self.score)
+        ]
+        return self.charts or tuple(plain)
 
     def to_json(self) -> dict[str, Any]:
         """Return what files of histories keep of it: its columns of numbers, and what they are."""
@@ -106,11 +128,11 @@ class Table:
 
 _KEPT_OF_COLUMN: Final = ("name", "meaning", "dtype", "unit", "exported", "heading", "width")
 _KEPT_OF_TABLE: Final = ("name", "clock", "score", "episodes", "best")
-_NUMBERS: Final = ("float64", "int64", "uint8")
+_NUMBERS: Final = ("float64", "float32", "int64", "uint8")
 
 
 def table_from_json(value: Any) -> Table:
-    """Return the table that a file of histories describes, whoever has written it.
+    """Return the table that a file of histories describes, which a stranger may have written.
 
     Raises:
         ValueError: it is none.
@@ -156,7 +178,7 @@ Columns = Mapping[str, NDArray[Any]]
 
 @dataclass(frozen=True, kw_only=True)
 class RunRecord:
-    """What a run's folder tells of its training, or a snapshot alone, which may tell less."""
+    """The record of a training, from its folder or, with less in it, from a snapshot alone."""
 
     folder: Path
     """The run's; of a snapshot alone, its file."""
@@ -166,20 +188,20 @@ class RunRecord:
     """What the columns of ``history`` are."""
     name: str
     game: str
-    """Empty where it is not told."""
+    """Empty if unknown."""
     arguments: dict[str, Any]
-    """The options as they took effect, of args.json; those that a snapshot tells."""
+    """The options as they took effect, from args.json; from a snapshot, those it holds."""
     arguments_hash: str
     """Short hash of what makes two runs the same; empty while the run is unfinished."""
     seed: int | None
     about: dict[str, Any]
     """What run.json holds; empty while the run is unfinished."""
     finished: bool | None
-    """None of a snapshot alone, which does not tell."""
+    """None for a snapshot alone, which does not say."""
     history: Columns
-    """Of history.csv; those told."""
+    """Of history.csv; those known."""
     time: NDArray[np.float64] | None
-    """Seconds of training so far, [n + 1], 0 first; None where not told."""
+    """Seconds of training so far, [n + 1], 0 first; None if unknown."""
     snapshot: Path | None
     """The newest one; None before the first, and where it was removed."""
     further: Mapping[str, tuple[Table, Columns]] = field(default_factory=dict)
@@ -189,6 +211,12 @@ class RunRecord:
     def n_evaluations(self) -> int:
         """Rows of history.csv."""
         return len(next(iter(self.history.values()), ()))
+
+    @property
+    def views(self) -> tuple[RunRecord, ...]:
+        """The run as each of its tables tells it, history.csv first."""
+        tables = [(self.table, self.history), *self.further.values()]
+        return tuple(replace(self, table=table, history=rows) for table, rows in tables)
 
     @property
     def scores(self) -> NDArray[np.float64]:

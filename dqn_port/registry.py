@@ -1,4 +1,4 @@
-"""The systems by name; the only place that knows which there are."""
+"""The systems by name; no other module names them."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from dqn_port.arguments.args_file import read_args_json
 from dqn_port.arguments.trust import is_trusted, with_trust
 from dqn_port.errors import ArgsError, RegistryError, TrustError, UsageError, near_match
 from dqn_port.interfaces import System
+from dqn_port.records import Table
 
 SYSTEMS: Final = {
     "lua_dqn": "dqn_port.systems.lua_dqn",
@@ -104,7 +105,7 @@ def _named_in(args_file: Path) -> str:
     try:
         name = read_args_json(args_file).get("system", "")
     except ArgsError:
-        # Whoever reads it in earnest says what is wrong with it.
+        # Loading its options reports what is wrong with it.
         return ""
     return name if isinstance(name, str) else ""
 
@@ -135,6 +136,19 @@ def system_of_file(path: Path) -> System:
     return find_system(_named_in(path) or DEFAULT)
 
 
+def system_with_table(names: Sequence[str]) -> tuple[str, Table] | None:
+    """Return which system has a table of these columns, and the table; None: none of ours has.
+
+    ``OLD_TABLES`` of a system are those that its original wrote, where they differ.
+    """
+    for name in SYSTEMS:
+        system = find_system(name)
+        for table in (*system.HISTORY, *getattr(system, "OLD_TABLES", ())):
+            if table.names == tuple(names):
+                return name, table
+    return None
+
+
 def part_of(system: str, module: str) -> ModuleType | None:
     """Return a module of a system's package, such as traces; None where it has none.
 
@@ -148,7 +162,7 @@ def part_of(system: str, module: str) -> ModuleType | None:
 
 
 def old_name(field: str) -> str:
-    """Return what a field was called when only the Lua program was there, by its word."""
+    """Return the old name of a field, from when only the Lua program existed."""
     names: dict[str, str] = importlib.import_module(f"{SYSTEMS[DEFAULT]}.old_names").OLD_NAMES
     return names[field]
 

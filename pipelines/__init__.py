@@ -3,6 +3,7 @@
 ``luigi --module pipelines TrainEvalReport --args-file FILE --local-scheduler``; docs/pipelines.md.
 """
 
+from pipelines.compare import Compare
 from pipelines.configuration import take_shipped
 from pipelines.evaluate_agent import EvaluateAgent
 from pipelines.export_history import ExportHistory
@@ -14,6 +15,7 @@ from pipelines.train_eval_report import TrainEvalReport
 from pipelines.validate_rom import ValidateRom
 
 __all__ = [
+    "Compare",
     "EvaluateAgent",
     "ExportHistory",
     "Report",

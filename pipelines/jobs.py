@@ -32,7 +32,8 @@ def train(teller: Teller) -> int:
     """Train in an attempt's folder, and rename it to the run's when it is finished.
 
     Words: args_file, assignments, explicit (CUDA was asked for by name), hash, folder, checkpoint,
-    checkpoint_every, keep_checkpoint, trust.
+    checkpoint_every, keep_checkpoint, score_every,
+    trust.
 
     Raises:
         DqnPortError: see run.Run, attempts.claim; the arguments have changed.
@@ -51,7 +52,7 @@ def train(teller: Teller) -> int:
             teller.tell("said", text=note)
         if target.exists():
             try:
-                check_run_folder(target, run.hash)
+                check_run_folder(target, run.hash, scored=words["score_every"] > 0)
             except DqnPortError as error:
                 teller.tell("said", text=f"{error}; put aside as {put_aside(target)}")
             else:
@@ -81,7 +82,7 @@ def _train(teller: Teller, stop: StopSignals, resolved: Resolved, attempt: Path)
     words = teller.words
     system, options = resolved.system, resolved.options
     where = system.device(options, explicit=words["explicit"])
-    names = ("checkpoint", "checkpoint_every", "keep_checkpoint")
+    names = ("checkpoint", "checkpoint_every", "keep_checkpoint", "score_every")
     run = Run(system, options, attempt, **{name: words[name] for name in names})
     events: Any = run.train(str(where.device))
     progress = _Progress(teller, run)
@@ -185,7 +186,7 @@ def main(name: str, parent: int) -> int:
     except DqnPortError as error:
         teller.tell("fault", text=str(error), retry=error.retry)
     except MemoryError:
-        text = "no memory is left; set a smaller agent_params.replay_memory"
+        text = "no memory is left; set a smaller replay memory"
         teller.tell("fault", text=text, retry="now")
     return 1
 

@@ -25,6 +25,7 @@ from pipelines.validation import short_hash, write_json
 
 _COLUMNS: Final = (
     "game",
+    "system",
     "seeds",
     "mean",
     "std",

@@ -13,6 +13,7 @@ from dqn_port.errors import DqnPortError
 from dqn_port.interfaces import Facts
 from dqn_port.runs.run_folder import FINISHED
 from pipelines.base import RunTask
+from pipelines.parameters import WholeParameter
 from pipelines.processes import run_job
 from pipelines.reporter import Reporter
 from pipelines.validate_rom import ValidateRom
@@ -30,6 +31,12 @@ def memory_gb(facts: Facts) -> int:
 class TrainAgent(RunTask):
     """Train an agent; an interrupted training goes on from its checkpoint."""
 
+    score_every: int = WholeParameter(  # type: ignore[assignment]
+        default=0,
+        description="Every so many emulator frames of training play 20 whole games with the "
+        "network of then, and keep their mean in history-scores.csv; 0: never.",
+    )
+
     def requires(self) -> luigi.Task:
         """Return the check of the ROM."""
         return self.of(ValidateRom)
@@ -40,7 +47,7 @@ class TrainAgent(RunTask):
 
     def check(self) -> None:
         """Check that the run's files are those that it was finished with."""
-        check_run_folder(self.run_folder, self.resolved.hash)
+        check_run_folder(self.run_folder, self.resolved.hash, scored=self.score_every > 0)
 
     def process_resources(self) -> dict[str, int]:
         """What the scheduler has to have free: a GPU, and memory if the configuration tells it."""
@@ -68,6 +75,7 @@ class TrainAgent(RunTask):
             "checkpoint": self.checkpoint,
             "checkpoint_every": self.checkpoint_every,
             "keep_checkpoint": self.keep_checkpoint,
+            "score_every": self.score_every,
             "trust": self.trust,
         }
         name = f"{resolved.facts.name}/{resolved.hash}"

@@ -13,6 +13,7 @@ from typing import Any, Final
 from dqn_port.errors import DqnPortError, RunFolderError
 from dqn_port.files import sha256_of, write_whole
 from dqn_port.runs.run_folder import ARGS, FINISHED
+from dqn_port.runs.scores import SCORES
 
 _MAX_JSON_BYTES: Final = 16_000_000
 
@@ -80,10 +81,11 @@ def write_json(path: Path, table: Mapping[str, Any]) -> None:
     write_whole(path, lambda file: file.write(text.encode("utf-8", "backslashreplace")))
 
 
-def check_run_folder(folder: Path, digest: str) -> dict[str, Any]:
+def check_run_folder(folder: Path, digest: str, *, scored: bool = False) -> dict[str, Any]:
     """Check that a finished run's folder is whole and that of the arguments; return run.json.
 
-    ``digest``: the arguments' hash. Every snapshot is read once, for its sha256.
+    ``digest``: the arguments' hash. ``scored``: whether it has to have scores, too. Every snapshot
+    is read once, for its sha256.
 
     Raises:
         TargetError: it is not.
@@ -92,7 +94,8 @@ def check_run_folder(folder: Path, digest: str) -> dict[str, Any]:
     sums = table.get("sha256")
     if not isinstance(sums, dict) or not sums or not all(map(_is_name, sums)):
         raise TargetError(f"{folder / FINISHED}: damaged: expected the sha256 of the snapshots")
-    files = [folder / FINISHED, folder / ARGS, *(folder / name for name in sums)]
+    names = [FINISHED, ARGS, *sums, *([SCORES.file] if scored else [])]
+    files = [folder / name for name in names]
 
     def check() -> None:
         if table.get("snapshot") not in sums:

@@ -17,7 +17,7 @@ LEGACY_ARGS = Path(__file__).parent.parent / "legacy_args"
 
 @pytest.fixture(autouse=True)
 def _memory_of_a_big_machine(monkeypatch):
-    monkeypatch.setattr("dqn_port.systems.lua_dqn.checks.machine_memory", lambda: 16 * 2**30)
+    monkeypatch.setattr("dqn_port.memory.machine_memory", lambda: 16 * 2**30)
 
 
 @pytest.mark.parametrize("path", sorted(LEGACY_ARGS.glob("*.json")), ids=lambda p: p.stem)

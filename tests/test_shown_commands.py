@@ -1,4 +1,4 @@
-"""Every command that README and --help show does what they show, after what ``make run`` leaves.
+"""Every command that README, docs/ and --help show works, after what ``make run`` leaves.
 
 The argument files are those shown, made small; words that limit a command are put behind it.
 """
@@ -18,11 +18,13 @@ from dqn_port.cli.main import COMMANDS, LazyGroup, dqn_port
 from tests.cli.running import PONG, run
 from tests.pipelines.running import luigi_as_it_was
 from tests.systems.test_every_system import SMALL
+from tests.test_readme import PAGES, commands_of
 
 ROOT = Path(__file__).parent.parent
 LIMITS = {
     "evaluate": "--max-frames 200",
     "play": "--max-frames 200",
+    "diagnose": "--max-frames 200 --episodes 1",
     "record": "--max-frames 200 --episodes 1 --no-clip",
     "bench": "--steps 4 --repeats 1",
     "pipeline": "--max-frames 200 --episodes 1 --no-clip --networks last",
@@ -35,9 +37,34 @@ ELSEWHERE = {
     "dqn-port train --system labml_dqn --game pong --length 600 --name labml": (
         "tests/systems/test_every_system.py"
     ),
+    # The stand-in plays no toy.
+    **{
+        f"dqn-port bench stand_in --args legacy_args/labml_breakout.json --threads {threads}": (
+            "tests/systems/labml_dqn/test_bench.py"
+        )
+        for threads in (1, 2)
+    },
+    "dqn-port verify hvass16": "tests/systems/hvass16/test_golden_traces.py",
+    "dqn-port train --system simple_dqn -- roms/breakout.bin --optimizer adam": (
+        "tests/systems/simple_dqn/test_words.py"
+    ),
+    "dqn-port train --args legacy_args/practical_rl_breakout.json --set total_steps=50000": (
+        "tests/systems/practical_rl/test_resume.py"
+    ),
+    "dqn-port pipeline run --args legacy_args/pong.json --games pong,breakout --seeds 1-3 --out "
+    "/shared/artifacts --scheduler-host HOST --workers 1": (
+        "tests/pipelines/test_central_scheduler.py"
+    ),
+    'dqn-port pipeline run --args legacy_args/pong.json --games "$(cat games.txt)" --seeds 1-5 '
+    "--workers 2 --threads 1 --dry-run": "tests/cli/test_estimate.py",
     "dqn-port roms": "tests/cli/test_roms.py",
 }
 """Command → where it runs as it stands."""
+PAGES_ELSEWHERE = {
+    "hdf5.md": "tests/exports/test_hdf5_docs.py",
+    "systems.md": "tests/outside/test_outside.py",
+}
+"""Page → where its commands run."""
 
 
 def commands_in(command: click.Command) -> list[str]:
@@ -48,13 +75,14 @@ def commands_in(command: click.Command) -> list[str]:
 
 
 def shown() -> list[str]:
-    """The commands of README and help, each once, as they are typed."""
-    readme = re.findall(r"^(dqn-port .*)$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    """The commands of pages and help, each once, as they are typed."""
+    pages = [line for page in PAGES if page.name not in PAGES_ELSEWHERE
+             for line in commands_of(page)]  # fmt: skip
     group = LazyGroup()
     commands = [group.get_command(click.Context(group), name) for name in COMMANDS]
     helps = [line for command in commands if command for line in commands_in(command)]
     (last,) = re.findall(r"^Begin with: .*?((?:pipeline|train) .*)$", dqn_port.epilog or "")
-    lines = [*readme, *helps, f"dqn-port {last}"]
+    lines = [*pages, *helps, f"dqn-port {last}"]
     return list(dict.fromkeys(re.sub(r"\s+#.*", "", line) for line in lines))
 
 
@@ -75,6 +103,7 @@ def folder(tmp_path_factory):
         name = table.get("system")
         table |= SMALL[name] if name else {k: v for k, v in PONG.items() if k != "name"}
         (folder / "legacy_args" / path.name).write_text(json.dumps(table))
+    shutil.copytree(ROOT / "docs" / "results", folder / "docs" / "results")
     (folder / "echoed.txt").write_text(ECHOED)
     return folder
 

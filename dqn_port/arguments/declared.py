@@ -1,4 +1,4 @@
-"""What systems share whose options are one flat table and whose networks are safetensors."""
+"""Shared by systems whose options are one flat table and whose networks are safetensors."""
 
 from __future__ import annotations
 
@@ -14,15 +14,31 @@ from dqn_port.errors import (
     SnapshotError,
 )
 from dqn_port.events import Event
-from dqn_port.interfaces import Array, Exported, Player
+from dqn_port.interfaces import Array, Exported, Facts, Player
 from dqn_port.records import RunRecord
 from dqn_port.saved_networks import SUFFIX, SavedNetwork, load_saved, networks_in
+from dqn_port.state_dicts import is_pytorch, read_weights
 
 
 class Declared(FlatOptions):
     """A system whose options are declared by OPTIONS, and whose networks the workshop keeps."""
 
     SUFFIX: ClassVar[str] = SUFFIX
+
+    def facts_of(self, options: Mapping[str, Any], **own: Any) -> Facts:
+        """Return the facts that follow from the options' roles, and ``own``."""
+        roles = ("name", "seed", "threads", "start", "device")
+        name, seed, threads, start, device = (options[self.option_of(role)] for role in roles)
+        return Facts(
+            arguments=dict(options),
+            name=name,
+            seed=seed,
+            threads=threads,
+            start=Path(start) if start else None,
+            gpu=device != "cpu",
+            game_path=options.get("game_path", ""),
+            **own,
+        )
 
     def start_network(self, options: Mapping[str, Any]) -> SavedNetwork | None:
         """Return the network that a run starts from; None without one.
@@ -73,12 +89,19 @@ class Declared(FlatOptions):
         return {n: v for n, v in arguments.items() if n not in own and n != "system"}
 
     def load_network(self, path: Path, *, best: bool = False) -> SavedNetwork:
-        """Read a saved network; systems with files of their own read these, too.
+        """Read a saved network, or what export-weights wrote; some have files of their own, too.
 
         Raises:
-            SnapshotError: see saved_networks.load_saved.
+            SnapshotError: see saved_networks.load_saved, state_dicts.read_weights.
         """
+        if is_pytorch(path):
+            weights = self.from_export(read_weights(path))
+            return SavedNetwork(path=path, which="only", arguments={}, weights=weights)
         return load_saved(path, best=best)
+
+    def from_export(self, state: Mapping[str, Array]) -> Mapping[str, Array]:
+        """Return a network's weights by its own names, from the state that ``export`` gave."""
+        return state
 
     def lines(self, event: Event, options: Mapping[str, Any]) -> Iterator[str]:
         """Yield nothing: what the original prints is its system's own affair."""
@@ -119,12 +142,12 @@ class Declared(FlatOptions):
         return Exported(saved.which, saved.weights, (recipe,))
 
     def times(self, path: Path) -> NDArray[np.float64] | None:
-        """Return None: the file does not tell them."""
+        """Return None: the file does not hold them."""
         del path
         return None
 
     def read_alone(self, path: Path) -> RunRecord:
-        """Refuse a file of networks alone, which tells nothing of its training.
+        """Refuse a file of networks alone, which says nothing about its training.
 
         Raises:
             SnapshotError: always.

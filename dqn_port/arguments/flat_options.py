@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -97,6 +97,11 @@ class FlatOptions:
         """
         return options
 
+    def remarks(self, given: Mapping[str, Any], options: Mapping[str, Any]) -> Iterator[str]:
+        """Yield what acts otherwise here than the options that were given say."""
+        del given, options
+        return iter(())
+
     def params(self) -> dict[str, Param]:
         """Return all options by name: the system's own, and those that every run has."""
         roles = {param.role for param in self.OPTIONS}
@@ -134,7 +139,9 @@ class FlatOptions:
         """
         draft = self.new_draft() if draft is None else draft
         self._gather(draft, args_file, words, assignments)
-        return self.check(self._finish(draft))
+        options = self.check(self._finish(draft))
+        draft.warnings += self.remarks(draft.values, options)
+        return options
 
     def _gather(
         self,
@@ -290,21 +297,47 @@ class FlatOptions:
     def compared(self, arguments: Mapping[str, Any], *, told: bool = False) -> Compared:
         """Compare a run's options with the defaults, which are the original's."""
         del told
+        params, defaults = self.params(), self._defaults_beside(arguments)
         skipped = {self.option_of(role) for role in ("name", "start", "best")}
+        if params[seed := self.option_of("seed")].default is None:
+            skipped.add(seed)
         others = [
             OtherOption(
                 name,
                 shown(arguments.get(name)),
-                shown(param.default),
+                shown(defaults[name]),
                 param.changes != "nothing",
             )
-            for name, param in self.params().items()
-            if name not in skipped and name in arguments
-            if not _same(arguments[name], param.default)
+            for name, param in params.items()
+            if name not in skipped and name in arguments and name in defaults
+            if not _same(arguments[name], defaults[name])
         ]
         others.sort(key=lambda other: not other.matters)
         whose = f"the defaults of {self.NAME}"
         return Compared("Arguments that are not the original's", whose, "Default", others)
+
+    def _defaults_beside(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the defaults, computed ones as they are beside a run's other options.
+
+        Where these cannot be run here, computed ones are left out.
+        """
+        params = self.params()
+        computed = {n for n, p in params.items() if p.default is None and p.default_is}
+        own = {n: v for n, v in arguments.items() if n in params and n not in computed}
+        try:
+            filled = self._finish(FlatDraft(dict(own), dict.fromkeys(own, "arguments")))
+            filled = self.check(filled)
+        except DqnPortError:
+            filled = {}
+        defaults = {}
+        for name, param in params.items():
+            if name not in computed:
+                defaults[name] = (
+                    arguments.get(param.default_from) if param.default_from else param.default
+                )
+            elif name in filled:
+                defaults[name] = filled[name]
+        return defaults
 
     def differences(self, there: Mapping[str, Any], here: Mapping[str, Any]) -> Differences:
         """Compare the options of two runs by what each option changes."""
@@ -336,5 +369,5 @@ class FlatOptions:
 
 
 def _same(old: Any, new: Any) -> bool:
-    """Tell whether two values are equal as JSON."""
+    """Return whether two values are equal as JSON."""
     return bool(old == new) or json.dumps(old) == json.dumps(new)

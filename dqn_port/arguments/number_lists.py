@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 _MOST: Final = 10_000
-"""Numbers that one range may stand for."""
+"""Numbers that one range may expand to."""
 _RANGE: Final = re.compile(r"\s*(\d+)\s*-\s*(\d+)\s*")
 
 

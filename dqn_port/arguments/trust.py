@@ -14,7 +14,7 @@ _TRUSTED: Final = ContextVar("trusted", default=False)
 
 
 def is_trusted() -> bool:
-    """Tell whether what runs now may import every module:object that a file names."""
+    """Return whether what runs now may import every module:object that a file names."""
     return _TRUSTED.get()
 
 

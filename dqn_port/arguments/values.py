@@ -61,7 +61,7 @@ def checked(param: Param, value: Any, where: str) -> Any:
 
 
 def _is_finite(value: Any) -> bool:
-    """Tell whether ``value`` is a number, or a boolean, that a double can hold."""
+    """Return whether ``value`` is a number, or a boolean, that a double can hold."""
     try:
         return isinstance(value, int | float) and math.isfinite(value)
     except OverflowError:
@@ -69,7 +69,7 @@ def _is_finite(value: Any) -> bool:
 
 
 def _is_text(value: str) -> bool:
-    """Tell whether ``value`` can be a file's name and stand in a file."""
+    """Return whether ``value`` can be a file's name and a value in a file."""
     try:
         return b"\0" not in value.encode()
     except UnicodeEncodeError:

@@ -83,11 +83,6 @@ def pinned(cores: Sequence[int]) -> Iterator[None]:
         pin(sorted(before))
 
 
-def resident_bytes() -> int:
-    """Return the bytes of memory that this process holds now."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-
 def about_the_machine() -> dict[str, Any]:
     """Return what stands at the head of every file of figures."""
     return {"machine": machine(), "versions": all_versions()}

@@ -80,14 +80,14 @@ def show(
     "--words",
     metavar="'-env pong …'",
     help="The words of a script, instead of OLD: the line that it echoes, or what stands behind "
-    "train_agent.lua.",
+    "train_agent.lua; in simple_dqn and hvass16 behind main.py or reinforcement_learning.py.",
 )
 @click.option(
     "--shape",
     type=click.Choice(["arg", "options"]),
     default="arg",
     show_default=True,
-    help="What a NEW.t7 holds: the arg table of a process, or the table of options.",
+    help="What a NEW.t7 of lua_dqn holds: the arg table of a process, or the table of options.",
 )
 @click.option("--ascii", "as_ascii", is_flag=True, help="Write a NEW.t7 as text.")
 @click.option("--overwrite", is_flag=True, help="Replace NEW where it stands.")

@@ -54,6 +54,11 @@ _DEFAULT_EPISODES = 10
     "--threads", type=click.IntRange(min=1), default=1, show_default=True, help="CPU threads."
 )
 @click.option(
+    "--homework",
+    is_flag=True,
+    help="Also print the score by which Practical_RL's homework is passed (practical_rl).",
+)
+@click.option(
     "--json",
     "json_file",
     type=click.Path(path_type=Path),
@@ -72,6 +77,7 @@ def evaluate(
     seed: int,
     max_frames: int | None,
     threads: int,
+    homework: bool,
     json_file: Path | None,
     assignments: tuple[str, ...],
 ) -> None:
@@ -100,6 +106,9 @@ def evaluate(
         draft=draft,
     )
     warn(draft)
+    marked = getattr(player, "homework", None)
+    if homework and marked is None:
+        raise UsageError(f"--homework: expected a network of a homework, got one of {system.NAME}")
     game, epsilon, max_frames = player.game, player.epsilon, player.max_frames
     click.echo(f"{game}: the {player.which} network of {path}, ε {epsilon:g}, seed {seed}")
     if best and player.which == "last":
@@ -139,6 +148,10 @@ def evaluate(
             share = scores.human_normalised(mean)
             results["human_normalised"] = share
             click.echo(f"human-normalised: {share:.1%} (0% random, 100% human)")
+    if homework and marked is not None:
+        click.echo("")
+        for line in marked():
+            click.echo(line)
     if json_file is not None:
         table = {
             "snapshot": str(path),

@@ -21,7 +21,11 @@ from dqn_port import __version__
 from dqn_port.errors import DqnPortError, LuaExit, near_match
 
 COMMANDS: Final = {
-    "train": ("dqn_port.cli.train:train", "Train an agent, as the original's train_agent did."),
+    "train": ("dqn_port.cli.train:train", "Train an agent, as its original program did."),
+    "estimate": (
+        "dqn_port.cli.estimate:estimate_command",
+        "Estimate the hours, memory and disk that a training takes here.",
+    ),
     "evaluate": (
         "dqn_port.cli.evaluate:evaluate",
         "Play a snapshot's network without learning, and show its scores.",
@@ -31,15 +35,27 @@ COMMANDS: Final = {
         "Evaluate a run's networks, and keep a record: scores, a clip, what the agent sees.",
     ),
     "report": ("dqn_port.cli.report:report", "Write the HTML report of a run, or of several."),
+    "plot": (
+        "dqn_port.cli.plot:plot",
+        "Draw the curves of runs over each other: PNG, SVG or PDF.",
+    ),
+    "diagnose": (
+        "dqn_port.cli.diagnose:diagnose",
+        "Show what a network values its games at, beside what comes of them.",
+    ),
     "pipeline": (
         "dqn_port.cli.pipeline:pipeline",
-        "From a ROM to a report: check, train, evaluate, export.",
+        "From a game to a report: check, train, evaluate, export.",
     ),
     "args": ("dqn_port.cli.args:args", "Look at argument files, and convert old ones."),
     "t7": ("dqn_port.cli.t7:t7", "Look into Torch7 files, convert and compare them."),
     "roms": ("dqn_port.cli.roms:roms", "List the games that can be played."),
     "screens": ("dqn_port.cli.screens:screens", "Draw a game's first screens as a contact sheet."),
     "play": ("dqn_port.cli.play:play", "Play one game with a snapshot's network, as a GIF, too."),
+    "filters": (
+        "dqn_port.cli.filters:filters",
+        "Show what the filters of a network look for.",
+    ),
     "check": (
         "dqn_port.cli.check:check",
         "Validate a run's folder: checksums, histories, networks, checkpoints.",
@@ -110,7 +126,17 @@ class LazyGroup(click.Group):
 @click.version_option(__version__, prog_name="dqn-port", message="%(prog)s %(version)s")
 @click.option("--debug", is_flag=True, help="Show the traceback of a fault.")
 def dqn_port(debug: bool) -> None:
-    """DeepMind's Lua/Torch7 DQN (Nature 2015) on PyTorch: same arguments, same numbers."""
+    """Five classic DQN programs on PyTorch: the same options, numbers and files as then.
+
+    \b
+    lua_dqn       DQN 3.0, DeepMind's Lua/Torch7 code of the Nature paper; the default
+    simple_dqn    Tambet Matiisen's Python 2 on Neon
+    labml_dqn     labml's annotated DQN: prioritised, double, dueling, eight games at once
+    practical_rl  a course's homework on gymnasium, CartPole first
+    hvass16       Hvass' TensorFlow tutorial 16: motion trace, backward sweep, bursts
+
+    An argument file says by its key system whose it is; --system NAME says it for words.
+    """
     del debug
 
 
@@ -162,6 +188,6 @@ def main(argv: list[str] | None = None) -> None:
         where = "the output" if error.filename is None else str(error.filename)
         fail(f"{where}: {error.strerror or error}", 1)
     except MemoryError:
-        fail("the machine has no memory left; set a smaller agent_params.replay_memory", 1)
+        fail("the machine has no memory left; set a smaller replay memory", 1)
     finally:
         signal.signal(signal.SIGTERM, previous)

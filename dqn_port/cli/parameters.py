@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import click
 
+from dqn_port import registry
 from dqn_port.arguments.trust import trusting
 from dqn_port.errors import UsageError
 from dqn_port.interfaces import System
@@ -31,11 +32,13 @@ set_option = click.option(
     "assignments",
     multiple=True,
     metavar="KEY=VALUE",
-    help="Set one option, seed=2 or agent_params.lr=0.001. May be repeated.",
+    help="Set one option, such as seed=2, or in lua_dqn agent_params.lr=0.001. May be repeated.",
 )
 SHORTHANDS: Final = (
     click.option("--game", help="What is played, whatever the system calls that option."),
-    click.option("--seed", type=int, metavar="N", help="Of all random numbers."),
+    click.option(
+        "--seed", type=int, metavar="N", help="Of all random numbers, whatever it is called."
+    ),
     click.option("--length", type=int, metavar="N", help="How long to train, in its own unit."),
     click.option("--name", help="Of the run and its folder."),
     click.option("--env", metavar="GAME", help="lua_dqn's word for --game; as --set env=GAME."),
@@ -45,7 +48,18 @@ SHORTHANDS: Final = (
 )
 """Flags for the options that are set most; ``assigned`` takes them."""
 lua_words_argument = click.argument(
-    "lua_words", nargs=-1, type=click.UNPROCESSED, metavar="[-- LUA WORDS]"
+    "lua_words", nargs=-1, type=click.UNPROCESSED, metavar="[-- WORDS]"
+)
+device_option = click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    metavar="auto|cpu|cuda|cuda:N",
+    help="Where the network is computed. auto: what the options say, in lua_dqn the CPU where "
+    "option gpu's is not there.",
+)
+threads_option = click.option(
+    "--threads", type=click.IntRange(min=1), metavar="N", help="CPU threads; sets option threads."
 )
 snapshot_argument = click.argument(
     "snapshot", type=click.Path(path_type=Path), required=False, metavar="[RUN|SNAPSHOT]"
@@ -165,7 +179,11 @@ trust_option = click.option(
     help="Allow code of others: import every module:object that a file or RUN names.",
 )
 system_option = click.option(
-    "--system", "system_name", metavar="NAME", help="Which program; as --set system=NAME."
+    "--system",
+    "system_name",
+    metavar="NAME",
+    help=f"Which program: {', '.join(registry.SYSTEMS)}, or module:object of others; as --set "
+    f"system=NAME.  [default: the argument file's, or {registry.DEFAULT}]",
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,8 @@ from luigi.rpc import RPCError
 import pipelines
 from dqn_port import registry
 from dqn_port.arguments.trust import is_trusted
+from dqn_port.bench.figures import digits
+from dqn_port.cli.estimate import heading_and_lines, size
 from dqn_port.cli.parameters import (
     SHORTHANDS,
     assigned,
@@ -29,8 +32,11 @@ from dqn_port.errors import UsageError
 from dqn_port.memory import machine_memory
 from dqn_port.runs.evaluations import NETWORKS
 from dqn_port.runs.run import MODES
+from dqn_port.tools.estimate import PER, estimate
+from dqn_port.verify.comparing import plural
 from pipelines.configuration import SchedulerError, check_scheduler, configure
 from pipelines.parameters import check_evaluation
+from pipelines.resolved import resolved
 from pipelines.standing import remove, rubbish_in, standing_of
 
 
@@ -61,7 +67,7 @@ def _options(command: Callable[..., Any]) -> Callable[..., Any]:
                 default="auto",
                 show_default=True,
                 metavar="auto|cpu|cuda|cuda:N",
-                help="Where the network is trained. auto: what option gpu says, the CPU where that "
+                help="Where the network is trained. auto: what the options say, the CPU where that "
                 "is not there.",
             ),
             click.option(
@@ -210,7 +216,18 @@ def pipeline() -> None:
     show_default=True,
     help="Of luigid.",
 )
-def run(workers: int, scheduler_host: str | None, scheduler_port: int, **words: Any) -> int:
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Do nothing but estimate the hours, memory and disk of the trainings, by a short one.",
+)
+def run(
+    workers: int,
+    scheduler_host: str | None,
+    scheduler_port: int,
+    dry_run: bool,
+    **words: Any,
+) -> int:
     """Run the chain to its report, or a suite's to its league table.
 
     The same command again does nothing where all is there, makes what is missing or damaged, and
@@ -220,6 +237,7 @@ def run(workers: int, scheduler_host: str | None, scheduler_port: int, **words: 
     dqn-port pipeline run --args legacy_args/pong_quick.json
     dqn-port pipeline run --args legacy_args/pong_quick.json --env breakout --steps 32000
     dqn-port pipeline run --args legacy_args/pong_quick.json --games pong,breakout --seeds 1-3
+    dqn-port pipeline run --args legacy_args/pong_quick.json --games pong,breakout --dry-run
     """
     local = scheduler_host is None
     memory = int(machine_memory() // 10**9)
@@ -230,6 +248,9 @@ def run(workers: int, scheduler_host: str | None, scheduler_port: int, **words: 
         _say_where(task)
         return 0
     _refuse(task)
+    if dry_run:
+        _estimate(task, workers)
+        return 0
     if scheduler_host is not None:
         check_scheduler(scheduler_host, scheduler_port)
     # SIGTERM ends this process once a training has written its checkpoint; see pipelines.processes.
@@ -265,6 +286,43 @@ def _refuse(task: pipelines.TrainEvalReport | pipelines.Suite) -> None:
         task.requires()
     else:
         _ = task.resolved
+
+
+def _estimate(task: pipelines.TrainEvalReport | pipelines.Suite, workers: int) -> None:
+    """Measure the first training and say what all of them take."""
+    tasks = task.requires() if isinstance(task, pipelines.Suite) else [task]
+    runs = [each for each in tasks if not each.of(pipelines.TrainAgent).complete()]
+    if not runs:
+        click.echo("All is trained; what is left takes minutes.")
+        return
+    first = runs[0].resolved
+    system, facts = first.system, first.facts
+    soon = resolved(runs[0].args_file, (*runs[0].assignments, *facts.soon), trust=is_trusted())
+    where = system.device(first.options, explicit=runs[0].device.startswith("cuda"))
+    found = estimate(system, first.options, soon.options, device=str(where.device))
+    games = len({run.facts.game for run in runs})
+    for line in heading_and_lines(system.NAME, found, str(where.device)):
+        click.echo(line)
+    turns = -(-len(runs) // workers)
+    at_once = min(workers, len(runs))
+    kept = found.disk + (found.checkpoint if runs[0].keep_checkpoint else 0)
+    going = 2 * found.checkpoint if runs[0].checkpoint == "full" else 0
+    length = "" if facts.length is not None else f" for {PER:,} {facts.unit} each"
+    click.echo("")
+    click.echo(
+        f"{plural(len(runs), 'training')} of {plural(games, 'game')}, {at_once} at a time: "
+        f"{'' if found.whole else 'at least '}{digits(turns * found.hours)} hours{length}, "
+        f"{size(at_once * found.memory)} of memory, {size(len(runs) * kept + at_once * going)} of "
+        "disk"
+    )
+    if games > 1:
+        click.echo(f"Measured in {facts.game} alone, and without the evaluations at the end.")
+    cores = len(os.sched_getaffinity(0))
+    if at_once * facts.threads > cores:
+        click.echo(
+            f"{at_once} × {plural(facts.threads, 'thread')} are more than the {cores} cores here: "
+            "it takes longer, or more machines."
+        )
 
 
 def _say_where(task: pipelines.TrainEvalReport | pipelines.Suite) -> None:

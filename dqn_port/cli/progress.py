@@ -20,8 +20,13 @@ _BAR: Final = 10
 _BEFORE: Final = len("100% ||") + _BAR
 """Columns before the fields."""
 
-EVALUATING: Final = "evaluating"
-"""The phase of evaluations, for systems that have them."""
+EVALUATING: Final = ("evaluating", "test")
+"""The phases of evaluations, for systems that have them."""
+
+LONG: Final = 3600.0
+"""Seconds from which on a run is told to be long."""
+_TOLD_AFTER: Final = 60.0
+"""Seconds."""
 
 
 def fitting(fields: list[str], columns: int | None) -> str:
@@ -64,10 +69,43 @@ class RemainingTime:
         """Return the estimate; None while the cost of learning is not known."""
         cost = {k: self._seconds[k] / self._ticks[k] for k in self.left if self._ticks[k] > 20}
         # Until the first evaluation, its ticks are taken to cost twice what the cheapest do.
-        cost.setdefault(EVALUATING, 2 * min(cost.values(), default=0.0))
+        guess = 2 * min(cost.values(), default=0.0)
+        cost = {kind: guess for kind in EVALUATING if kind in self.left} | cost
         if any(n > 0 and kind not in cost for kind, n in self.left.items()):
             return None
         return sum(max(n, 0) * cost[kind] for kind, n in self.left.items() if n > 0)
+
+
+class LongRun:
+    """Find out, by a run's own first minute, whether it takes more than an hour."""
+
+    def __init__(self, left: Mapping[str, int] | None, unit: str, step: int) -> None:
+        """``left``: see Training.left; ``unit``, ``step``: of the run's clock, and where it is."""
+        self._remaining = None if left is None else RemainingTime(left)
+        self._unit, self._step = unit, step
+        self._began = self._last = time.perf_counter()
+        self._told = False
+
+    def consume(self, event: Event) -> str:
+        """Take one event; return the line to show, once it is known that the run is long."""
+        if self._told or not isinstance(event, Ticked):
+            return ""
+        now = time.perf_counter()
+        if self._remaining is not None:
+            self._remaining.tick(event.phase, now - self._last)
+        self._last, passed = now, now - self._began
+        if passed < _TOLD_AFTER:
+            return ""
+        if self._remaining is None:
+            self._told = True
+            hours = 1e6 * passed / max(event.step - self._step, 1) / 3600
+            return f"at this pace a million {self._unit} take about {hours:,.1f} hours"
+        if (left := self._remaining.seconds()) is None:
+            return ""
+        self._told = True
+        if passed + left < LONG:
+            return ""
+        return f"at this pace the run takes about {(passed + left) / 3600:,.1f} hours"
 
 
 class ProgressBar:
@@ -93,9 +131,9 @@ class ProgressBar:
         self._last = self._since = time.perf_counter()
         self._frames, self._rate = 0, 0.0
 
-    def write(self, line: str) -> None:
+    def write(self, line: str, *, err: bool = False) -> None:
         """Print a line above the bar."""
-        self._bar.write(line, file=sys.stdout)
+        self._bar.write(line, file=sys.stderr if err else sys.stdout)
 
     def consume(self, event: Event) -> None:
         """Take one event."""

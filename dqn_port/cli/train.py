@@ -17,16 +17,18 @@ from dqn_port.cli.parameters import (
     args_option,
     assigned,
     checkpoint_every_option,
+    device_option,
     lua_words_argument,
     run_at,
     set_option,
     shorthand_options,
     snapshot_at,
     system_option,
+    threads_option,
     trust_option,
     warn,
 )
-from dqn_port.cli.progress import ProgressBar
+from dqn_port.cli.progress import LongRun, ProgressBar
 from dqn_port.errors import CheckpointError, UsageError
 from dqn_port.events import Finished, Started
 from dqn_port.exports.tensorboard import TensorboardWriter, require_tensorboard
@@ -54,22 +56,11 @@ from dqn_port.runs.stopping import StopSignals
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    default=Path("artifacts"),
-    show_default=True,
     metavar="DIR",
-    help="Folder of the runs; this one goes to DIR/NAME.",
+    help="Folder of the runs; this one goes to DIR/NAME.  [default: artifacts]",
 )
-@click.option(
-    "--device",
-    default="auto",
-    show_default=True,
-    metavar="auto|cpu|cuda|cuda:N",
-    help="Where the network is computed. auto: what option gpu says, the CPU where that is not "
-    "there.",
-)
-@click.option(
-    "--threads", type=click.IntRange(min=1), metavar="N", help="CPU threads; sets option threads."
-)
+@device_option
+@threads_option
 @click.option(
     "--network",
     metavar="RUN|FILE",
@@ -93,6 +84,14 @@ from dqn_port.runs.stopping import StopSignals
     "replay memory; or there is none.",
 )
 @checkpoint_every_option
+@click.option(
+    "--score-every",
+    type=click.IntRange(min=0),
+    default=0,
+    metavar="FRAMES",
+    help="Every so many emulator frames of training play 20 whole games with the network of then "
+    "and ε 0.05, and keep their mean in history-scores.csv; nothing else changes. 0: never.",
+)
 @click.option("--tensorboard", is_flag=True, help="Also write TensorBoard files (an extra).")
 @click.option("--quiet", is_flag=True, help="Print nothing but warnings and faults.")
 @lua_words_argument
@@ -100,7 +99,7 @@ def train(
     system_name: str | None,
     args_file: Path | None,
     assignments: tuple[str, ...],
-    out: Path,
+    out: Path | None,
     device: str,
     threads: int | None,
     network: str | None,
@@ -109,6 +108,7 @@ def train(
     resume: Path | None,
     checkpoint: str,
     checkpoint_every: float,
+    score_every: int,
     tensorboard: bool,
     quiet: bool,
     lua_words: tuple[str, ...],
@@ -133,6 +133,11 @@ def train(
             raise UsageError(
                 "--resume: expected no arguments with it but --set, --device and --threads: the "
                 "run has its own"
+            )
+        if out is not None:
+            raise UsageError(
+                f"--resume {resume}, --out {out}: expected one of them: the run goes on in its own "
+                "folder"
             )
         found = run_at(resume)
         args_file = found.folder / ARGS
@@ -162,11 +167,12 @@ def train(
     run = Run(
         system,
         options,
-        out,
+        out or Path("artifacts"),
         checkpoint=checkpoint,
         checkpoint_every=checkpoint_every,
         keep_checkpoint=True,
         lengthen=resume is not None,
+        score_every=score_every,
     )
     if resume is not None:
         _check_same_run(resume, found.folder, run, given)
@@ -256,6 +262,7 @@ def _follow(
 ) -> None:
     """Show a training's events to its end, or until a signal stops it."""
     bar: ProgressBar | None = None
+    long_run: LongRun | None = None
     step, finished = 0, False
     with StopSignals() as stop:
         try:
@@ -271,13 +278,19 @@ def _follow(
                             else ("was not finished, and has no checkpoint: it begins anew")
                         )
                         click.echo(f"{run.folder} {goes_on}.")
+                    left = None if quiet else event.training.left()
+                    if not quiet:
+                        long_run = LongRun(left, run.facts.unit, event.step)
                     if not quiet and sys.stderr.isatty():
-                        bar = ProgressBar(event.training.left(), run.system.HISTORY[0])
+                        bar = ProgressBar(left, run.system.HISTORY[0])
                 if writer is not None:
                     writer.consume(event)
                 if not quiet:
                     for line in run.system.lines(event, run.options):
                         bar.write(line) if bar is not None else click.echo(line)
+                if long_run is not None and (said := long_run.consume(event)):
+                    line = f"dqn-port: {said}; {program()} estimate says more"
+                    bar.write(line, err=True) if bar is not None else click.echo(line, err=True)
                 if bar is not None:
                     bar.consume(event)
                 if stop.number is not None:

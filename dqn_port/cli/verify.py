@@ -6,6 +6,7 @@ import json
 import math
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -15,7 +16,7 @@ import torch
 
 from dqn_port import registry
 from dqn_port.devices import device_named
-from dqn_port.errors import RunFolderError
+from dqn_port.errors import RunFolderError, TraceError, near_match
 from dqn_port.files import write_whole
 from dqn_port.verify.comparing import plural
 from dqn_port.verify.groups import GroupResult, Progress, kinds_of, verify
@@ -116,14 +117,38 @@ def _systems(
     Raises:
         RegistryError: a system replays nothing.
     """
+    able = [name for name in registry.SYSTEMS if registry.part_of(name, "traces")]
+    if words and golden is None:
+        _check_first(words[0], able)
     if words and words[0] in registry.SYSTEMS:
         system, groups = words[0], words[1:]
     elif words or golden is not None:
         system, groups = registry.DEFAULT, words
     else:
-        able = [name for name in registry.SYSTEMS if registry.part_of(name, "traces")]
         return [(name, shipped(name)) for name in able], ()
     return [(system, golden or shipped(system))], groups
+
+
+def _check_first(word: str, able: Sequence[str]) -> None:
+    """Refuse a word that is neither a system nor a group of the default one.
+
+    Raises:
+        TraceError: it is none, with all that there are.
+    """
+    groups = {name: [group.name for group in find_groups(shipped(name))] for name in able}
+    if word in registry.SYSTEMS or word in groups[registry.DEFAULT]:
+        return
+    known = {name: name for name in able} | {
+        group: group if name == registry.DEFAULT else f"{name} {group}"
+        for name in reversed(able)
+        for group in groups[name]
+    }
+    near = f"; did you mean '{known[word]}'?" if word in known else near_match(word, known)
+    listed = "; ".join(f"{name}: {', '.join(names)}" for name, names in groups.items())
+    raise TraceError(
+        f"verify: expected a system, or a group of {registry.DEFAULT}, got '{word}'{near}; there "
+        f"are, by system, {listed}"
+    )
 
 
 def _verify(

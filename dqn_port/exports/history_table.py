@@ -84,7 +84,7 @@ def history_lines(
         yield f"{' '.join(cells)}  {'*' if marked else ''}".rstrip()
     yield ""
     for column in columns:
-        if column.name not in told or column.dtype != "float64":
+        if column.name not in told or not column.is_fraction:
             continue
         values = told[column.name]
         if np.isnan(values).all():

@@ -1,7 +1,8 @@
-"""A league table: the scores of games × seeds beside random play, a human tester and the paper.
+"""A league table: scores of games × systems × seeds beside random play, a human and the paper.
 
-Over all games: the median and the interquartile mean of human-normalised scores, with intervals of
-a stratified bootstrap (Agarwal et al. 2021, rliable), which draws anew from the seeds of each game.
+A row is a system's in a game. Over all rows: the median and the interquartile mean of
+human-normalised scores, with intervals of a stratified bootstrap (Agarwal et al. 2021, rliable),
+which draws anew from the seeds of each row.
 """
 
 from __future__ import annotations
@@ -24,11 +25,16 @@ _TRIMMED: Final = 0.25
 """Share of the scores that is left out at either end."""
 
 
+Place = tuple[str, str]
+"""Game and system."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class LeagueRow:
-    """One game of the table; scores in points of the game."""
+    """One system in one game; scores in points of the game."""
 
     game: str
+    system: str
     scores: tuple[float, ...]
     """One a seed."""
     mean: float
@@ -45,11 +51,11 @@ class LeagueRow:
 
 @dataclass(frozen=True, kw_only=True)
 class Aggregate:
-    """One number over all games of the paper, human-normalised."""
+    """One number over all rows of the paper's games, human-normalised."""
 
     value: float
     low: float | None
-    """End of the 95 % interval; None where no game has two seeds, so that nothing can be drawn."""
+    """End of the 95 % interval; None where no row has two seeds, so that nothing can be drawn."""
     high: float | None
     paper: float
     """The same of the paper's mean scores in the same games."""
@@ -60,15 +66,15 @@ class League:
     """The table, and what it comes to."""
 
     rows: tuple[LeagueRow, ...]
-    """By game."""
+    """By game and system."""
     games: int
-    """Games that count in the aggregates: those that the paper has scores of."""
+    """Rows that count in the aggregates: those of games that the paper has scores of."""
     fewest_seeds: int
-    """Of a game that counts; with less than 3 the intervals say little. 0 without a game."""
+    """Of a row that counts; with less than 3 the intervals say little. 0 without one."""
     median: Aggregate | None
-    """Median over the games of their mean over seeds; None without a game that counts."""
+    """Median over the rows of their mean over seeds; None without one that counts."""
     interquartile_mean: Aggregate | None
-    """Over all runs of all games; None without a game that counts."""
+    """Over all runs of all rows; None without one that counts."""
 
 
 def interquartile_mean(scores: ArrayLike) -> float:
@@ -84,21 +90,21 @@ def interquartile_mean(scores: ArrayLike) -> float:
 
 
 def league(
-    scores: Mapping[str, Sequence[float]], *, seed: int = 0, resamples: int = RESAMPLES
+    scores: Mapping[Place, Sequence[float]], *, seed: int = 0, resamples: int = RESAMPLES
 ) -> League:
-    """Return the league table of ``scores``: game → its score for each seed.
+    """Return the league table of ``scores``: (game, system) → its score for each seed.
 
     ``seed``: of the bootstrap, so that the same scores give the same intervals.
 
     Raises:
-        HistoryError: a game has no score, or one that is not finite.
+        HistoryError: a row has no score, or one that is not finite.
     """
-    for game, found in scores.items():
+    for (game, system), found in scores.items():
         if not found or not all(map(math.isfinite, found)):
             raise HistoryError(
-                f"league: {game}: expected one finite score at least, got {list(found)}"
+                f"league: {game}, {system}: expected one finite score at least, got {list(found)}"
             )
-    rows = tuple(_row(game, scores[game]) for game in sorted(scores))
+    rows = tuple(_row(*place, scores[place]) for place in sorted(scores))
     table = nature_scores()
     # In an order of their own, so that the same draws meet the same scores.
     normalised = [
@@ -126,14 +132,15 @@ def league(
     )
 
 
-def _row(game: str, scores: Sequence[float]) -> LeagueRow:
+def _row(game: str, system: str, scores: Sequence[float]) -> LeagueRow:
     mean = math.fsum(scores) / len(scores)
     known = nature_scores().get(game)
     found = tuple(float(score) for score in scores)
     if known is None:
-        return LeagueRow(game=game, scores=found, mean=mean)
+        return LeagueRow(game=game, system=system, scores=found, mean=mean)
     return LeagueRow(
         game=game,
+        system=system,
         scores=found,
         mean=mean,
         random=known.random,

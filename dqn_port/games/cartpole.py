@@ -106,7 +106,7 @@ class CartPole(gymnasium.Env[Any, Any]):
         return {"state": self._state, "out": self._out, "key": state["key"], "pos": state["pos"]}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over a state, all of it or nothing.
+        """Restore a state, all of it or nothing.
 
         Raises:
             CheckpointError: a field is missing or damaged.

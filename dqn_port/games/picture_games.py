@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Protocol
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, Protocol
 
 import numpy as np
+from ale_py import Action
 from numpy.typing import NDArray
 
 from dqn_port.games.ale.emulator import AleEmulator
@@ -29,7 +30,7 @@ class Emulator(Protocol):
         """Play one frame and return its reward."""
 
     def game_over(self) -> bool:
-        """Tell whether the game is at its end."""
+        """Return whether the game is at its end."""
 
     def lives(self) -> int:
         """Return the lives left."""
@@ -41,7 +42,15 @@ class Emulator(Protocol):
         """Return the exact state."""
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over a state, all of it or nothing."""
+        """Restore a state, all of it or nothing."""
+
+
+_NAMES: Final = {int(action.value): name for name, action in Action.__members__.items()}
+
+
+def action_names(actions: Iterable[int]) -> tuple[str, ...]:
+    """Return the names of an emulator's actions: NOOP, FIRE, RIGHT …"""
+    return tuple(_NAMES.get(action, str(action)) for action in actions)
 
 
 def open_game(game: str, *, game_path: str = "", reset: str = "ale") -> Emulator:

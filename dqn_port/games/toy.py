@@ -73,7 +73,7 @@ class ToyEmulator:
         self.ngames += 1
 
     def game_over(self) -> bool:
-        """Tell whether no life is left or the time is up."""
+        """Return whether no life is left or the time is up."""
         return self.lives_left <= 0 or self.ticks >= self._game_ticks
 
     def lives(self) -> int:
@@ -163,7 +163,7 @@ class ToyEmulator:
         return {"game": self._game()} | {name: getattr(self, name) for name in self._ranges()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over a state, all of it or nothing.
+        """Restore a state, all of it or nothing.
 
         Raises:
             CheckpointError: a field is missing, out of its range or of another game.

@@ -1,9 +1,9 @@
-/* Convolutions of pictures in which much looks alike.
+/* Convolutions of pictures with many equal windows.
  *
- * Where two windows show the same, the same sum comes of them: it is made once. Every pixel has a
- * number here, the same for pixels that are equal in all planes; what is found of the windows is
- * the next layer's picture. Screens of Atari games are mostly background, and the samples of a
- * minibatch show the same places.
+ * Equal windows have equal sums, which are computed once. Every pixel has a number, equal for
+ * pixels that are equal in all planes; the numbers of the windows are the next layer's picture.
+ * Screens of Atari games are mostly background, and the samples of a minibatch show the same places.
+ * The sums are those of sum_products in plain.py.
  */
 
 #include "products.h"
@@ -68,8 +68,8 @@ void number_pixels(const uint8_t *bytes, ptrdiff_t batch, ptrdiff_t planes, ptrd
     in_parts(number_some_pixels, &task, batch, PART / size + 1);
 }
 
-/* One more number of what is hashed. Its high bits, too, come to count in the low ones, where a
- * table looks: of four frames the newest stands in the highest.
+/* Add a number to a hash. Its high bits must reach the low ones, which index the table: of four
+ * frames the newest is in the highest byte.
  */
 static inline uint32_t mixed(uint32_t hash, uint32_t number)
 {
@@ -140,7 +140,7 @@ static int same_windows(const windows_t *w, const int32_t *x, const int32_t *y)
     return !rest && !any_bit(differ);
 }
 
-/* Return how many distinct windows there are, and set kinds, begins and firsts. */
+/* Return the number of distinct windows, and set kinds, begins and firsts. */
 static ptrdiff_t find_alike(const windows_t *w, const int32_t *picture)
 {
     ptrdiff_t found = 0, n = 0, mask = w->size_of_table - 1;
@@ -169,7 +169,7 @@ static ptrdiff_t find_alike(const windows_t *w, const int32_t *picture)
     return found;
 }
 
-/* Give every distinct window a column of sums, those that are summed alike in panels of theirs. */
+/* Give every distinct window a column of sums; a panel has windows of one kind of chains. */
 static ptrdiff_t lay_out(const windows_t *w, ptrdiff_t found)
 {
     ptrdiff_t lanes = 0, panel = lanes_of_a_panel();
@@ -210,7 +210,7 @@ static void hand_out(const void *argument, ptrdiff_t begin, ptrdiff_t end)
 }
 
 /* out[sample, row, position] = first[row] + Σ over blocks Σk a[lane_a + k_a] · b[row_b + k_b], as
- * sum_products sums it. Returns how many distinct windows there are in the picture.
+ * sum_products sums it. Returns the number of distinct windows in the picture.
  */
 ptrdiff_t sum_alike(const plan_t *plan, const windows_t *w, const int32_t *picture, const void *a,
                     int of_bytes, const float *b, const float *first, float *out, int rectify)
@@ -230,5 +230,32 @@ ptrdiff_t sum_alike(const plan_t *plan, const windows_t *w, const int32_t *pictu
         w->columns[n] = w->columns_of_kinds[w->kinds[n]];
     hand_out_t task = {w, out, plan->rows, lanes};
     in_parts(hand_out, &task, plan->rows, PART / windows + 1);
+    return found;
+}
+
+/* Return how many distinct windows there are in a picture, [batch, height, width], and where each
+ * begins. kinds: [batch, out_height, out_width], which of them each window is like; begins: room
+ * for as many.
+ */
+ptrdiff_t find_windows(const int32_t *picture, ptrdiff_t batch, ptrdiff_t height, ptrdiff_t width,
+                       ptrdiff_t side, ptrdiff_t stride, int32_t *kinds, int32_t *begins)
+{
+    ptrdiff_t out_height = (height - side) / stride + 1, out_width = (width - side) / stride + 1;
+    ptrdiff_t n = batch * out_height * out_width, slots = 1;
+    while (slots < 2 * n)
+        slots *= 2;
+    int32_t *room = malloc(sizeof(*room) * (size_t)(2 * n + slots));
+    uint8_t *none = calloc((size_t)n, 1);
+    if (!room || !none)
+        abort();
+    windows_t windows = {
+        .two = none, .kinds = kinds, .begins = begins, .firsts = room,
+        .hashes = (uint32_t *)(room + n), .table = room + 2 * n, .size_of_table = slots,
+        .batch = batch, .height = height, .width = width, .kh = side, .kw = side,
+        .out_height = out_height, .out_width = out_width, .dh = stride, .dw = stride,
+    };
+    ptrdiff_t found = find_alike(&windows, picture);
+    free(none);
+    free(room);
     return found;
 }

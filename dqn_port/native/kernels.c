@@ -1,13 +1,13 @@
-/* Inner loops in C. Each computes the very numbers of the NumPy or PyTorch lines it stands in for:
- * the same float32 operations in the same order. It is compiled without contraction to fused
- * multiply-adds and without reordering, so that the compiler keeps to that.
+/* Inner loops in C. Each computes the same numbers as the NumPy or PyTorch code that it replaces:
+ * the same float32 operations in the same order. They are compiled without contraction to fused
+ * multiply-adds and without reordering.
  */
 
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
-/* Screens repeat themselves: a row equal to the one above it gives what that gave. */
+/* Many rows of a screen are equal to the row above, and then so is the result. */
 static int repeats(const void *row, size_t size)
 {
     return memcmp(row, (const char *)row - size, size) == 0;

@@ -1,7 +1,7 @@
-"""Compile the kernels once a machine, and load them.
+"""Compile the kernels once per machine, and load them.
 
-The library is kept in the user's cache, under a name made of the source, the compiler's flags and
-the processor, so that another of any of them makes another one.
+The library is kept in the user's cache. Its name is a hash of the sources, the compiler's flags and
+the processor, so that a change of any of them compiles it again.
 """
 
 from __future__ import annotations
@@ -23,14 +23,19 @@ SOURCES: Final = tuple(
     for name in (
         "alike.c",
         "areas.c",
+        "bilinear.c",
         "kernels.c",
         "motion.c",
+        "neon.c",
         "network.c",
+        "pictures.c",
         "products.c",
         "rmsprop.c",
         "single.c",
         "sweeps.c",
         "threads.c",
+        "trees.c",
+        "windows.c",
     )
 )
 HEADERS: Final = tuple(
@@ -41,11 +46,11 @@ SWITCH: Final = "DQN_PORT_NATIVE"
 """The environment variable that turns the kernels off when it is 0."""
 
 FLAGS: Final = ("-O3", "-march=native", "-ffp-contract=off", "-fno-math-errno", "-shared", "-fPIC")
-"""Nothing that lets the compiler change a number: no fast-math, no fusing of its own."""
+"""Nothing that lets the compiler change a number: no fast-math, no contraction."""
 
 _LIBRARIES: Final = ("-pthread", "-lm")
 
-_LIMIT_S: Final = 60
+_LIMIT_S: Final = 300
 
 _POINTER, _SIZE = ctypes.c_void_p, ctypes.c_ssize_t
 _INT, _FLOAT, _DOUBLE = ctypes.c_int, ctypes.c_float, ctypes.c_double
@@ -62,6 +67,8 @@ _SIGNATURES: Final = {
     "sum_columns": (_POINTER, *[_SIZE] * 2, _POINTER),
     "saxpy": (*[_POINTER] * 2, _SIZE, _FLOAT),
     "centred_rmsprop": (*[_POINTER] * 4, _SIZE, *[_FLOAT] * 4),
+    "neon_rmsprop": (*[_POINTER] * 3, _SIZE, *[_FLOAT] * 5),
+    "shrink_bytes": (*[_POINTER] * 2, *[_SIZE] * 3, *[_POINTER] * 4),
     "lanes_of_a_panel": (),
     "sum_products": (*[_POINTER] * 2, _INT, *[_POINTER] * 5, _INT),
     "number_pixels": (_POINTER, *[_SIZE] * 3, _POINTER),
@@ -69,6 +76,18 @@ _SIGNATURES: Final = {
     "set_threads": (_SIZE,),
     "allowed_threads": (_SIZE,),
     "spread_bytes": (_POINTER, _SIZE, _POINTER),
+    "shrink_pair": (*[_POINTER] * 3, *[_SIZE] * 5, *[_POINTER] * 2, _SIZE, *[_POINTER] * 3),
+    "find_windows": (_POINTER, *[_SIZE] * 5, *[_POINTER] * 2),
+    "gather_windows": (_POINTER, _SIZE, _POINTER, _SIZE, _POINTER, *[_SIZE] * 2, _POINTER),
+    "add_windows": (_POINTER, _SIZE, _POINTER, _SIZE, _POINTER, *[_SIZE] * 2, _POINTER),
+    "add_rows": (_POINTER, _SIZE, _POINTER, _SIZE, _POINTER),
+    "spread_windows": (_POINTER, *[_SIZE] * 3, _POINTER, *[_SIZE] * 2, _POINTER),
+    "find_slots_double": (_POINTER, _SIZE, _POINTER, _SIZE, _POINTER),
+    "find_slots_float": (_POINTER, _SIZE, _POINTER, _SIZE, _POINTER),
+    "set_leaves_double": (*[_POINTER] * 2, *[_SIZE] * 2, *[_POINTER] * 2, _SIZE),
+    "set_leaves_float": (*[_POINTER] * 2, *[_SIZE] * 2, *[_POINTER] * 2, _SIZE),
+    "raise_double": (_POINTER, _SIZE, _DOUBLE, _POINTER),
+    "raise_float": (_POINTER, _SIZE, _FLOAT, _POINTER),
     "stretch_luminance": (_POINTER, *[_SIZE] * 4, *[_POINTER] * 2),
     "shrink_rows": (_POINTER, *[_SIZE] * 5, *[_POINTER] * 2),
     "shrink_columns": (_POINTER, *[_SIZE] * 5, *[_POINTER] * 2),
@@ -80,7 +99,7 @@ _SIGNATURES: Final = {
 
 @functools.cache
 def kernels() -> ctypes.CDLL | None:
-    """Return the compiled kernels; None where they are turned off or cannot be made."""
+    """Return the compiled kernels; None if they are turned off or cannot be compiled."""
     compiler = shutil.which(os.environ.get("CC") or "gcc") or shutil.which("cc")
     if os.environ.get(SWITCH) == "0" or compiler is None:
         return None
@@ -109,6 +128,7 @@ def _load(path: Path, compiler: str) -> ctypes.CDLL:
         function.argtypes, function.restype = argtypes, None
     library.lanes_of_a_panel.restype = ctypes.c_int
     library.allowed_threads.restype = library.sum_alike.restype = _SIZE
+    library.find_windows.restype = _SIZE
     return library
 
 
@@ -135,7 +155,7 @@ def _fingerprint(compiler: str) -> str:
 
 
 def _processor() -> bytes:
-    """Return what -march=native depends on; a home may be shared by unlike machines."""
+    """Return what -march=native depends on; different machines may share a home."""
     try:
         lines = Path("/proc/cpuinfo").read_bytes().splitlines()
     except OSError:
@@ -145,7 +165,7 @@ def _processor() -> bytes:
 
 
 def _compile(path: Path, compiler: str) -> None:
-    """Compile beside ``path`` and rename, for another process may be doing the same."""
+    """Compile beside ``path`` and rename, as another process may do the same."""
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".kernels-") as folder:
         beside = Path(folder) / path.name
         subprocess.run(

@@ -1,5 +1,6 @@
-/* What Lua's nn and its optimiser do beside the matrix products of products.c, with the additions
- * in its order. Fused multiply-adds are written out where OpenBLAS has them.
+/* What Lua's nn and its optimiser do apart from the matrix products of products.c, with sums in
+ * its order. Fused multiply-adds are explicit where OpenBLAS has them. plain.py has the same in
+ * plain Python.
  */
 
 #include "threads.h"
@@ -54,7 +55,7 @@ static void place(const void *argument, ptrdiff_t begin, ptrdiff_t end)
     }
 }
 
-/* Copy planes into larger ones: rows of so many bytes, which begin so many bytes apart there. */
+/* Copy planes into larger ones; rows and distances are in bytes. */
 void place_planes(const char *from, ptrdiff_t planes, ptrdiff_t rows, ptrdiff_t row,
                   ptrdiff_t to_plane, ptrdiff_t to_row, char *to)
 {
@@ -165,7 +166,7 @@ static void sum_some_planes(const void *argument, ptrdiff_t begin, ptrdiff_t end
     const planes_t *task = argument;
     ptrdiff_t n = task->n;
     for (ptrdiff_t p = begin; p < end; p += 8) {
-        /* Side by side, as each sum waits for its last addition. */
+        /* Eight sums at once, as each addition waits for the one before. */
         int side = end - p < 8 ? (int)(end - p) : 8;
         float total[8] = {0};
         for (ptrdiff_t b = 0; b < task->batch; b++) {
@@ -194,7 +195,7 @@ void sum_planes(const float *x, ptrdiff_t batch, ptrdiff_t planes, ptrdiff_t n, 
     in_parts(sum_some_planes, &task, planes, (PART / (batch * n) / 8 + 1) * 8);
 }
 
-/* Sum of x[0], x[step] … in the order of sgemv's rows that are left over from whole fours. */
+/* Sum of x[0], x[step] … in the order of sgemv's last rows, after whole fours. */
 static float sum_left_over(const float *x, ptrdiff_t n, ptrdiff_t step)
 {
     ptrdiff_t b = 0;
@@ -234,7 +235,7 @@ void sum_columns(const float *restrict x, ptrdiff_t batch, ptrdiff_t n, float *r
             out[i] = sum_left_over(from, batch, n);
             continue;
         }
-        /* What is left over from sixteens comes first in its block, in two sums. */
+        /* The rest after whole sixteens comes first in its block, in two sums. */
         int two = i >= whole && i - whole < (fours - whole) % 16;
         ptrdiff_t b = 0;
         float sum = 0;
@@ -250,9 +251,7 @@ void sum_columns(const float *restrict x, ptrdiff_t batch, ptrdiff_t n, float *r
     }
 }
 
-/* Lua adds tensors by saxpy, which has no fused multiply-adds for what is left over from
- * thirty-twos.
- */
+/* Lua adds tensors by saxpy, which has fused multiply-adds only in whole blocks of 32. */
 static ptrdiff_t whole(ptrdiff_t n)
 {
     return n / 32 * 32;

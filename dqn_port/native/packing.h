@@ -1,13 +1,13 @@
 #ifndef DQN_PORT_PACKING_H
 #define DQN_PORT_PACKING_H
 
-/* Panels of lanes and groups of rows, copied side by side for the vectors that multiply them. */
+/* Copy panels of lanes and groups of rows, so that vectors can load them. */
 
 #include "products.h"
 #include "vectors.h"
 
-/* How many of the next k are turned together: 8 or 4 that lie side by side; or 3, if there are
- * more to come, for then what lies after them may be read, and written to the next one's place.
+/* How many of the next k are transposed together: 8 or 4 neighbours; or 3 if more follow, as then
+ * one more may be read, and written to the place of the next.
  */
 INLINE ptrdiff_t side_by_side(const int32_t *ks, ptrdiff_t left)
 {
@@ -28,8 +28,8 @@ INLINE void pack_fours(const eight_t *lanes, ptrdiff_t k, float *out, ptrdiff_t 
     }
 }
 
-/* Eight lanes whose offsets are at most two runs of neighbours, as in images: the first run's
- * length and how far the second is shifted. 0: they are something else.
+/* For eight lanes whose offsets are at most two runs of neighbours, as in images: the length of the
+ * first run and the shift of the second; else 0.
  */
 static inline int two_runs(const int32_t *at, int32_t *shift)
 {

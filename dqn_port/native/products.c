@@ -1,15 +1,16 @@
 /* Matrix products whose float32 sums are rounded as those of the original.
  *
- * Lua Torch7 multiplies matrices with OpenBLAS's sgemm; its Haswell kernels made the traces. Which
- * numbers are multiplied with which is the caller's, by tables of offsets, so that a convolution
- * needs no unfolded copy of its input. What is kept here is the order of the additions:
+ * Lua Torch7 multiplies matrices with OpenBLAS's sgemm; its Haswell kernels made the traces. Tables
+ * of offsets say which numbers are multiplied, so that a convolution needs no unfolded copy of its
+ * input. The order of the additions is:
  *
  *     one chain:  sum = 0; for k: sum = fma(a, b, sum)
  *     two chains: the same for the even and for the odd k, as far as there are rounds of eight k,
  *                 the rest in the chain of the even ones; then sum = even + odd
  *     out = first; for each block of k: out = out + sum; then out = out + last
  *
- * Lanes are summed side by side in vectors and rows beside them, which changes no order.
+ * Lanes are summed side by side in vectors and rows beside them, which changes no order. The same
+ * sums in plain Python: sum_products in plain.py.
  */
 
 #include "products.h"
@@ -41,7 +42,7 @@ int32_t lanes_of_a_panel(void)
 #endif
 }
 
-/* Where the sums of a panel go: added to others, or, if there is one block only, at once to out. */
+/* Where the sums of a panel go: added to others, or directly to out if there is only one block. */
 typedef struct {
     float *sums; /* [rows, PANEL], or null */
     const task_t *task;
@@ -74,7 +75,7 @@ INLINE void reach(const goal_t *goal, vec sums[][2], const int32_t *rows, int n)
         }
         return;
     }
-    /* Read now: what is stored might be any of these, as far as the compiler knows. */
+    /* Read before storing: the compiler cannot know that they do not alias. */
     const task_t task = *goal->task;
     const int32_t *row_out = task.plan->row_out;
     int32_t lanes[PANEL / 8];
@@ -100,7 +101,7 @@ INLINE void follow(const terms_t *terms, int chain, const float *a, const float 
         add_one(sums, a + (ptrdiff_t)*k * PANEL, b + (ptrdiff_t)*k * GROUP, n);
 }
 
-/* n and two are constants: the sums are to stay in registers. */
+/* n and two are constants, so that the sums stay in registers. */
 INLINE void sum_up(const terms_t *terms, const float *a, const float *b, const goal_t *goal,
                    const int32_t *rows, int n, int two)
 {
@@ -239,7 +240,7 @@ static void work(void *argument)
     task_t *task = argument;
     const plan_t *plan = task->plan;
     ptrdiff_t size = plan->rows * PANEL, most = task->panels_at_once;
-    /* A vector that two lines of the cache share takes twice as long. */
+    /* A vector that crosses a cache line takes twice as long. */
     float *sums =
         aligned_alloc(64, sizeof(float) * (size_t)(most * size + plan->longest * PANEL));
     int32_t *lists = malloc(sizeof(int32_t) * (size_t)(plan->longest * CHAINS));
@@ -266,7 +267,7 @@ static void pack_blocks(const void *argument, ptrdiff_t begin, ptrdiff_t end)
         pack_block(task->plan, task->b, block);
 }
 
-/* Rows that are left out of the only block have no sums that could be stored. */
+/* Set to 0 the rows that were left out of the only block. */
 static void clear_rows(const void *argument, ptrdiff_t begin, ptrdiff_t end)
 {
     const task_t *task = argument;
@@ -294,13 +295,12 @@ static void clear_rows_left_out(const task_t *task)
 
 /* out[row_out + lane_out] = first[row] + Σ over blocks Σk a[lane_a + k_a] · b[row_b + k_b]
  *                           + last[lane_out], first and last where they are not null;
- * then (|out| + out) / 2 if that is asked for. No sum hangs on the number of threads.
+ * then (|out| + out) / 2 if rectify. No sum depends on the number of threads.
  *
- * of_bytes: a is of bytes, which stand for their 255th parts.
- * needed_by: null, or what out is multiplied with: elements for which that is 0 are left as they
- * are, or set to anything. It is of out's layout; with samples, bytes that tell of which planes
- * any element is needed. Products with 0 are left out: they would change a sum only where the other
- * factor is not a finite number.
+ * of_bytes: a has bytes, which stand for a / 255.
+ * needed_by: null, or what out is multiplied with afterwards, in out's layout: where it is 0, out
+ * may have any value. With samples: bytes that say which planes are needed. Products with 0 are
+ * skipped: they would change a sum only if the other factor is not finite.
  */
 void sum_products(const plan_t *plan, const void *a, int of_bytes, const float *b,
                   const float *first, const float *last, const void *needed_by, float *out,
@@ -315,7 +315,7 @@ void sum_products(const plan_t *plan, const void *a, int of_bytes, const float *
     ptrdiff_t threads = (ptrdiff_t)(size / WORTH_A_THREAD) + 1;
     ptrdiff_t fit = SUMS_AT_ONCE / (plan->rows * PANEL) + 1;
     threads = allowed_threads(threads);
-    /* Small enough that no thread waits long for another's last. */
+    /* Small, so that no thread waits long for the last one. */
     ptrdiff_t share = (panels - 1) / (threads > 1 ? SHARES * threads : 1) + 1;
     task_t task = {plan, a, b, first, last, out, of_bytes, rectify, needed_by != NULL,
                    fit < share ? fit : share, 0};

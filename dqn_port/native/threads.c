@@ -1,7 +1,7 @@
 /* A few threads that help with a task and sleep between tasks.
  *
- * A helper that has not begun when the caller is through is not waited for, and none spins for
- * longer than a wake-up takes: beside other busy processes a task takes no longer than alone.
+ * The caller does not wait for a helper that has not started when the work is done, and none spins
+ * longer than a wake-up takes: with other busy processes a task takes no longer than in one thread.
  */
 
 #include "threads.h"
@@ -77,7 +77,7 @@ static void make_helpers(ptrdiff_t wanted)
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
-/* How many threads tasks may have, the caller's included. */
+/* Set the number of threads of a task, including the caller's. */
 void set_threads(ptrdiff_t threads)
 {
     most = threads < 1 ? 1 : threads < MAX_THREADS ? threads : MAX_THREADS;
@@ -88,7 +88,7 @@ ptrdiff_t allowed_threads(ptrdiff_t wanted)
     return wanted < most ? wanted : most;
 }
 
-/* Call ``work`` on ``task`` in up to so many threads, and return when all are through. */
+/* Call ``work`` on ``task`` in up to so many threads, and return when all are done. */
 void in_parallel(void (*work)(void *), void *task, ptrdiff_t threads)
 {
     threads = allowed_threads(threads);

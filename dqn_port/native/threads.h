@@ -3,7 +3,7 @@
 
 #include <stddef.h>
 
-/* Parts of a task, taken one after the other by whichever thread is free. */
+/* Take the next part of a task; threads take parts when they are free. */
 static inline ptrdiff_t next_part(ptrdiff_t *next, ptrdiff_t size)
 {
     return __atomic_fetch_add(next, size, __ATOMIC_RELAXED);
@@ -12,7 +12,7 @@ static inline ptrdiff_t next_part(ptrdiff_t *next, ptrdiff_t size)
 ptrdiff_t allowed_threads(ptrdiff_t wanted);
 void in_parallel(void (*work)(void *), void *task, ptrdiff_t threads);
 
-/* Floats that a part of a small task reads or writes: fewer are not worth a thread. */
+/* Floats that a part of a task reads or writes at least: fewer are not worth a thread. */
 #define PART 65536
 
 /* Call ``part`` for all of n, so many at once, in as many threads as there are parts. */

@@ -1,7 +1,7 @@
 #ifndef DQN_PORT_VECTORS_H
 #define DQN_PORT_VECTORS_H
 
-/* Vectors of floats, with and without a processor's own instructions for them. */
+/* Vectors of floats, with the processor's instructions for them or without. */
 
 #include <math.h>
 #include <stddef.h>
@@ -50,7 +50,7 @@ INLINE vec8 fused8(vec8 x, vec8 y, vec8 z)
 #endif
 }
 
-/* Load once: the compiler would rather read memory again in every multiplication. */
+/* Load into a register: the compiler would read memory again in every multiplication. */
 INLINE vec load(const float *from)
 {
     vec x = *(const vec *)from;
@@ -85,7 +85,7 @@ INLINE vec8 join(const float *low, const float *high)
 #endif
 }
 
-/* Where eight lanes begin: read once, as the compiler could not know that it does not change. */
+/* Where eight lanes begin: read once, as the compiler cannot know that they do not change. */
 typedef struct {
     const float *from[8];
 } eight_t;

@@ -1,10 +1,10 @@
-"""Checkpoints of a run: all that going on exactly needs, whole or not at all.
+"""Checkpoints of a run: all that is needed to resume exactly, whole or not at all.
 
 ``checkpoint/`` in a run's folder holds, for the newest two checkpoints, a manifest (N.json, written
 last), the state (N.t7, see state_file) and the training's rings, such as its replay memory, in
 segments: files of rows that were stored one after the other, each written once and shared by the
 checkpoints that need it, so that a checkpoint costs what was stored since the last one. Every
-file's size and sha256 stand in the manifest, whose own stands at its end.
+file's size and sha256 are in the manifest, and its own is at its end.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ class Checkpoints:
         return sorted((int(match[1]) for match in names if match), reverse=True)
 
     def read(self, serial: int) -> Checkpoint:
-        """Return what a manifest says; the files it names are not looked at.
+        """Read a manifest, but not the files that it names.
 
         Raises:
             CheckpointError: it cannot be read, is damaged, or something else.
@@ -261,7 +261,7 @@ class Checkpoints:
             found = self.read(serial)
             kept.add(self._manifest(serial).name)
             kept |= {file.name for file in (found.state, *found.segments)}
-        # Manifests first: what stands there is whole, or is no checkpoint any more.
+        # Manifests first: what is left is whole, or is no checkpoint any more.
         for path in sorted(self.folder.iterdir(), key=lambda path: path.suffix != ".json"):
             if path.name not in kept and path.is_file():
                 path.unlink(missing_ok=True)

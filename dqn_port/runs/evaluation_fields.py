@@ -1,4 +1,4 @@
-"""What may stand in evaluation.json: every value is looked at before it is used."""
+"""Fields of evaluation.json: every value is checked before it is used."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _LONGEST_TEXT: Final = 4096
 
 
 class EvaluationFields(Fields):
-    """An object of evaluation.json, and what may stand in it."""
+    """An object of evaluation.json, with its checks."""
 
     TABLE = "an object"
 
     @staticmethod
     def error(where: str, expected: str, value: Any) -> EvaluationError:
-        """Return the error that something else stands at ``where`` than was ``expected``."""
+        """Return the error for a value at ``where`` that is not what was ``expected``."""
         fault = "missing" if value is NOTHING else f"expected {expected}, got {as_json(value)}"
         return EvaluationError(f"{where}: {fault}; record it again")
 
@@ -88,6 +88,12 @@ class EvaluationFields(Fields):
         inner = self.inner(name)
         return {key: inner.text(key) for key in inner._table}
 
+    def listed_texts(self, name: str) -> list[str]:
+        """Return a list of texts; it may be empty."""
+        return self.take(
+            name, "a list of texts", lambda v: isinstance(v, list) and all(map(_is_text, v))
+        )
+
     def tables(self, name: str) -> list[Self]:
         """Return a list of objects, one at least."""
         values = self._list(name, "objects")
@@ -103,3 +109,18 @@ class EvaluationFields(Fields):
 
 def _is_text(value: Any) -> bool:
     return isinstance(value, str) and 0 < len(value) <= _LONGEST_TEXT
+
+
+def picture_size(content: bytes, ending: str) -> tuple[int, int] | None:
+    """Return (width, height) of a PNG, or of a WebP that is animated or without loss."""
+    if ending == ".png" and content[:16] == b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR":
+        return int.from_bytes(content[16:20], "big"), int.from_bytes(content[20:24], "big")
+    kind = content[:4] + content[8:16]
+    if ending == ".webp" and kind == b"RIFFWEBPVP8X":
+        width, height = (int.from_bytes(content[i : i + 3], "little") for i in (24, 27))
+        return width + 1, height + 1
+    if ending == ".webp" and kind == b"RIFFWEBPVP8L":
+        # One picture: two sides of 14 bits.
+        bits = int.from_bytes(content[21:25], "little")
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    return None

@@ -2,7 +2,8 @@
 
 ``evaluation.json`` is written last: with it the folder is whole. Beside it may lie ``clip.webp``,
 the screens of one episode, and of one moment in it ``screen.png`` and ``seen.png``, the frames of
-the agent's state side by side. Strangers may have written it all: nothing is believed unread.
+the agent's state side by side; and ``diagnosis.json`` (diagnosis.py). Strangers may have written it
+all: nothing is believed unread.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from dqn_port.fields import MOST
 from dqn_port.files import read_start, reading, sha256_of
 from dqn_port.records import RunRecord
 from dqn_port.registry import old_name
-from dqn_port.runs.evaluation_fields import EvaluationFields
+from dqn_port.runs.diagnosis import Diagnosis, read_diagnosis, sha256_of_diagnosis
+from dqn_port.runs.evaluation_fields import EvaluationFields, picture_size
 
 EVALUATION: Final = "evaluation.json"
 FORMAT: Final = 2
@@ -87,12 +89,16 @@ class Seen:
     screen: Image
     """A PNG of what was on the screen."""
     strip: Image
-    """A PNG of the state's frames side by side, the oldest on the left; gray."""
+    """A PNG of the state's planes side by side, gray: of frames the oldest on the left, where
+    ``labels`` do not say otherwise."""
     frames: int
+    """How many planes they are."""
     episode: int
     """Its index in the record's episodes."""
     step: int
     """Agent steps of the episode played before it, 0 at its first screen."""
+    labels: tuple[str, ...] = ()
+    """What the system calls the planes; empty in records that do not tell."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,9 +142,11 @@ class EvaluationRecord:
     clip: Clip | None
     seen: Seen | None
     sticky: float | None = 0.0
-    """Probability with which the emulator repeats the action before; None: not told."""
+    """Probability with which the emulator repeats the action before; None: unknown."""
     vectors: Vectors | None = None
     """In place of ``seen``, where the agent sees vectors."""
+    diagnosis: Diagnosis | None = None
+    """Of diagnosis.json."""
 
     def of(self, network: str) -> tuple[PlayedEpisode, ...]:
         """Return the episodes that a network played."""
@@ -158,7 +166,9 @@ def to_json(record: EvaluationRecord) -> dict[str, Any]:
             return {key: plain(entry) for key, entry in value.items() if key != "content"}
         return [plain(entry) for entry in value] if isinstance(value, list | tuple) else value
 
-    table = {key: value for key, value in asdict(record).items() if key != "folder"}
+    table = asdict(replace(record, diagnosis=None))
+    del table["folder"], table["diagnosis"]
+    table["diagnosis_sha256"] = sha256_of_diagnosis(record.diagnosis)
     if record.vectors is not None:
         table["vectors"]["earned"] = [[points] for points in record.vectors.earned]
     return {"format": FORMAT} | plain(table)
@@ -203,11 +213,13 @@ def read_evaluation(folder: Path) -> EvaluationRecord:
             raise table.fault(f"episodes[{i}].seed", f"one of {record.seeds}", episode.seed)
     last = len(record.episodes) - 1
     clip, seen = table.inner_or_none("clip"), table.inner_or_none("seen")
+    judged = table.digest("diagnosis_sha256", 64) if table.has("diagnosis_sha256") else None
     # What is read first names a fault first, so the files come when all else is well.
     return replace(
         record,
         clip=None if clip is None else _clip(folder, clip, last),
         seen=None if seen is None else _seen(folder, seen, last),
+        diagnosis=None if judged is None else read_diagnosis(folder, judged),
     )
 
 
@@ -295,7 +307,10 @@ def _seen(folder: Path, table: EvaluationFields, last: int) -> Seen:
         frames=table.integer("frames", 1, 64),
         episode=table.integer("episode", 0, last),
         step=table.integer("step", 0),
+        labels=tuple(table.listed_texts("labels")) if table.has("labels") else (),
     )
+    if seen.labels and len(seen.labels) != seen.frames:
+        raise table.fault("labels", f"{seen.frames} of them", list(seen.labels))
     if seen.strip.width % seen.frames:
         expected = f"so many of equal width in {seen.strip.width} pixels"
         raise table.fault("frames", expected, seen.frames)
@@ -338,7 +353,7 @@ def _read(path: Path, most: int) -> bytes:
 
 
 def _image(folder: Path, table: EvaluationFields, ending: str, most: int) -> Image:
-    """Return a picture's file as the record tells it, once it was read and is just that."""
+    """Return a picture's file, checked against the record."""
     name = table.name("file")
     if not name.endswith(ending) or not name.isascii():
         raise table.fault("file", f"a name ending in {ending}", name)
@@ -350,23 +365,8 @@ def _image(folder: Path, table: EvaluationFields, ending: str, most: int) -> Ima
             f"{path}: its sha256 is not the one in {EVALUATION}; it is damaged, record it again"
         )
     size = tuple(table.integer(side, 1, _LARGEST_SIDE) for side in ("width", "height"))
-    if (found := _size_of(content, ending)) != size:
+    if (found := picture_size(content, ending)) != size:
         expected = f"a {ending} file of {size[0]} x {size[1]} pixels"
         got = "something else" if found is None else f"{found[0]} x {found[1]}"
         raise EvaluationError(f"{path}: expected {expected}, got {got}; record it again")
     return Image(file=name, sha256=digest, content=content, width=size[0], height=size[1])
-
-
-def _size_of(content: bytes, ending: str) -> tuple[int, int] | None:
-    """Return (width, height) of a PNG, or of a WebP that is animated or without loss."""
-    if ending == ".png" and content[:16] == b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR":
-        return int.from_bytes(content[16:20], "big"), int.from_bytes(content[20:24], "big")
-    kind = content[:4] + content[8:16]
-    if ending == ".webp" and kind == b"RIFFWEBPVP8X":
-        width, height = (int.from_bytes(content[i : i + 3], "little") for i in (24, 27))
-        return width + 1, height + 1
-    if ending == ".webp" and kind == b"RIFFWEBPVP8L":
-        # One picture: two sides of 14 bits.
-        bits = int.from_bytes(content[21:25], "little")
-        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
-    return None

@@ -23,7 +23,7 @@ class FoundRun:
     snapshot: Path | None = None
     """The one that was named; None where the run as a whole was."""
     notes: tuple[str, ...] = ()
-    """What to tell of how it was found, a line each."""
+    """Notes for the user about how it was found, a line each."""
 
     def pick_snapshot(self) -> Path:
         """Return the snapshot that was named, or else the newest.
@@ -56,7 +56,7 @@ def find_run(path: Path) -> FoundRun:
 
 
 def names_run(path: Path) -> bool:
-    """Tell whether ``path`` is a folder, or a file that belongs to a run, not one for itself."""
+    """Return whether ``path`` is a folder, or a file that belongs to a run, not one for itself."""
     try:
         return path.is_dir() or (path.is_file() and _folder_of(path) is not None)
     except OSError:
@@ -75,7 +75,7 @@ def _found_in(path: Path) -> FoundRun:
         return FoundRun(folder=path, notes=_notes(path))
     latest, home = path / _LATEST, path
     if latest.is_dir():
-        # What is told then names the folder itself: the link may point elsewhere soon.
+        # Messages then name the folder itself: the link may point elsewhere soon.
         home = path / latest.readlink() if latest.is_symlink() else latest
     run = home / home.resolve().parent.name
     if (run / ARGS).is_file():

@@ -28,7 +28,7 @@ NEXT: Final = "give another --set name=… or --out"
 
 
 def is_lock(name: str) -> bool:
-    """Tell whether a file of that name belongs to a folder's lock, an older version's too."""
+    """Return whether a file of that name belongs to a folder's lock, an older version's too."""
     return name == LOCK or name.startswith((f"{LOCK}.new.", f"{LOCK}.after."))
 
 
@@ -48,7 +48,7 @@ class RunLock:
         """Nothing is written before the ``with``."""
         self.folder = folder
         self.notes: list[str] = []
-        """What is to be said of how the lock was taken."""
+        """Notes for the user about how the lock was taken."""
         self._path = folder / LOCK
         self._handle = -1
         self._line = b""
@@ -96,7 +96,7 @@ class RunLock:
         raise LockedError(f"{self.folder}: {why}; nothing more is written there")
 
     def holder(self) -> str:
-        """Say which living process has the lock, or nothing; it is only looked at."""
+        """Return which living process has the lock, or an empty text; it is not taken."""
         try:
             with self._opened(os.O_RDONLY) as handle:
                 in_use, holder, _ = _look(handle, fcntl.LOCK_SH)
@@ -139,7 +139,7 @@ class RunLock:
         return True
 
     def _stands(self, handle: int, line: bytes = b"") -> bool:
-        """Tell whether an open file is the one at the path, and begins with a line."""
+        """Return whether an open file is the one at the path, and begins with a line."""
         try:
             same = os.path.samestat(self._path.lstat(), os.fstat(handle))
             return same and os.pread(handle, len(line), 0) == line

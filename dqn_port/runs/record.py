@@ -1,12 +1,13 @@
-"""The record of a training: what a run's folder tells of it, read and checked."""
+"""Read and check the record of a training in a run's folder."""
 
 from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -21,9 +22,12 @@ from dqn_port.interfaces import System
 from dqn_port.records import MOST, Column, RunRecord, Table
 from dqn_port.registry import name_of, system_in
 from dqn_port.runs.run_folder import ARGS, FINISHED, newest_snapshot
+from dqn_port.runs.scores import SCORES
 
-_MOST_BYTES: Final = 64 * 2**20
-"""Of a file that is read: far above that of the longest run."""
+MOST_BYTES: Final = 256 * 2**20
+"""Of a file that is read: above that of the longest run, whose table has a row an update."""
+_BLOCK: Final = 10_000
+"""Lines."""
 EMPTY_COUNT: Final = -(2**63)
 """Stands for an empty cell among whole numbers."""
 TIME: Final = "training_seconds"
@@ -34,7 +38,7 @@ _ROUNDING: Final = 0.0006
 
 
 def read_run(folder: Path) -> RunRecord:
-    """Read what a run's folder tells of its training; a finished one's snapshot is checked.
+    """Read the record of a training; of a finished one the snapshot is checked.
 
     Raises:
         RunFolderError: it is no run's folder, or a file in it is damaged or missing.
@@ -69,7 +73,7 @@ def read_run(folder: Path) -> RunRecord:
         snapshot=snapshot,
         further={
             each.name: (each, _table(folder, each, finished=bool(about)))
-            for each in further
+            for each in (*further, SCORES)
             if (folder / each.file).exists()
         },
     )
@@ -88,9 +92,9 @@ def _fail(path: Path, expected: str, got: str) -> NoReturn:
 
 
 def _content(path: Path) -> bytes:
-    content = read_start(path, _MOST_BYTES + 1, RunFolderError, _HINT)
-    if len(content) > _MOST_BYTES:
-        _fail(path, f"at most {_MOST_BYTES:,} bytes", "more")
+    content = read_start(path, MOST_BYTES + 1, RunFolderError, _HINT)
+    if len(content) > MOST_BYTES:
+        _fail(path, f"at most {MOST_BYTES:,} bytes", "more")
     return content
 
 
@@ -131,69 +135,105 @@ def _check_about(about: dict[str, Any], path: Path) -> None:
 
 
 class HistoryCsvError(ValueError):
-    """What is wrong with history.csv, in a few words; and what was expected, and what is there."""
+    """What is wrong with history.csv: in a few words, what was expected, and what was found."""
 
     def __init__(self, text: str, expected: str, got: str) -> None:
         super().__init__(text)
         self.expected, self.got = expected, got
 
 
-def read_table(content: bytes, table: Table, *, finished: bool) -> dict[str, NDArray[Any]]:
+def read_table(
+    content: bytes, table: Table, *, finished: bool, rising: bool = True
+) -> dict[str, NDArray[Any]]:
     """Return the columns of a table's file; an empty cell is NaN, the least int64 or an empty text.
 
     Of a run that is not ``finished`` a last row that was cut, as by a power cut, is left out.
+    ``rising``: whether its clock must not fall.
 
     Raises:
         HistoryCsvError: it is none, or a row holds something else than its columns may.
     """
     if not finished:
         content = content[: content.rfind(b"\n") + 1]
-    try:
-        lines = list(csv.reader(io.StringIO(content.decode("utf-8"), newline="")))
-    except (ValueError, csv.Error) as error:
-        raise HistoryCsvError(str(error), "CSV", str(error)) from error
-    if not lines or tuple(lines[0]) != table.names:
+    lines = csv_lines(content)
+    if tuple(next(lines, ())) != table.names:
         expected = "the columns of a history"
         raise HistoryCsvError(f"expected {expected}, got others", expected, "others")
-    rows, last = [], -math.inf
-    clock = table.names.index(table.clock)
-    for number, line in enumerate(lines[1:], start=2):
+    # Cell by cell a million rows take a minute, so that columns are read, of a block of rows each.
+    parts = [{column.name: _values(column, []) for column in table.columns}]
+    number, before = 1, list[list[str]]()
+    while new := list(itertools.islice(lines, _BLOCK)):
+        block = before + new
         try:
-            row = [_cell(c, cell) for c, cell in zip(table.columns, line, strict=True)]
+            part = _columns(block, table, rising=rising)
         except (ValueError, OverflowError):
-            row = []
-        if not row or row[clock] < last or (row[clock] == last and not table.repeats):
-            where, expected = f"line {number}", "finite numbers and rising steps"
+            at = _fault(block, table, rising=rising)
+            where, line = f"line {number + 1 + at - len(before)}", as_json(",".join(block[at]))
+            expected = "finite numbers and rising steps"
             raise HistoryCsvError(
-                f"{where}: expected {expected}", f"{where}: {expected}", as_json(",".join(line))
-            )
-        rows.append(row)
-        last = row[clock]
-    kinds: dict[str, Any] = {"text": object, "float64": np.float64}
-    return {
-        column.name: np.array([row[i] for row in rows], dtype=kinds.get(column.dtype, np.int64))
-        for i, column in enumerate(table.columns)
-    }
+                f"{where}: expected {expected}", f"{where}: {expected}", line
+            ) from None
+        parts.append({name: values[-len(new) :] for name, values in part.items()})
+        number, before = number + len(new), new[-1:]
+    return {name: np.concatenate([part[name] for part in parts]) for name in table.names}
 
 
-def _cell(column: Column, text: str) -> Any:
-    """Return a cell's value.
+def _fault(block: Sequence[list[str]], table: Table, *, rising: bool) -> int:
+    """Return the first line of a block that may not stand behind the one before."""
+    for i in range(len(block)):
+        try:
+            _columns(block[max(0, i - 1) : i + 1], table, rising=rising)
+        except (ValueError, OverflowError):
+            return i
+    raise AssertionError
+
+
+def _columns(block: Sequence[list[str]], table: Table, *, rising: bool) -> dict[str, NDArray[Any]]:
+    """Return the columns of some lines.
 
     Raises:
-        ValueError, OverflowError: the column may hold no such value.
+        ValueError, OverflowError: a line holds something else than its columns may.
+    """
+    every = zip(table.columns, zip(*block, strict=True), strict=True)
+    told = {column.name: _values(column, texts) for column, texts in every}
+    last, clock = told[table.clock][:-1], told[table.clock][1:]
+    if (rising and (clock < last).any()) or (not table.repeats and (clock == last).any()):
+        raise ValueError(table.clock)
+    return told
+
+
+def csv_lines(content: bytes) -> Iterator[list[str]]:
+    """Yield the lines of a CSV file.
+
+    Raises:
+        HistoryCsvError: it is none.
+    """
+    try:
+        content.decode("utf-8")
+        yield from csv.reader(io.TextIOWrapper(io.BytesIO(content), "utf-8", newline=""))
+    except (ValueError, csv.Error) as error:
+        raise HistoryCsvError(str(error), "CSV", str(error)) from error
+
+
+def _values(column: Column, texts: Sequence[str]) -> NDArray[Any]:
+    """Return a column's values.
+
+    Raises:
+        ValueError, OverflowError: it may hold no such value.
     """
     if column.dtype == "text":
-        return text
-    if not text and column.may_be_empty:
-        return EMPTY_COUNT if column.is_count else math.nan
-    value = int(text) if column.is_count else float(text)
-    if not math.isfinite(value) or not abs(value) < (2**63 if column.is_count else MOST):
-        raise ValueError(text)
-    return value
+        return np.array(texts, dtype=object)
+    kind, empty = (int, EMPTY_COUNT) if column.is_count else (float, math.nan)
+    numbers = [kind(text) if text or not column.may_be_empty else empty for text in texts]
+    values = np.array(numbers, dtype=np.int64 if column.is_count else np.float64)
+    good = values > EMPTY_COUNT if column.is_count else np.abs(values) < MOST
+    if texts.count("") != len(good) - int(good.sum()):
+        raise ValueError(column.name)
+    return values
 
 
 def _snapshot(folder: Path, name: str, about: dict[str, Any]) -> Path | None:
-    """Return the newest snapshot, checked by what run.json tells of it."""
+    """Return the newest snapshot, checked against run.json."""
     if not about or not about["snapshot"]:
         return newest_snapshot(folder, name)
     path = folder / about["snapshot"]

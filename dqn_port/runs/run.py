@@ -15,21 +15,29 @@ from typing import Any, Final
 import torch
 
 from dqn_port import registry
-from dqn_port.errors import ArgsError, CheckpointError, DeviceError, DivergedError
-from dqn_port.events import Event, Finished, Resumed, Row, Saved, Started
+from dqn_port.errors import ArgsError, CheckpointError, DeviceError, DivergedError, MemoryShortError
+from dqn_port.events import Event, Finished, Resumed, Row, Saved, Started, Ticked
 from dqn_port.fields import Fields
 from dqn_port.files import sha256_of
 from dqn_port.interfaces import Options, System, Training
+from dqn_port.memory import available_memory
 from dqn_port.records import Table
 from dqn_port.runs.checkpoint import EVERY, MOST_OF_THE_TIME, Checkpoint, Checkpoints
 from dqn_port.runs.lock import RunLock
 from dqn_port.runs.record import read_table
 from dqn_port.runs.run_files import RunFiles, csv_of
 from dqn_port.runs.run_folder import ARGS, FINISHED, RunFolder
+from dqn_port.runs.scores import SCORES
+from dqn_port.runs.scoring import Scoring
 from dqn_port.saved_networks import save_networks
 
 MODES: Final = ("full", "weights", "none")
 """What a checkpoint holds: all; all but replay memory, game and random numbers; nothing."""
+
+LEAST_MEMORY: Final = 100
+"""MiB; with less left a training stops. Practical_RL's homework waited there."""
+_LOOK_EVERY: Final = 1.0
+"""Seconds from one look at the free memory to the next."""
 
 PACKAGES: Final = ("dqn-port", "torch", "numpy", "ale-py")
 
@@ -58,33 +66,38 @@ class Run(RunFolder):
         checkpoint_every: float = EVERY,
         keep_checkpoint: bool = False,
         lengthen: bool = False,
+        score_every: int = 0,
     ) -> None:
         """Look at the folder ``out``/NAME; nothing is written yet. ``options``: those of ``load``.
 
         ``checkpoint``: one of MODES, every so many seconds. ``keep_checkpoint``: leave the last one
-        when the run is finished. ``lengthen``: see RunFolder.
+        when the run is finished. ``lengthen``: see RunFolder. ``score_every``: after so many
+        emulator frames of training, again and again, games are played for history-scores.csv; no
+        other number changes. 0: never.
         """
         super().__init__(system, system.facts(options), out, lengthen=lengthen)
         self.options = options
         self.checkpoints = Checkpoints(self.folder)
         self._mode, self._keep = checkpoint, keep_checkpoint
-        self._every, self._next_at = checkpoint_every, 0.0
+        self._every, self._next_at, self._next_look = checkpoint_every, 0.0, 0.0
         self.last_snapshot: Path | None = None
         """The last file of networks that this run has saved."""
         self._networks_version: int | None = None
         """Of the networks in it, where the training tells."""
         self._hash = system.arguments_hash(options)
         self._lock = RunLock(self.folder)
-        self._tables = {table.name: table for table in system.HISTORY}
+        self._scoring = Scoring(system, self.facts, score_every)
+        tables = (*system.HISTORY, *self._scoring.tables)
+        self._tables = {table.name: table for table in tables}
         self._files = self._new_files()
         self._training: Training | None = None
         self._ticks = 0
         """Since the last checkpoint, or the beginning."""
 
     def train(self, device: str = "cpu", *, anew: bool = False) -> Iterator[Event]:
-        """Set up, go on from the newest checkpoint or begin, and yield the events to the end.
+        """Set up, resume from the newest checkpoint or begin, and yield the events to the end.
 
-        ``anew``: begin, whatever stands there.
+        ``anew``: begin, whatever the folder holds.
 
         Raises:
             DqnPortError: see System.training, begin, lock.RunLock, Training.tick.
@@ -154,7 +167,7 @@ class Run(RunFolder):
         yield Finished(training.step, self.folder)
 
     def _tick(self, training: Training) -> list[Event]:
-        """Tick once, and keep what is to be kept of it."""
+        """Tick once; append rows, and write a checkpoint when one is due."""
         try:
             events = training.tick()
         except DivergedError as error:
@@ -167,9 +180,32 @@ class Run(RunFolder):
                 self._files.append_row(self._tables[event.table], event.cells)
             elif isinstance(event, Saved):
                 self.last_snapshot = event.path
-        if time.monotonic() >= self._next_at:
+            elif isinstance(event, Ticked) and self._scoring.due(frames := event.all_frames):
+                path = self.save_networks(training)
+                row = self._scoring.row(path, step=training.step, frames=frames)
+                self._files.append_row(SCORES, row)
+        now = time.monotonic()
+        if now >= self._next_at:
             self.save_checkpoint()
+        if now >= self._next_look:
+            self._next_look = now + _LOOK_EVERY
+            self._check_memory()
         return events
+
+    def _check_memory(self) -> None:
+        """Stop before the system kills the process.
+
+        Raises:
+            MemoryShortError: hardly any memory is left.
+        """
+        if (left := available_memory() >> 20) >= LEAST_MEMORY:
+            return
+        self.save_checkpoint()
+        then = "begin again" if self._mode == "none" else f"--resume {self.folder} goes on"
+        raise MemoryShortError(
+            f"{self.folder}: stopped: expected at least {LEAST_MEMORY} MiB of free memory, got "
+            f"{left}; free some, then {then}"
+        )
 
     def _resume(self, training: Training, device: str) -> tuple[Training, bool, list[str]]:
         """Go on from the newest checkpoint that can be used; False where there is none at all.
@@ -231,6 +267,7 @@ class Run(RunFolder):
         if full:
             _check_rows(training, found)
         self._files.go_on(kept)
+        self._scoring.go_on(self.folder)
         self.go_on()
         return full, said != versions()
 
@@ -278,6 +315,14 @@ class Run(RunFolder):
         self._ticks = 0
         now = time.monotonic()
         self._next_at = now + max(self._every, (now - began) / MOST_OF_THE_TIME)
+        return path
+
+    def save_networks(self, training: Training) -> Path:
+        """Write the networks of now, between two ticks, and return where."""
+        path: Path | None = self._save_networks(training)
+        if path is None:
+            # A system that writes them itself.
+            path = training.save_networks()  # type: ignore[attr-defined]
         return path
 
     def _save_networks(self, training: Training, *, if_changed: bool = False) -> Path | None:
@@ -341,7 +386,7 @@ def _said(root: Fields, name: str, kind: type[Any]) -> Any:
 
 
 def _is_row(row: Any, table: Table) -> bool:
-    """Tell whether a value is a row of a table: finite numbers by column."""
+    """Return whether a value is a row of a table: finite numbers by column."""
     return (
         isinstance(row, Mapping)
         and tuple(row) == table.names

@@ -20,7 +20,7 @@ class RunFiles:
     """A run's folder as its training writes to it; see interfaces.Files.
 
     Until ``begin`` or ``go_on`` nothing is written: what is appended before is the beginning of
-    files that may stand there already.
+    files that may exist already.
     """
 
     def __init__(self, folder: Path, check: Callable[[], None]) -> None:

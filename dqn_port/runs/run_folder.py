@@ -1,7 +1,7 @@
-"""A run's folder: what stands there, and what is written there.
+"""A run's folder: what it holds, and what is written to it.
 
 ``artifacts/NAME/`` holds args.json (the options as they took effect), history.csv and its like (the
-system's tables), its networks in NAME.t7 or NAME.safetensors, checkpoint/ to go on from, and
+system's tables), its networks in NAME.t7 or NAME.safetensors, checkpoint/ to resume from, and
 run.json, written last: with it the run is finished.
 """
 
@@ -38,7 +38,7 @@ class RunFolder:
     def __init__(self, system: System, facts: Facts, out: Path, *, lengthen: bool = False) -> None:
         """Look at the folder ``out``/NAME; nothing is written yet.
 
-        ``lengthen``: the run may stand there with another length, even finished.
+        ``lengthen``: the run there may have another length, and may be finished.
         """
         self.system, self.facts, self.folder = system, facts, out / facts.name
         name = registry.name_of(system)
@@ -120,7 +120,7 @@ class RunFolder:
             )
 
     def snapshots(self) -> list[Path]:
-        """Return the files of snapshots and parameters that stand there, by name."""
+        """Return the files of snapshots and parameters in the folder, by name."""
         pattern = _snapshots_of(self.facts.name, parameters=True)
         return sorted(p for p in self.folder.iterdir() if re.fullmatch(pattern, p.name))
 
@@ -142,7 +142,7 @@ class RunFolder:
         self._write_json(ARGS, self.arguments)
 
     def go_on(self) -> None:
-        """Take over the options by which the run goes on, which change none of its numbers so far.
+        """Write the options that the run resumes with, which change none of its numbers so far.
 
         Raises:
             RunFolderError: the folder cannot be written.
@@ -184,9 +184,9 @@ def snapshot_in(folder: Path) -> Path:
     """Return the newest snapshot of a run's folder.
 
     Raises:
-        RunFolderError: there is none.
+        RunFolderError: there is none, or args.json is damaged.
     """
-    with contextlib.suppress(RunFolderError, KeyError):
+    with contextlib.suppress(KeyError):
         if newest := newest_snapshot(folder, str(arguments_in(folder)["name"])):
             return newest
     raise RunFolderError(
@@ -207,7 +207,7 @@ def newest_snapshot(folder: Path, name: str) -> Path | None:
 
 
 def is_snapshot_of(folder: Path, name: str) -> bool:
-    """Tell whether ``name`` is that of a snapshot, or of parameters, of the run in ``folder``."""
+    """Return whether ``name`` is that of a snapshot, or of parameters, of the run in ``folder``."""
     try:
         stem = str(arguments_in(folder)["name"])
     except (RunFolderError, KeyError):
@@ -223,7 +223,7 @@ def _snapshots_of(name: str, *, parameters: bool = False) -> str:
 
 
 def _is_stale(name: str, stem: str) -> bool:
-    """Tell whether a run named ``stem`` has written the file ``name``, args.json left out."""
+    """Return whether a run named ``stem`` has written the file ``name``, args.json left out."""
     snapshot = _snapshots_of(stem, parameters=True)
     known = [*map(re.escape, (HISTORY, FINISHED, TENSORBOARD, CHECKPOINT)), r"history-\w+\.csv"]
     names = "|".join([*known, snapshot])
@@ -232,7 +232,7 @@ def _is_stale(name: str, stem: str) -> bool:
 
 
 def is_pipeline(name: str) -> bool:
-    """Tell whether ``name`` is that of a pipeline's run, which may lie in a run's folder."""
+    """Return whether ``name`` is that of a pipeline's run, which may lie in a run's folder."""
     return re.fullmatch(r"[0-9a-f]{10}|latest|\.latest\.\w+", name) is not None
 
 

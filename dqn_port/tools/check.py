@@ -29,6 +29,7 @@ from dqn_port.records import RunRecord
 from dqn_port.runs.checkpoint import Checkpoints
 from dqn_port.runs.record import read_table
 from dqn_port.runs.run_folder import ARGS, FINISHED, RunFolder, arguments_in
+from dqn_port.runs.scores import SCORES
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,8 @@ def check_run(folder: Path) -> Iterator[Finding]:
     run.folder = folder
     finished = (folder / FINISHED).exists()
     history: dict[str, NDArray[Any]] | None = None
-    for table in system.HISTORY:
+    scores = [SCORES] if (folder / SCORES.file).exists() else []
+    for table in (*system.HISTORY, *scores):
         try:
             found = read_table((folder / table.file).read_bytes(), table, finished=finished)
             n = len(found[table.clock])

@@ -21,6 +21,7 @@ from dqn_port.errors import RunFolderError, SnapshotError
 from dqn_port.files import UNHARMED, reading, sha256_of, sync_folder, writing
 from dqn_port.games.ale.roms import game_of
 from dqn_port.interfaces import Picture, Step, System
+from dqn_port.runs.diagnosis import DIAGNOSIS, diagnosis_bytes
 from dqn_port.runs.evaluations import (
     EVALUATION,
     MAX_CLIP_BYTES,
@@ -39,8 +40,12 @@ from dqn_port.runs.playing import Episode, system_of
 from dqn_port.runs.playing import episodes as played_by
 from dqn_port.runs.run import versions
 from dqn_port.tools.clips import Film, pillow, png_of
+from dqn_port.tools.diagnosis import Diagnosing
 
 EPISODES: Final = 10
+_JUDGED_EPISODES: Final = 3
+_JUDGED_STEPS: Final = 2_000
+"""What the diagnosis is made of at most, so that it costs some seconds at most."""
 _STEPS_BEFORE: Final = 4
 """What the agent saw so many steps before the first point, where the ball is in play."""
 
@@ -52,6 +57,7 @@ class _Watched:
     """What is kept of an episode while it is played."""
 
     film: Film
+    diagnosing: Diagnosing | None
     vectors: list[Step] = field(default_factory=list)
     """Where the agent sees vectors, the first steps."""
     sees_vectors: bool = False
@@ -65,6 +71,8 @@ class _Watched:
     def take(self, step: Step) -> None:
         """Take in the next step."""
         self.n_steps += 1
+        if self.diagnosing is not None:
+            self.diagnosing.take(step)
         if not self.n_steps > 1:
             self.sees_vectors = any(seen.ndim != 2 for seen in step.seen.values())
         if self.sees_vectors and len(self.vectors) < MAX_VECTORS:
@@ -120,6 +128,7 @@ def record_evaluation(
     filmed = chosen[-1] if clip else None
     played: list[PlayedEpisode] = []
     kept: _Watched | None = None
+    diagnosing: Diagnosing | None = None
     with _beside(folder) as beside:
         for network, seed in itertools.product(chosen, seeds):
             player = system.open_player(
@@ -130,8 +139,13 @@ def record_evaluation(
                 max_frames=max_frames,
                 assignments=[f"threads={threads}", *assignments],
             )
+            if network == filmed and diagnosing is None:
+                diagnosing = Diagnosing(player, episodes=_JUDGED_EPISODES, steps=_JUDGED_STEPS)
             for _ in range(episodes):
-                watched = _Watched(Film(player.frames_per_step)) if network == filmed else None
+                watched = None
+                if network == filmed:
+                    first = diagnosing if seed == seeds[0] else None
+                    watched = _Watched(Film(player.frames_per_step), first)
                 episode = next(played_by(player, watch=watched.take if watched else None))
                 if watched and (kept is None or episode.reward > played[kept.index].reward):
                     kept, watched.index = watched, len(played)
@@ -140,7 +154,10 @@ def record_evaluation(
                     tell(played[-1])
                 if show is not None:
                     show(len(played), many)
+        diagnosis = None if diagnosing is None else diagnosing.diagnosis(seed=seeds[0])
         with writing(folder, UNHARMED):
+            if diagnosis is not None:
+                _write(beside / DIAGNOSIS, diagnosis_bytes(diagnosis))
             record = EvaluationRecord(
                 folder=folder,
                 game=game_of(player.game),
@@ -158,6 +175,7 @@ def record_evaluation(
                 clip=_write_clip(beside, kept) if kept is not None and kept.film else None,
                 seen=None if kept is None or kept.vectors else _write_seen(beside, kept),
                 vectors=_vectors(kept) if kept is not None and kept.vectors else None,
+                diagnosis=diagnosis,
             )
             text = json.dumps(to_json(record), indent=2) + "\n"
             _write(beside / EVALUATION, text.encode())
@@ -223,6 +241,7 @@ def _write_seen(folder: Path, kept: _Watched) -> Seen:
         frames=len(planes),
         episode=kept.index,
         step=moment.number,
+        labels=tuple(moment.seen),
     )
 
 

@@ -13,18 +13,36 @@ from dqn_port.torch7.faults import Fault, held
 from dqn_port.torch7.tensors import dtype_of
 
 ByteOrder = Literal["little", "big"]
-# A mapping of a large file, or all bytes of a small one.
+# A mapping of a large file, or the bytes of a small one.
 Data = bytes | mmap.mmap
 
 _ORDER: Final[dict[str, Literal["<", ">"]]] = {"little": "<", "big": ">"}
 
 
-class BinarySource:
+class Source:
+    """The bytes of a file, read forward from ``position``."""
+
+    def __init__(self, data: Data) -> None:
+        self.data, self.end, self.position = data, len(data), 0
+
+    @property
+    def left(self) -> int:
+        """The number of bytes not read yet."""
+        return self.end - self.position
+
+    def need(self, count: int, what: str, offset: int | None = None) -> None:
+        """Check that the file still holds ``count`` bytes, for ``what`` read at ``offset``."""
+        if count > self.left:
+            at = self.position if offset is None else offset
+            raise Fault(at, f"{count} bytes of {what}", held(self.left))
+
+
+class BinarySource(Source):
     """Reads forward from ``position``; every length is checked before anything is taken.
 
-    ``mapped``: arrays are views of the data where its layout allows, not copies.
-    ``guessed``: the size of a long is tried, not told nor the usual one.
-    Methods raise Fault where the file does not hold what is asked for.
+    ``mapped``: arrays are views of the data if its layout allows, not copies.
+    ``guessed``: the size of a long is a guess, and not the usual one.
+    Methods raise Fault if the file does not hold what is asked for.
     """
 
     # The least bytes of an object, nil, and of a pair: a boolean or a back reference, and nil.
@@ -39,24 +57,12 @@ class BinarySource:
         mapped: bool = False,
         guessed: bool = False,
     ) -> None:
-        self.data, self.long_size, self.mapped, self.guessed = data, long_size, mapped, guessed
-        self.end = len(data)
-        self.position = 0
+        super().__init__(data)
+        self.long_size, self.mapped, self.guessed = long_size, mapped, guessed
         self._order = order = _ORDER[byte_order]
         self._int = struct.Struct(order + "i")
         self._double = struct.Struct(order + "d")
         self._long_code = "q" if long_size == 8 else "i"
-
-    @property
-    def left(self) -> int:
-        """The number of bytes not read yet."""
-        return self.end - self.position
-
-    def need(self, count: int, what: str, offset: int | None = None) -> None:
-        """Check that the file still holds ``count`` bytes, for ``what`` read at ``offset``."""
-        if count > self.left:
-            at = self.position if offset is None else offset
-            raise Fault(at, f"{count} bytes of {what}", held(self.left))
 
     def integer(self, what: str) -> int:
         """Read an int, 4 bytes."""
@@ -73,7 +79,7 @@ class BinarySource:
         return value
 
     def longs(self, count: int, what: str) -> tuple[int, ...]:
-        """Read longs, written at once."""
+        """Read longs that were written together."""
         self.need(count * self.long_size, what)
         layout = f"{self._order}{count}{self._long_code}"
         values = struct.unpack_from(layout, self.data, self.position)

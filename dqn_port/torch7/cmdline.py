@@ -1,7 +1,6 @@
 """Read words such as ``-seed 5 -saveNetworkParams`` as torch.CmdLine does.
 
-Nothing here prints or exits: the result says what the Lua process would have written
-and with which code it would have ended.
+Nothing here prints or exits: the result has the output and the exit code of the Lua process.
 
 Lua: torch, CmdLine
 """
@@ -24,11 +23,11 @@ _HELP_WORDS = ("-help", "-h", "--help")
 
 @dataclass(frozen=True)
 class CmdLineResult:
-    """What words gave.
+    """The result of parsing words.
 
-    ``values`` holds every option, by its name without the dash, as far as the words were
-    read; ``given`` the names that words set, in the order of their first use.
-    ``exit_code`` is None to go on, 0 after help and 1 after an error. ``stdout`` is the
+    ``values`` holds every option, by its name without the dash, up to where parsing stopped;
+    ``given`` the names that words set, in the order of their first use.
+    ``exit_code`` is None to continue, 0 after help and 1 after an error. ``stdout`` is the
     help text or empty, ``stderr`` one line without its line end or empty.
     """
 
@@ -46,11 +45,11 @@ class _Option:
 
 
 class _CmdLineError(Exception):
-    """A word that cannot be used; the message is the one of torch.CmdLine, to the letter."""
+    """A word that cannot be used, with the exact message of torch.CmdLine."""
 
 
 class CmdLine:
-    """A table of options and the parser for the words that set them.
+    """A table of options and the parser of the words that set them.
 
     Lua: torch, CmdLine
     """
@@ -59,7 +58,7 @@ class CmdLine:
         self._options: dict[str, _Option] = {}
 
     def option(self, flag: str, default: OptionValue, help: str) -> None:
-        """Add an option; the type of ``default`` says what its words are read as.
+        """Add an option; the type of ``default`` is that of its values.
 
         A boolean makes a flag that takes no word.
 
@@ -72,7 +71,7 @@ class CmdLine:
     def parse(self, words: Sequence[str]) -> CmdLineResult:
         """Read words from left to right; a later duplicate wins.
 
-        A flag that takes a word takes the next one whatever it is, also ``-help``.
+        A flag that takes a word takes the next one, even ``-help``.
 
         Lua quirk: a boolean flag sets the option to ``not default`` however often it is
         given, and never back. Kept; pinned by test_golden_words with the flag twice.
@@ -93,10 +92,10 @@ class CmdLine:
         return CmdLineResult(values, tuple(given), None, "", "")
 
     def known(self, words: Sequence[str]) -> tuple[list[str], list[list[str]]]:
-        """Return the words of the options that there are, and those of each other option.
+        """Return the words of the known options, and those of each unknown one.
 
-        An unknown option has the words up to the next one that looks like an option: ``-1`` is its
-        word, ``-gpu`` is not.
+        An unknown option has the words up to the next one that looks like an option: ``-1`` does
+        not, ``-gpu`` does.
         """
         known: list[str] = []
         unknown: list[list[str]] = []
@@ -126,7 +125,7 @@ class CmdLine:
         return "\n".join(["Usage: [options]", "", "Options:", *lines, ""])
 
     def _value(self, word: str, rest: Iterator[str]) -> OptionValue:
-        """Return what ``word`` sets its option to, taking the next word where it needs one."""
+        """Return the value for the option of ``word``, reading the next word if it needs one."""
         option = self._options.get(word)
         if option is None:
             raise _CmdLineError(f"invalid argument: {word}")

@@ -1,13 +1,14 @@
-"""What two values differ in: tables without their order, tensors by value, sharing as well."""
+"""Differences between two values: tables without their order, tensors by value, and sharing."""
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dqn_port.errors import T7Error
 from dqn_port.torch7 import paths
@@ -24,10 +25,7 @@ from dqn_port.torch7.values import (
     TorchVector,
     class_text,
 )
-from dqn_port.torch7.views import distinct, pieces, repeated
 
-# Pairs and elements that tell one object among a table's keys from another.
-_TELLING: Final = 8
 _ABSENT: Final = "nothing"
 
 
@@ -36,8 +34,8 @@ class Difference:
     """One difference.
 
     ``kind``: ``value``, ``type``, ``class``, ``version``, ``size``, ``layout`` (stride or
-    offset in the storage), ``sharing`` (the same object in one, two in the other), or
-    ``only left`` and ``only right`` for a key that the other has not.
+    offset in the storage), ``sharing`` (one object on one side, two on the other), or
+    ``only left`` and ``only right`` for a key that the other side lacks.
     """
 
     path: str
@@ -53,10 +51,10 @@ _Part = tuple[Link, Any, Any]
 
 
 def differences(left: Any, right: Any) -> Iterator[Difference]:
-    """Yield what two values differ in, in the order of the left one.
+    """Yield the differences between two values, in the order of the left one.
 
-    NaN equals NaN and 0 equals -0. Objects that are compared once are not compared again;
-    objects as keys are told apart by a part of what they hold.
+    NaN equals NaN and 0 equals -0. Objects are compared once; those that are keys are compared
+    in their order.
 
     Raises:
         T7Error: a value is none of Lua's; views overlap so much that they cannot be compared.
@@ -70,10 +68,10 @@ class _Comparison:
         self._values = left, right
         counts = [Census([value], self._plain) for value in self._values]
         self._budget = max(count.budget for count in counts)
-        # Which object of the other side an object was first compared to, and where.
+        # The object of the other side that an object was first compared with, and where.
         self._of_left: dict[int, tuple[LuaObject, Link]] = {}
         self._of_right: dict[int, tuple[LuaObject, Link]] = {}
-        # Storages seen below tensors are the same or not, but not compared yet.
+        # Not storages met only under tensors: they are paired, but not compared yet.
         self._compared: set[int] = set()
 
     def differences(self) -> Iterator[Difference]:
@@ -97,7 +95,7 @@ class _Comparison:
                     waiting.extend(reversed(more))
 
     def _meet(self, left: LuaObject, right: LuaObject, link: Link) -> Difference | None:
-        """Note that two objects are each other's; tell if one was another's already."""
+        """Pair two objects; return a difference if one was already paired with another."""
         of_left, of_right = self._of_left.get(id(left)), self._of_right.get(id(right))
         if of_left is None and of_right is None:
             self._of_left[id(left)] = right, link
@@ -169,37 +167,17 @@ class _Comparison:
                 yield Difference(path, "only right", _ABSENT, summary(self._plain.lua(value)))
 
     def _by_key(self, table: LuaTable) -> dict[Any, tuple[Any, Any]]:
-        """Return the pairs by what the other table's equal keys will have as well."""
+        """Return the pairs by what equal keys of two tables share; of objects, place and kind."""
         pairs: dict[Any, tuple[Any, Any]] = {}
-        times: dict[Any, int] = defaultdict(int)
+        times: Counter[str] = Counter()
         for key, value in table.pairs():
             inner: Any = (type(key) is bool, key)
             if isinstance(key, LuaObject):
-                telling = self._telling(key)
-                times[telling] += 1
-                inner = (telling, times[telling])
+                kind = summary(key)
+                times[kind] += 1
+                inner = (kind, times[kind])
             pairs[inner] = key, value
         return pairs
-
-    def _telling(self, key: Any) -> Any:
-        """Return something about an object that is equal for equal objects, and soon found."""
-        if isinstance(key, LuaTable | TorchObject):
-            table = key.fields if isinstance(key, TorchObject) else key
-            few = table.pairs() if len(table) <= _TELLING else ()
-            scalars = [
-                tuple(summary(self._plain.lua(part)) for part in pair)
-                for pair in few
-                if not any(isinstance(self._plain.lua(part), LuaObject) for part in pair)
-            ]
-            return summary(key), frozenset(scalars)
-        if isinstance(key, Tensor | Storage):
-            array: Any = np.empty(0)
-            if isinstance(key, Storage):
-                array = key.array
-            elif key.element_count:
-                array = distinct(key, repeated(key)).numpy()
-            return summary(key), tuple(f"{number:.9g}" for number in array.flat[:_TELLING])
-        return summary(key)
 
     def _storages(self, link: Link, left: Storage, right: Storage) -> Iterator[Difference]:
         count = len(left.array), len(right.array)
@@ -221,8 +199,7 @@ class _Comparison:
                 yield difference
         if left.element_count == 0:
             return
-        both = repeated(left) & repeated(right)
-        ours, theirs = distinct(left, both), distinct(right, both)
+        ours, theirs = left.distinct(right), right.distinct(left)
         self._budget -= ours.element_count
         if self._budget < 0:
             raise T7Error(
@@ -241,22 +218,15 @@ def _layout(tensor: Tensor) -> str:
     return f"stride {stride}, offset {tensor.offset}{'' if tensor.storage else ', no storage'}"
 
 
-def _values(link: Link, left: Any, right: Any) -> Iterator[Difference]:
-    count, first, largest = 0, -1, 0.0
-    done = 0
+def _values(link: Link, left: NDArray[Any], right: NDArray[Any]) -> Iterator[Difference]:
     with np.errstate(all="ignore"):
-        for ours, theirs in pieces(left, right):
-            other = (ours != theirs) & ~((ours != ours) & (theirs != theirs))
-            if other.any():
-                at = int(np.argmax(other))
-                if not count:
-                    first = done + at
-                    texts = [f"{one[at].item():.9g}" for one in (ours, theirs)]
-                count += int(other.sum())
-                gap = np.abs(ours[other].astype(np.float64) - theirs[other].astype(np.float64))
-                largest = max(largest, float(np.nan_to_num(gap, nan=np.inf).max()))
-            done += len(ours)
-    if count:
-        where = [int(k) + 1 for k in np.unravel_index(first, left.shape)]
-        note = f"{count} of {done} elements, by {largest:.3g} at most; at {where} {texts[0]}"
-        yield Difference(link.path, "value", note, texts[1])
+        other = (left != right) & ((left == left) | (right == right))
+        if not other.any():
+            return
+        gap = np.abs(left[other].astype(np.float64) - right[other].astype(np.float64))
+    largest = np.nan_to_num(gap, nan=np.inf).max()
+    first = tuple(int(k) for k in np.argwhere(other)[0])
+    at = [k + 1 for k in first]
+    texts = [f"{one[first].item():.9g}" for one in (left, right)]
+    note = f"{len(gap)} of {left.size} elements, by {largest:.3g} at most; at {at} {texts[0]}"
+    yield Difference(link.path, "value", note, texts[1])

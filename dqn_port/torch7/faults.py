@@ -1,10 +1,10 @@
-"""What is wrong at a place of a file, before it is known where in the object that is."""
+"""Faults in a file at a byte offset, before the path in the object is known."""
 
 from __future__ import annotations
 
 
 class Fault(Exception):  # noqa: N818
-    """A byte offset, what was expected there and what is there; never leaves the package."""
+    """A byte offset, what was expected there and what was found; never leaves the package."""
 
     def __init__(self, offset: int, expected: str, got: str) -> None:
         super().__init__(f"expected {expected}, got {got}")
@@ -12,7 +12,7 @@ class Fault(Exception):  # noqa: N818
 
 
 def held(count: int) -> str:
-    """Return how much of the file is left, as an error says it."""
+    """Return how much of the file is left, for an error."""
     if count == 0:
         return "the end of the file"
     return f"only {count} more byte{'s' if count > 1 else ''}"

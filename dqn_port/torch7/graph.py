@@ -1,4 +1,4 @@
-"""What an object holds: a walk over all of it, without recursion and cycle-safe."""
+"""A walk over all that an object holds, without recursion and safe for cycles."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from dqn_port.torch7.plain import Plain
 from dqn_port.torch7.tensors import Storage, Tensor
 from dqn_port.torch7.values import LuaFunction, LuaObject, LuaTable, TorchObject, TorchVector
 
-# Views may overlap, so that a small file can claim any number of elements. Of all that is
-# stored so many times may be looked at or written out, and some more for small files.
+# Views may overlap, so that a small file can claim any number of elements. So many times the
+# stored elements may be read or written out, and some more for small files.
 _TIMES: Final = 16
 _ALWAYS: Final = 1 << 16
 
@@ -32,9 +32,9 @@ def held_by(value: LuaObject) -> Iterable[Any]:
 
 
 class Census:
-    """Counts once over everything that some values hold.
+    """Counts over everything that some values hold.
 
-    ``references``: by id, how often an object is held; of a value given, once more.
+    ``references``: by id, how often an object is held; one more for the values themselves.
     ``stored``: the number of elements in all storages.
     """
 
@@ -58,5 +58,5 @@ class Census:
 
     @property
     def budget(self) -> int:
-        """The number of elements that may be looked at or written out in all views together."""
+        """The number of elements that may be read or written out in all views together."""
         return _TIMES * self.stored + _ALWAYS

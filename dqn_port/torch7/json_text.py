@@ -1,95 +1,89 @@
-"""JSON nested as deep as memory holds: Python's own module gives up after some hundreds.
+"""JSON nested as deep as memory allows; Python's own module stops after some hundred levels.
 
-Numbers are integers, for the node form has no others; long arrays of number words stay text
-on reading (Words) and are made as they are written (any Sequence).
+The node form has no numbers but integers. Long arrays of number words stay one text on reading
+(Words) and are NumPy arrays on writing.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
-from json.decoder import scanstring  # type: ignore[attr-defined]
-from typing import Any, Final, NoReturn
+from collections.abc import Generator, Iterator
+from typing import Any, Final
+
+import numpy as np
 
 from dqn_port.torch7.faults import Fault, shown
 
-_BLANKS: Final = re.compile(r"[ \t\n\r]*+")
-_INTEGER: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,19})(?![0-9.eE])")
 _WORD: Final = r'"[-+.0-9a-z]*+"'
-_WORDS: Final = re.compile(
-    rf"\[[ \t\n\r]*+{_WORD}(?:[ \t\n\r]*+,[ \t\n\r]*+{_WORD})*+[ \t\n\r]*+\]", re.ASCII
+_WORDS: Final = re.compile(rf"\[\s*+{_WORD}(?:\s*+,\s*+{_WORD})*+\s*+\]", re.ASCII)
+_TOKEN: Final = re.compile(
+    r'[ \t\n\r]*+([\[\]{}:,]|"(?:[^"\\\x00-\x1f]|\\.)*+"|-?[0-9]{1,20}(?![0-9.eE])'
+    r"|true|false|null|)"
 )
-_LITERALS: Final = {"true": True, "false": False, "null": None}
-# The list of the objects of a file, and in it nothing but objects; the items, and a pair.
+_UNQUOTED: Final = str.maketrans("", "", '[]" \t\n\r')
 _DEEPEST_ARRAYS: Final = 3
-# Words, or characters of them, that are handled at once.
+"""The list of a file's objects, the items of a node, and a pair."""
 _PIECE: Final = 1 << 16
+"""Words, or characters of them, that are handled at once."""
 
 
-class Words:
-    """An array of strings that may be numbers: its text, not taken apart."""
+class Words(str):
+    """The text of an array of strings that may be numbers, such as ``["1", "2.5"]``."""
 
-    def __init__(self, text: str) -> None:
-        self._text = text
-        self.count = text.count(",") + 1
+    __slots__ = ()
 
     def pieces(self) -> Iterator[list[str]]:
         """Yield the words, some at a time."""
-        start, end = 1, len(self._text) - 1
-        while start < end:
-            stop = end
-            if end - start > _PIECE:
-                comma = self._text.find(",", start + _PIECE, end)
-                stop = comma if comma >= 0 else end
-            words = self._text[start:stop].translate(_UNQUOTED).split(",")
-            yield words
+        start = 0
+        while start < len(self):
+            stop = self.find(",", start + _PIECE)
+            stop = len(self) if stop < 0 else stop
+            yield self[start:stop].translate(_UNQUOTED).split(",")
             start = stop + 1
 
 
-_UNQUOTED: Final = str.maketrans("", "", '" \t\n\r')
+def number_word(value: float) -> str:
+    """Return a number as the node form writes it."""
+    if isinstance(value, int):
+        return str(value)
+    return "nan" if value != value else f"{value:.17g}"
+
+
+class _Text(str):
+    """JSON that is ready, among values that are not."""
+
+    __slots__ = ()
 
 
 def encode(value: Any) -> Iterator[str]:
-    """Yield the JSON of dicts, sequences, strings, integers, booleans and None, in pieces."""
-    stack: list[Iterator[str | tuple[str, Any]]] = [iter([("", value)])]
-    while stack:
-        part = next(stack[-1], None)
-        if part is None:
-            stack.pop()
-        elif isinstance(part, str):
+    """Yield the JSON of dicts, lists, arrays, strings, integers, booleans and None, in pieces."""
+    # What is still to be written, the next part last.
+    waiting = [value]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, _Text):
             yield part
+        elif isinstance(part, np.ndarray):
+            yield from _encode_array(part)
+        elif isinstance(part, dict | list):
+            is_dict = isinstance(part, dict)
+            waiting.append(_Text("}" if is_dict else "]"))
+            entries = list(part.items() if isinstance(part, dict) else enumerate(part))
+            for number in range(len(entries) - 1, -1, -1):
+                key, inner = entries[number]
+                name = f"{json.dumps(key)}: " if is_dict else ""
+                waiting += [inner, _Text((", " if number else "") + name)]
+            yield "{" if is_dict else "["
         else:
-            before, inner = part
-            if isinstance(inner, dict):
-                yield before + "{"
-                stack.append(_members(inner))
-            elif isinstance(inner, Sequence) and not isinstance(inner, str):
-                yield before + "["
-                stack.append(_elements(inner))
-            else:
-                yield before + json.dumps(inner)
+            yield json.dumps(part)
 
 
-def _members(members: dict[str, Any]) -> Iterator[str | tuple[str, Any]]:
-    comma = ""
-    for key, value in members.items():
-        yield f"{comma}{json.dumps(key)}: ", value
-        comma = ", "
-    yield "}"
-
-
-def _elements(elements: Sequence[Any]) -> Iterator[str | tuple[str, Any]]:
-    comma = ""
-    if len(elements) and isinstance(elements[0], str):
-        # Strings only: the values of a tensor, too many to go one by one.
-        for start in range(0, len(elements), _PIECE):
-            yield comma + json.dumps(list(elements[start : start + _PIECE]))[1:-1]
-            comma = ", "
-    else:
-        for value in elements:
-            yield comma, value
-            comma = ", "
+def _encode_array(array: np.ndarray[Any, Any]) -> Iterator[str]:
+    yield "["
+    for start in range(0, array.size, _PIECE):
+        words = map(number_word, array.flat[start : start + _PIECE].tolist())
+        yield (", " if start else "") + ", ".join(f'"{word}"' for word in words)
     yield "]"
 
 
@@ -99,125 +93,98 @@ def decode(text: str) -> Any:
     Raises:
         Fault: at a character, the text is not JSON of this kind, or a key stands twice.
     """
-    return _Decoder(text).decode()
+    decoder = _Decoder(text)
+    value = _complete(decoder.value(0))
+    decoder.take("the end of the text", "")
+    return value
+
+
+_Container = Generator[Any, Any, Any]
+"""Reads an array or an object: yields what ``value`` returns for the values in it."""
+
+
+def _complete(value: Any) -> Any:
+    """Return a value, or what a generator of a container returns."""
+    open_ones: list[_Container] = []
+    while True:
+        if isinstance(value, Generator):
+            open_ones.append(value)
+            value = None
+        elif not open_ones:
+            return value
+        try:
+            value = open_ones[-1].send(value)
+        except StopIteration as done:
+            open_ones.pop()
+            value = done.value
 
 
 class _Decoder:
     def __init__(self, text: str) -> None:
         self.text, self.at = text, 0
-        # The open containers; the key whose value is next, of those that are dicts.
-        self.stack: list[Any] = []
-        self.keys: list[str] = []
-        self.arrays = 0
 
-    def decode(self) -> Any:
-        while True:
-            value, is_open = self._value()
-            if is_open:
-                self.stack.append(value)
-                if isinstance(value, dict):
-                    self._key()
-                continue
-            while self.stack:
-                if self._put(value):
-                    break
-                value = self.stack.pop()
-            else:
-                self._blanks()
-                if self.at < len(self.text):
-                    self._fail("the end of the text")
-                return value
+    def take(self, expected: str, *tokens: str) -> str:
+        """Read the next token, which must be one of ``tokens`` if any are given."""
+        match = _TOKEN.match(self.text, self.at)
+        assert match is not None
+        token, at = match[1], match.start(1)
+        at_end = at == len(self.text)
+        if (token not in tokens if tokens else not token) or (token == "" and not at_end):
+            got = "the end" if at_end else shown(self.text[at : at + 20])
+            raise Fault(at, expected, got)
+        self.at = match.end()
+        return token
 
-    def _put(self, value: Any) -> bool:
-        """Put a value into the innermost container; tell whether that goes on."""
-        container = self.stack[-1]
-        is_dict = isinstance(container, dict)
-        if is_dict:
-            container[self.keys.pop()] = value
-        else:
-            container.append(value)
-        self._blanks()
-        mark = self.text[self.at : self.at + 1]
-        if mark == ",":
-            self.at += 1
-            if is_dict:
-                self._key()
-            return True
-        if mark != ("}" if is_dict else "]"):
-            self._fail("',' or '}'" if is_dict else "',' or ']'")
-        self.at += 1
-        self.arrays = 0
-        return False
-
-    def _value(self) -> tuple[Any, bool]:
-        """Read a value; of a container that is not empty only its beginning, which is told."""
-        self._blanks()
-        mark = self.text[self.at : self.at + 1]
-        if mark == "[":
-            return self._array()
-        self.arrays = 0
-        if mark == "{":
-            self.at += 1
-            self._blanks()
-            if self.text.startswith("}", self.at):
-                self.at += 1
-                return {}, False
-            return {}, True
-        if mark == '"':
-            return self._string(), False
-        match = _INTEGER.match(self.text, self.at)
-        if match is not None:
-            self.at = match.end()
-            return int(match[0]), False
-        for word, value in _LITERALS.items():
-            if self.text.startswith(word, self.at):
-                self.at += len(word)
-                return value, False
-        return self._fail("a JSON object, array, string, integer, true, false or null")
-
-    def _array(self) -> tuple[Any, bool]:
+    def value(self, arrays: int) -> Any:
+        """Read a value, directly inside so many nested arrays, or begin a container."""
         match = _WORDS.match(self.text, self.at)
         if match is not None:
             self.at = match.end()
-            return Words(match[0]), False
-        self.arrays += 1
-        # A bracket is one character and a list a hundred bytes.
-        if self.arrays > _DEEPEST_ARRAYS:
-            self._fail(f"at most {_DEEPEST_ARRAYS} arrays right inside each other")
-        self.at += 1
-        self._blanks()
-        if self.text.startswith("]", self.at):
-            self.at += 1
-            self.arrays = 0
-            return [], False
-        return [], True
-
-    def _key(self) -> None:
-        self._blanks()
+            return Words(match[0])
         start = self.at
-        if not self.text.startswith('"', start):
-            self._fail("a key in quotes")
-        key = self._string()
-        if key in self.stack[-1]:
-            self.at = start
-            self._fail("every key once")
-        self._blanks()
-        if not self.text.startswith(":", self.at):
-            self._fail("':'")
-        self.at += 1
-        self.keys.append(key)
+        token = self.take("a JSON value")
+        if token == "[":
+            if arrays == _DEEPEST_ARRAYS:
+                raise Fault(start, f"at most {_DEEPEST_ARRAYS} arrays in each other", "one more")
+            return self._array(arrays + 1)
+        if token == "{":
+            return self._object()
+        if token in "]}:,":
+            raise Fault(start, "a JSON value", shown(token))
+        return _scalar(token, start)
 
-    def _string(self) -> str:
-        try:
-            text, self.at = scanstring(self.text, self.at + 1, True)
-        except ValueError:
-            self._fail("a whole JSON string")
-        return text
+    def _is_empty(self, closing: str) -> bool:
+        match = _TOKEN.match(self.text, self.at)
+        if match is None or match[1] != closing:
+            return False
+        self.at = match.end()
+        return True
 
-    def _blanks(self) -> None:
-        match = _BLANKS.match(self.text, self.at)
-        self.at = match.end() if match else self.at
+    def _array(self, arrays: int) -> _Container:
+        values: list[Any] = []
+        more = not self._is_empty("]")
+        while more:
+            values.append((yield self.value(arrays)))
+            more = self.take("',' or ']'", ",", "]") == ","
+        return values
 
-    def _fail(self, expected: str) -> NoReturn:
-        got = shown(self.text[self.at : self.at + 20]) if self.at < len(self.text) else "the end"
-        raise Fault(self.at, expected, got)
+    def _object(self) -> _Container:
+        members: dict[str, Any] = {}
+        more = not self._is_empty("}")
+        while more:
+            start = self.at
+            key = self.take("a key in quotes")
+            name = _scalar(key, start) if key[0] == '"' else None
+            if name is None or name in members:
+                raise Fault(start, "a key in quotes, every key once", shown(key))
+            self.take("':'", ":")
+            members[name] = yield self.value(0)
+            more = self.take("',' or '}'", ",", "}") == ","
+        return members
+
+
+def _scalar(token: str, start: int) -> Any:
+    try:
+        return json.loads(token)
+    except ValueError:
+        raise Fault(start, "a JSON value", shown(token)) from None

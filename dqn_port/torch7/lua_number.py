@@ -1,4 +1,4 @@
-"""Lua's numbers: all of them doubles, read and calculated with as LuaJIT does."""
+"""Lua's numbers, all of them doubles: parsing and arithmetic as in LuaJIT."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Networks of Torch7's nn and what they are made of: rows of class, fields, weight and bias.
+"""Networks of Torch7's nn as rows of class, fields, weight and bias.
 
 A row is a dict: ``class`` (nn.Reshape, nn.SpatialConvolution, nn.Rectifier or nn.Linear), the
-fields by their nn names, and ``weight`` and ``bias`` as float32 arrays where the layer has them:
+fields by their nn names, and ``weight`` and ``bias`` as float32 arrays if the layer has them:
 convolutions [out, in, kH, kW] and [out], linear layers [out, in] and [out].
 """
 
@@ -25,7 +25,7 @@ FLOAT: Final = "torch.FloatTensor"
 _MOST_MODULES: Final = 10_000
 _LARGEST: Final = 2**31
 _MOST_FEATURES: Final = 2**26
-"""What a layer may give for one state; a small file can ask for more than a machine holds."""
+"""Of a layer for one state; a small file can ask for more than a machine holds."""
 
 _SEQUENTIAL: Final = "nn.Sequential"
 _CONVOLUTIONS: Final = frozenset(
@@ -42,18 +42,17 @@ _NOTHING_TO_DO: Final = frozenset({"nn.Identity", "nn.Copy", "nn.Contiguous"})
 
 _BATCH_FIRST: Final = (0, 1, 2, 3)
 _BATCH_LAST: Final = (1, 2, 3, 0)
-"""The order of (batch, channel, height, width) that nn.SpatialConvolutionCUDA works in."""
+"""The order of (batch, channel, height, width) in nn.SpatialConvolutionCUDA."""
 
 
 def rows_of(network: Any, where: str = "network") -> list[Row]:
     """Return the rows of an nn.Sequential, in order; weights are copies.
 
-    Other layouts of convolutions are turned into [out, in, kH, kW], rectifiers of any name into
-    nn.Rectifier; nn.Transpose disappears, and what it did to the order of features moves into the
-    weights of the next linear layer.
+    Other layouts of convolutions become [out, in, kH, kW], rectifiers of any name nn.Rectifier.
+    nn.Transpose is removed: the weights of the next linear layer are reordered in its place.
 
     Raises:
-        T7Error: it is no such network; the message names the module.
+        T7Error: it is another network; the message names the module.
     """
     return _Reader(where).read(network)
 
@@ -73,16 +72,16 @@ def _refuse(where: str, expected: str, got: str) -> NoReturn:
 
 
 class _Reader:
-    """Walks the modules and follows the order of dimensions from one to the next."""
+    """Walks over the modules and tracks the order of dimensions."""
 
     def __init__(self, where: str) -> None:
         self._where = where
         self._order = _BATCH_FIRST
-        """Which of (batch, channel, height, width) stands where."""
+        """The current order of (batch, channel, height, width)."""
         self._size: tuple[int, ...] | None = None
-        """(channel, height, width) of what flows, as far as it is known."""
+        """The current (channel, height, width), as far as known."""
         self._flattened: tuple[tuple[int, ...], tuple[int, ...]] | None = None
-        """The size and the order of an image that was flattened in another order than usual."""
+        """The size and the order of an image that was flattened in an unusual order."""
 
     def read(self, network: Any) -> list[Row]:
         """Return the rows; see rows_of."""
@@ -108,7 +107,7 @@ class _Reader:
         return rows
 
     def _modules(self, network: Any) -> Iterator[tuple[str, TorchObject]]:
-        """Yield every module and where it stands, those of a Sequential in another one in place."""
+        """Yield every module and its path; a Sequential in another one is expanded in place."""
         stack: list[tuple[str, Any]] = [(self._where, network)]
         seen = 0
         while stack:
@@ -148,11 +147,6 @@ class _Reader:
         else:
             flat = (n_out, n_in * kh * kw)
             weight = _floats(module, "weight", where, (n_out, n_in, kh, kw), flat)
-        bias = (
-            np.zeros(n_out, dtype=np.float32)
-            if module.get("bias") is None
-            else _floats(module, "bias", where, (n_out,))
-        )
         if self._size is not None and len(self._size) == 3:
             if self._size[0] != n_in:
                 _refuse(f"{where}.nInputPlane", str(self._size[0]), str(n_in))
@@ -163,6 +157,7 @@ class _Reader:
             if max(math.prod(self._size), columns) > _MOST_FEATURES:
                 _refuse(where, f"at most {_MOST_FEATURES} features", "x".join(map(str, self._size)))
         weight = np.ascontiguousarray(weight.reshape(n_out, n_in, kh, kw))
+        bias = _bias(module, where, n_out)
         return {"class": "nn.SpatialConvolution"} | field | {"weight": weight, "bias": bias}
 
     def _linear(self, module: TorchObject, where: str) -> Row:
@@ -177,12 +172,7 @@ class _Reader:
                 _refuse(f"{where}.weight", f"{math.prod(size)} columns", str(n_in))
             weight = np.ascontiguousarray(weight[:, _usual_order(size, order)])
             self._flattened = None
-        bias = (
-            np.zeros(n_out, dtype=np.float32)
-            if module.get("bias") is None
-            else _floats(module, "bias", where, (n_out,))
-        )
-        return {"class": "nn.Linear", "weight": weight, "bias": bias}
+        return {"class": "nn.Linear", "weight": weight, "bias": _bias(module, where, n_out)}
 
     def _reshape(self, module: TorchObject, where: str) -> Row:
         size = module.get("size")
@@ -220,7 +210,7 @@ class _Reader:
 
 
 def _usual_order(size: tuple[int, ...], order: tuple[int, ...]) -> NDArray[np.intp]:
-    """Return where each of channel · height · width features stands in an image of that order.
+    """Return the index of each of channel · height · width features in an image of that order.
 
     ``order``: which of channel 1, height 2, width 3 is the slowest, the next, the fastest.
     """
@@ -259,12 +249,18 @@ def _floats(module: TorchObject, name: str, where: str, *shapes: tuple[int, ...]
     return np.array(values, dtype=np.float32, order="C")
 
 
+def _bias(module: TorchObject, where: str, n_out: int) -> Floats:
+    if module.get("bias") is None:
+        return np.zeros(n_out, dtype=np.float32)
+    return _floats(module, "bias", where, (n_out,))
+
+
 def _rectifies(module: TorchObject) -> bool:
     return module.get("threshold") == 0 and module.get("val") == 0
 
 
 def _kind(value: Any) -> str:
-    """Name what a value is, and a short value itself."""
+    """Return the kind of a value, or a short value itself."""
     if value is None:
         return "nothing"
     if isinstance(value, bool | int | float):
@@ -277,11 +273,11 @@ def _kind(value: Any) -> str:
 
 
 def sequential_of(rows: Sequence[Mapping[str, Any]], w: Floats, dw: Floats) -> TorchObject:
-    """Return the nn.Sequential of rows, as the nn of 2015 to 2017 saves it.
+    """Return the nn.Sequential of rows, as nn saved it from 2015 to 2017.
 
     ``w`` and ``dw``: float32 [n], all parameters and gradients in flat order (of each layer
-    weight, bias); every layer's tensors are views of them, as getParameters leaves them. The
-    layers' scratch buffers are there, empty.
+    weight, bias); every layer's tensors are views of them, as after getParameters. The layers'
+    scratch buffers are empty.
     """
     parameters = Storage("torch.FloatStorage", w)
     gradients = Storage("torch.FloatStorage", dw)

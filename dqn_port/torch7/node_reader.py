@@ -1,27 +1,30 @@
-"""Lua's values read back from their nodes, as strictly as from a .t7 file.
+"""Lua's values read back from the JSON of their nodes, as strictly as from a .t7 file.
 
-The golden files' own ways are taken too: an empty list that is ``{}`` or missing, ``v`` or
-``hex``. What they leave out, bytecode and values told by a checksum, cannot be made up.
+The golden files' variants are taken too: an empty list that is ``{}`` or missing, ``v`` or
+``hex``. Bytecode, and values given by a checksum alone, cannot be restored and are refused.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator
 from typing import Any, Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from dqn_port.errors import T7Error
 from dqn_port.torch7 import json_text, paths
-from dqn_port.torch7 import node_members as members
+from dqn_port.torch7.ascii_source import DECIMAL, INTEGER
 from dqn_port.torch7.faults import Fault, shown
-from dqn_port.torch7.node_members import Wrong
+from dqn_port.torch7.json_text import Words
 from dqn_port.torch7.nodes import Node
 from dqn_port.torch7.tensors import (
     KIND_OF_STORAGE,
     Storage,
     Tensor,
-    layout_fault,
+    dtype_of,
     payload_type,
-    reach_fault,
     storage_class,
 )
 from dqn_port.torch7.values import (
@@ -35,45 +38,33 @@ from dqn_port.torch7.values import (
     to_text,
 )
 
-_TYPES: Final = (
-    "nil", "boolean", "number", "string", "table", "object", "tensor", "storage", "function",
-    "userdata", "ref",
-)  # fmt: skip
-# What stands in a node for what it is of is asked for by the place of it and the node.
 _Asking = Generator[tuple[str, Any], Any, Any]
+"""Makes a value; it yields (step, node) for each node whose value it needs."""
 _VERSIONS: Final = 10**9
-
-
-def from_node(node: Any, *, name: str = "<node>") -> Any:
-    """Return the value of a node.
-
-    Args:
-        node: as to_node gives it, or a part of a JSON text.
-        name: what errors call it.
-
-    Raises:
-        T7Error: it is no node, with the object path and the key of the node.
-    """
-    return _NodeReader(name).read(node)
-
-
-def from_nodes(nodes: Any, *, name: str = "<node>") -> list[Any]:
-    """Return the values of the nodes of one file: ids go on over them.
-
-    Raises:
-        T7Error: see from_node; it is no list.
-    """
-    if not isinstance(nodes, list):
-        raise T7Error(f"{name}: expected a list of nodes, got {members.kind(nodes)}")
-    reader = _NodeReader(name)
-    return [reader.read(node) for node in nodes]
+_LONG: Final = 2**63
+_DECIMAL: Final = re.compile(DECIMAL.pattern.decode())
+_INTEGER: Final = re.compile(INTEGER.pattern.decode())
+_HEX: Final = re.compile(r"(?:[0-9a-f]{2})*+")
+_NAMES: Final = {bool: "true or false", str: "a string", int: "an integer", list: "a list"}
+_PAYLOADS: Final[dict[str, tuple[type, ...]]] = {
+    "object": (TorchObject, TorchVector),
+    "userdata": (Opaque,),
+    "storage": (Storage,),
+    "tensor": (Tensor,),
+}
+_TYPES: Final = ("nil", "boolean", "number", "string", "table", "function", "ref", *_PAYLOADS)
 
 
 def from_json(text: str | bytes, *, all_objects: bool = False, name: str = "<JSON>") -> Any:
     """Return the value of a node's JSON, or the list of all values of a list of nodes.
 
+    Args:
+        text: the JSON.
+        all_objects: return a list, also of one node; ids are those of one file.
+        name: of the text in errors.
+
     Raises:
-        T7Error: it is no JSON, with the character; it is no node, see from_node.
+        T7Error: it is no JSON, with the character; it is no node, with the object path and the key.
     """
     try:
         tree = json_text.decode(text if isinstance(text, str) else text.decode())
@@ -86,14 +77,94 @@ def from_json(text: str | bytes, *, all_objects: bool = False, name: str = "<JSO
         raise T7Error(
             f"{name}: character {fault.offset + 1}: {fault}", offset=fault.offset
         ) from None
-    if isinstance(tree, list) and not all_objects:
+    reader = _NodeReader(name)
+    if all_objects:
+        return [reader.read(node) for node in (tree if isinstance(tree, list) else [tree])]
+    if isinstance(tree, list):
         raise T7Error(
             f"{name}: expected one node, got a list of {len(tree)}; a file of several objects is "
             "read with all_objects=True"
         )
-    if all_objects:
-        return from_nodes(tree if isinstance(tree, list) else [tree], name=name)
-    return from_node(tree, name=name)
+    return reader.read(tree)
+
+
+class _Wrong(Exception):  # noqa: N818
+    """What a node should have and has, before the node's place is known."""
+
+    def __init__(self, what: str, expected: str, got: object) -> None:
+        super().__init__(f"{what}: expected {expected}, got {got}")
+
+
+def _kind(value: Any) -> str:
+    """Return the kind of a part of JSON, for an error."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list | Words):
+        return "a list"
+    if isinstance(value, str):
+        return f"the string {shown(value)}"
+    return "an object" if isinstance(value, dict) else repr(value)[:60]
+
+
+def _member(node: Node, key: str, of: type) -> Any:
+    """Return a member of a type; an empty list may be ``{}``, null or missing."""
+    value: Any = node.get(key)
+    if of is list and (value is None or value == {}):
+        return []
+    if type(value) is not of:
+        raise _Wrong(key, _NAMES[of], _kind(value) if key in node else "nothing")
+    if isinstance(value, int) and not -_LONG <= value < _LONG:
+        raise _Wrong(key, "an integer that a long holds", value)
+    return value
+
+
+def _integers(node: Node, key: str) -> tuple[int, ...]:
+    return tuple(_member({key: value}, key, int) for value in _member(node, key, list))
+
+
+def _number(word: Any) -> float:
+    if not isinstance(word, str) or _DECIMAL.fullmatch(word) is None:
+        raise _Wrong("a number", "a word such as '0.1', 'inf' or 'nan'", _kind(word))
+    return float(word)
+
+
+def _hex_bytes(node: Node, key: str) -> bytes:
+    digits: str = _member(node, key, str).lower()
+    if _HEX.fullmatch(digits) is None:
+        raise _Wrong(key, "two hexadecimal digits for each byte", shown(digits))
+    return bytes.fromhex(digits)
+
+
+def _array(values: Any, kind: str, count: int) -> NDArray[Any]:
+    """Return ``count`` number words as the array of a kind of elements."""
+    dtype = dtype_of(kind)
+    values = [] if values is None or values == {} else values
+    if not isinstance(values, list | Words):
+        raise _Wrong("values", "a list of number words", _kind(values))
+    pieces = values.pieces() if isinstance(values, Words) else [values] * bool(values)
+    array = np.concatenate([np.empty(0, dtype), *(_numbers(piece, dtype) for piece in pieces)])
+    if len(array) != count:
+        raise _Wrong("values", f"{count} number words", len(array))
+    return array
+
+
+def _numbers(words: list[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+    if dtype.kind == "f":
+        with np.errstate(over="ignore"):
+            return np.array([_number(word) for word in words]).astype(dtype)
+    info, whole = np.iinfo(dtype), []
+    for word in words:
+        is_whole = isinstance(word, str) and _INTEGER.fullmatch(word) is not None
+        value = int(word) if is_whole else _number(word)
+        if value != value // 1:
+            raise _Wrong("values", "integers", _kind(word))
+        whole.append(int(value))
+    for value in (min(whole), max(whole)):
+        if not info.min <= value <= info.max:
+            raise _Wrong("values", f"numbers that {dtype} holds", value)
+    return np.array(whole, dtype)
 
 
 class _NodeReader:
@@ -105,10 +176,10 @@ class _NodeReader:
         self._steps: list[str] = []
 
     def read(self, node: Any) -> Any:
-        """Read one node; what an earlier one held may be referred to."""
+        """Read one node; it may refer to what an earlier one held."""
         try:
             return self._read(node)
-        except (Wrong, T7Error) as error:
+        except (_Wrong, T7Error) as error:
             path = paths.join(self._steps)
             raise T7Error(f"{self._name}: {paths.place(path)}: {error}", path=path) from None
 
@@ -131,18 +202,19 @@ class _NodeReader:
                 value = self._begin(inner)
 
     def _begin(self, node: Any) -> Any:
-        """Return the value of a node, or what asks for the nodes in it."""
+        """Return the value of a node, or the generator that makes it."""
         if not isinstance(node, dict):
-            raise Wrong("a node", "an object with 't'", members.kind(node))
+            raise _Wrong("a node", "an object with 't'", _kind(node))
         kind = node.get("t")
         if kind == "nil":
             return None
         if kind == "boolean":
-            return members.member(node, "v", bool)
+            return _member(node, "v", bool)
         if kind == "number":
-            return members.number(members.member(node, "v", str))
+            return _number(_member(node, "v", str))
         if kind == "string":
-            return members.string(node)
+            data = "hex" in node
+            return to_text(_hex_bytes(node, "hex") if data else to_bytes(_member(node, "v", str)))
         if kind == "ref":
             return self._ref(node)
         if kind == "table":
@@ -152,146 +224,113 @@ class _NodeReader:
             return self._function(node)
         if isinstance(kind, str) and kind in _PAYLOADS:
             return self._torch_object(node, kind)
-        got = shown(kind) if isinstance(kind, str) else members.kind(kind)
-        raise Wrong("t", f"one of {', '.join(_TYPES)}", got)
+        raise _Wrong("t", f"one of {', '.join(_TYPES)}", _kind(kind))
 
     def _named(self, node: Node, value: Any, key: str = "id") -> Any:
-        number = node.get(key)
-        if number is not None:
-            if not isinstance(number, int) or isinstance(number, bool) or number < 1:
-                raise Wrong(key, "an integer of 1 or more", members.kind(number))
-            if number in self._objects:
-                raise Wrong(key, "a new number", f"{number} again")
+        if node.get(key) is not None:
+            number = _member(node, key, int)
+            if number < 1 or number in self._objects:
+                raise _Wrong(key, "a new number of 1 or more", number)
             self._objects[number] = value
         return value
 
     def _ref(self, node: Any) -> Any:
-        number = members.integer(node, "id")
+        number = _member(node, "id", int)
         if number not in self._objects:
-            raise Wrong("id", "that of an object met before", str(number))
+            raise _Wrong("id", "that of an object met before", number)
         return self._objects[number]
 
-    def _pairs(self, node: Node, table: LuaTable, result: Any) -> _Asking:
-        items = members.sequence(node, "items")
-        members.check_count(node, items)
+    def _pairs(self, node: Node, into: LuaTable | TorchVector, result: Any) -> _Asking:
+        items = _member(node, "items", list)
+        if "n" in node and _member(node, "n", int) != len(items):
+            raise _Wrong("n", f"{len(items)} as there are items", node["n"])
         for number, pair in enumerate(items, 1):
             if not isinstance(pair, list) or len(pair) != 2:
-                raise Wrong(f"item {number}", "a pair [key node, value node]", members.kind(pair))
+                raise _Wrong(f"item {number}", "a pair [key node, value node]", _kind(pair))
             key = yield f".(key {number})", pair[0]
-            if key is None or key != key:
-                raise Wrong("a key", "what is not nil or NaN", "nil" if key is None else "NaN")
-            if key in table:
-                raise Wrong("a key", "every key once", f"{paths.step(key)[:60]} again")
-            table[key] = yield paths.step(key), pair[1]
+            if isinstance(into, TorchVector):
+                if key != number:
+                    raise _Wrong("a key of a tds.Vec", str(number), repr(key)[:60])
+                into.items.append((yield paths.step(key), pair[1]))
+                continue
+            if key is None or key != key or key in into:
+                got = "nil" if key is None else paths.step(key)[:60]
+                raise _Wrong("a key", "every key once, and none that is nil or NaN", got)
+            into[key] = yield paths.step(key), pair[1]
         return result
 
-    def _elements(self, node: Node, vector: TorchVector) -> _Asking:
-        items = members.sequence(node, "items")
-        members.check_count(node, items)
-        for number, pair in enumerate(items, 1):
-            if not isinstance(pair, list) or len(pair) != 2:
-                raise Wrong(f"item {number}", "a pair [key node, value node]", members.kind(pair))
-            key = yield f".(key {number})", pair[0]
-            if key != number:
-                raise Wrong("a key of a tds.Vec", str(number), repr(key)[:60])
-            vector.items.append((yield f"[{number}]", pair[1]))
-        return vector
-
     def _function(self, node: Node) -> _Asking:
-        tag = members.integer(node, "tag") if "tag" in node else 8
-        if tag not in (6, 7, 8):
-            raise Wrong("tag", "6, 7 or 8", str(tag))
-        function = LuaFunction(members.hex_bytes(node, "bytecode"), tag=tag)
-        if tag == 6 and "id" in node:
-            raise Wrong(
-                "id", "none, for nothing refers to a function of tag 6", members.kind(node["id"])
-            )
-        return self._upvalues(node, self._named(node, function))
+        tag = _member(node, "tag", int) if "tag" in node else 8
+        # Nothing refers to a function of tag 6.
+        if tag not in (6, 7, 8) or (tag == 6 and "id" in node):
+            raise _Wrong("tag", "6 without id, 7 or 8", tag)
+        function = self._named(node, LuaFunction(_hex_bytes(node, "bytecode"), tag=tag))
+        return self._upvalues(node, function)
 
     def _upvalues(self, node: Node, function: LuaFunction) -> _Asking:
         if "upvalues_table" in node:
             table = yield ".upvalues", node["upvalues_table"]
             if not isinstance(table, LuaTable):
-                raise Wrong("upvalues_table", "a table", members.kind(table))
+                raise _Wrong("upvalues_table", "a table", _kind(table))
             function.upvalues = table
             return function
-        for number, entry in enumerate(members.sequence(node, "upvalues"), 1):
+        for number, entry in enumerate(_member(node, "upvalues", list), 1):
             if not isinstance(entry, dict):
-                raise Wrong(f"upvalue {number}", "an object", members.kind(entry))
+                raise _Wrong(f"upvalue {number}", "an object", _kind(entry))
             value = None
             if "value" in entry:
                 value = yield f".upvalues[{number}]", entry["value"]
             if function.tag == 8:
-                name = to_text(to_bytes(members.member(entry, "name", str)))
-                own = members.number(entry["upvalue"]) if "upvalue" in entry else float(number)
+                name = to_text(to_bytes(_member(entry, "name", str)))
+                own = _number(entry.get("upvalue", str(number)))
                 value = LuaTable([("name", name), ("id", own), ("value", value)])
             function.upvalues[number] = value
         return function
 
     def _torch_object(self, node: Node, kind: str) -> Any:
-        class_name = to_text(to_bytes(members.member(node, "class", str)))
-        version = members.integer(node, "version") if "version" in node else 1
+        class_name = to_text(to_bytes(_member(node, "class", str)))
+        version = _member(node, "version", int) if "version" in node else 1
         if not 0 <= version < _VERSIONS:
-            raise Wrong("version", f"0 to {_VERSIONS - 1}", str(version))
+            raise _Wrong("version", f"0 to {_VERSIONS - 1}", version)
         made = payload_type(class_name)
         if made not in _PAYLOADS[kind]:
-            raise Wrong("class", f"that of a node of t {kind}", shown(class_name))
+            raise _Wrong("class", f"that of a node of t {kind}", shown(class_name))
         if made is Storage:
-            return self._storage(node, class_name, version)
+            count = _member(node, "size", int)
+            array = _array(node.get("values"), KIND_OF_STORAGE[class_name], count)
+            return self._named(node, Storage(class_name, array, version=version))
         if made is Tensor:
             return self._tensor(node, class_name, version)
         if made is Opaque:
-            data = b"" if class_name == "torch.Timer" else members.hex_bytes(node, "data")
+            data = b"" if class_name == "torch.Timer" else _hex_bytes(node, "data")
             if len(data) != OPAQUE_BYTES[class_name]:
-                raise Wrong("data", f"{OPAQUE_BYTES[class_name]} bytes", str(len(data)))
+                raise _Wrong("data", f"{OPAQUE_BYTES[class_name]} bytes", len(data))
             return self._named(node, Opaque(class_name, data, version=version))
         if made is TorchVector:
             vector = self._named(node, TorchVector(version=version))
-            return self._elements(node, vector)
+            return self._pairs(node, vector, vector)
         value = self._named(node, TorchObject(class_name, version=version))
         if "fields" in node:
             value.fields = self._ref(node["fields"] if isinstance(node["fields"], dict) else {})
             if not isinstance(value.fields, LuaTable):
-                raise Wrong("fields", "a ref to a table", members.kind(value.fields))
+                raise _Wrong("fields", "a ref to a table", _kind(value.fields))
             return value
         self._named(node, value.fields, "fields_id")
         return self._pairs(node, value.fields, value)
 
-    def _storage(self, node: Node, class_name: str, version: int) -> Storage:
-        count = members.integer(node, "size")
-        if count < 0:
-            raise Wrong("size", "0 or more", str(count))
-        array = members.values_array(node.get("values"), KIND_OF_STORAGE[class_name], count)
-        return self._named(node, Storage(class_name, array, version=version))
-
     def _tensor(self, node: Node, class_name: str, version: int) -> Tensor:
-        size, stride = members.integers(node, "size"), members.integers(node, "stride")
-        if members.integer(node, "ndim") != len(size):
-            raise Wrong("ndim", f"{len(size)} as there are sizes", str(node["ndim"]))
-        offset = members.integer(node, "storageOffset") - 1 if "storageOffset" in node else 0
-        storage = self._tensor_storage(node.get("storage"), storage_class(class_name))
-        held = 0 if storage is None else len(storage.array)
-        wrong = layout_fault(size, stride, offset) or reach_fault(size, stride, offset, held)
-        if wrong is not None:
-            raise Wrong("the layout", *wrong)
+        size, stride = _integers(node, "size"), _integers(node, "stride")
+        if _member(node, "ndim", int) != len(size):
+            raise _Wrong("ndim", f"{len(size)} as there are sizes", node["ndim"])
+        offset = _member(node, "storageOffset", int) - 1 if "storageOffset" in node else 0
+        under, inner = storage_class(class_name), node.get("storage")
+        known = isinstance(inner, dict) and inner.get("t") in ("nil", "storage", "ref")
+        storage = self._begin(inner) if known else inner
+        if storage is not None and getattr(storage, "class_name", None) != under:
+            raise _Wrong("storage", f"a node of t nil, or of a {under}", _kind(storage))
         tensor = Tensor(class_name, size, stride, offset, storage, version=version)
         if "values" in node:
-            members.check_values(node["values"], tensor)
+            told = _array(node["values"], tensor.kind, tensor.element_count)
+            if not np.array_equal(told, tensor.numpy().reshape(-1), equal_nan=True):
+                raise _Wrong("values", "those of the storage", "others")
         return self._named(node, tensor)
-
-    def _tensor_storage(self, node: Any, class_name: str) -> Storage | None:
-        kind = node.get("t") if isinstance(node, dict) else None
-        if kind not in ("nil", "storage", "ref"):
-            raise Wrong("storage", "a node of t nil, storage or ref", members.kind(node))
-        storage = self._begin(node)
-        if storage is not None and getattr(storage, "class_name", None) != class_name:
-            raise Wrong("storage", f"a {class_name}", members.kind(storage))
-        return storage
-
-
-_PAYLOADS: Final[dict[str, tuple[type, ...]]] = {
-    "object": (TorchObject, TorchVector),
-    "userdata": (Opaque,),
-    "storage": (Storage,),
-    "tensor": (Tensor,),
-}

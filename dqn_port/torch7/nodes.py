@@ -1,25 +1,23 @@
-"""Lua's values as nodes, the JSON form in which nothing of a .t7 file is lost but a NaN's payload.
+"""Lua's values as nodes, a JSON form that loses nothing of a .t7 file but the payload of a NaN.
 
-A node is a dict with ``t``: nil, boolean, number, string, table, object, tensor, storage,
-function, userdata, or ref to what has the same ``id``. Numbers are words, ``%.17g``. Beyond
-the golden files' form there are: ``version`` where it is not 1; ``fields_id``, or ``fields``
-with a ref, where the table of an object's fields is held by others too; ``tag`` and ``bytecode``
-of a function, of one whose upvalues are not the usual list ``upvalues_table`` instead of
-``upvalues``, and an upvalue's own id in ``upvalue``; ``data`` of userdata, hex as ``bytecode``.
+A node is a dict with ``t``: nil, boolean, number, string, table, object, tensor, storage, function,
+userdata, or ref to the object with the same ``id``. Numbers are words, ``%.17g``. In addition to
+the golden files' form: ``version`` if it is not 1; ``fields_id``, or ``fields`` with a ref, if
+others hold the table of an object's fields, too; of a function ``tag``, ``bytecode``,
+``upvalues_table`` in place of ``upvalues`` if these are not the usual list, and an upvalue's own
+id in ``upvalue``; ``data`` of userdata. Bytes are hexadecimal.
 """
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
-
-from numpy.typing import NDArray
 
 from dqn_port.errors import T7Error
 from dqn_port.torch7 import json_text
 from dqn_port.torch7.graph import Census
+from dqn_port.torch7.json_text import number_word
 from dqn_port.torch7.plain import Plain
 from dqn_port.torch7.tensors import Storage, Tensor
 from dqn_port.torch7.values import (
@@ -34,70 +32,28 @@ from dqn_port.torch7.values import (
 
 Node = dict[str, Any]
 _PRINTABLE: Final = re.compile("[ -~]*")
-# The slot that a node is to be put into, and the value it is of.
+# Container and key for a node, and the value that it represents.
 _Task = tuple[Any, Any, Any]
-
-
-class NumberWords(Sequence[str]):
-    """The elements of an array, row by row, as number words made when they are asked for."""
-
-    def __init__(self, array: NDArray[Any]) -> None:
-        self._array = array
-
-    def __len__(self) -> int:
-        return self._array.size
-
-    def __getitem__(self, place: Any) -> Any:
-        if isinstance(place, slice):
-            return [number_word(value) for value in self._array.flat[place].tolist()]
-        return number_word(self._array.flat[place].item())
-
-    def __iter__(self) -> Iterator[str]:
-        return map(number_word, (value.item() for value in self._array.flat))
-
-
-def number_word(value: float) -> str:
-    """Return a number as the node form writes it."""
-    if isinstance(value, int):
-        return str(value)
-    return "nan" if math.isnan(value) else f"{value:.17g}"
-
-
-def to_node(value: Any) -> Node:
-    """Return the node of a value, or of what ``save`` takes for one.
-
-    Raises:
-        T7Error: a value is none of Lua's; views overlap so much that their values would be
-            more than a small multiple of what is stored.
-    """
-    return to_nodes([value])[0]
-
-
-def to_nodes(values: Iterable[Any]) -> list[Node]:
-    """Return the nodes of the objects of one file: ids go on over them.
-
-    Raises:
-        T7Error: see to_node.
-    """
-    return _NodeMaker(list(values)).nodes()
 
 
 def to_json(value: Any, *, all_objects: bool = False) -> str:
     """Return the JSON of a value's node, or of the list of the nodes of several objects.
 
     Raises:
-        T7Error: see to_node.
+        T7Error: see json_pieces.
     """
     return "".join(json_pieces(value, all_objects=all_objects))
 
 
 def json_pieces(value: Any, *, all_objects: bool = False) -> Iterator[str]:
-    """Yield the text of to_json in pieces, for what is larger than one wants to hold.
+    """Yield the text of to_json in pieces, for values too large for one string.
 
     Raises:
-        T7Error: see to_node; before anything is yielded.
+        T7Error: before anything is yielded, a value is none of Lua's; views overlap so much that
+            their values would be more than a small multiple of what is stored.
     """
-    return json_text.encode(to_nodes(value) if all_objects else to_node(value))
+    nodes = _NodeMaker(list(value) if all_objects else [value]).nodes()
+    return json_text.encode(nodes if all_objects else nodes[0])
 
 
 class _NodeMaker:
@@ -109,7 +65,7 @@ class _NodeMaker:
         self._ids: dict[int, int] = {}
 
     def nodes(self) -> list[Node]:
-        """Make all nodes, in the order in which they will be written."""
+        """Make all nodes, in the order of writing."""
         made: list[Any] = [None] * len(self._values)
         tasks: list[_Task] = [(made, k, value) for k, value in enumerate(self._values)][::-1]
         while tasks:
@@ -147,12 +103,12 @@ class _NodeMaker:
         if isinstance(value, Opaque):
             return node | {"str": value.class_name, "data": value.data.hex()}, []
         if isinstance(value, Storage):
-            return node | {"size": len(value.array), "values": NumberWords(value.array)}, []
+            return node | {"size": len(value.array), "values": value.array}, []
         return self._tensor(node, value), []
 
     def _new_id(self, value: LuaObject) -> int:
         if isinstance(value, LuaFunction) and value.tag == 6:
-            # Written anew wherever it is met, so nothing refers to it.
+            # It is written again wherever it occurs, so nothing refers to it.
             return len(self._ids) + 1
         self._ids[id(value)] = number = len(self._ids) + 1
         return number
@@ -178,9 +134,9 @@ class _NodeMaker:
         return [(entry, "value", entry["value"]) for entry in entries if "value" in entry]
 
     def _usual_upvalues(self, function: LuaFunction) -> list[Node] | None:
-        """Return the upvalues as Torch writes them, None where they are in other tables."""
+        """Return the upvalues as Torch writes them, None if their tables are different."""
         table = function.upvalues
-        # A function of tag 6 has no id: met again, only its table can say that it has been here.
+        # A function of tag 6 has no id: only its table shows that it occurs again.
         met_again = function.tag == 6 and self._references[id(function)] > 1
         if met_again or self._references[id(table)] > 1 or not table.is_list:
             return None
@@ -218,7 +174,7 @@ class _NodeMaker:
                     "few times what is stored, got ones that overlap too much to be written out"
                 )
             empty = tensor.element_count == 0
-            node["values"] = [] if empty else NumberWords(tensor.numpy())
+            node["values"] = [] if empty else tensor.numpy()
         return node
 
 

@@ -1,4 +1,4 @@
-"""Lua's values as an argument file would hold them, of files that strangers may have written."""
+"""Convert Lua's values to those of an argument file; the files may be strangers'."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from dqn_port.torch7.values import LuaTable
 
 _DEEPEST: Final = 100
 _MOST: Final = 100_000
-"""Values in all: a small file can hold one table in many places, and each is a value here."""
+"""Values in total: a small file can hold one table in many places, and each counts."""
 
 
 class OptionValues:
-    """Turns the values of one file into Python's plain ones."""
+    """Converts the values of one file."""
 
     def __init__(self) -> None:
         self._left = _MOST
 
     def plain(self, value: Any) -> Any:
-        """Return ``value``; whole numbers are ints, tables lists where they are, else dicts.
+        """Return ``value`` with whole numbers as ints, and tables as lists if possible, else dicts.
 
         Raises:
-            ValueError: an option has no such value, or this one makes it too many.
+            ValueError: options have no such value, or there are too many values.
         """
         return self._plain(value, 0)
 
@@ -38,4 +38,4 @@ class OptionValues:
             if len(value) and value.is_list:
                 return [self._plain(entry, depth + 1) for entry in value.to_list()]
             return {key: self._plain(entry, depth + 1) for key, entry in value.items()}
-        raise ValueError(f"{value!r} is no value of an option")
+        raise ValueError(f"{value!r} is not a value that an option can have")

@@ -1,4 +1,4 @@
-"""What a file is that is called .t7 and is none, as far as its first bytes tell."""
+"""Recognise files of other formats that are called .t7, by their first bytes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import codecs
 from typing import Final, NamedTuple
 
 HEAD: Final = 512
-"""Bytes that are looked at."""
+"""The number of bytes examined."""
 
 
 class OtherFormat(NamedTuple):
@@ -16,7 +16,7 @@ class OtherFormat(NamedTuple):
     advice: str
     """What to do next."""
     is_text: bool = False
-    """Whether people write it, so that an argument file may be meant."""
+    """Whether it is text, so that it may be an argument file."""
 
 
 _AGAIN: Final = "name the file that Torch7 saved"
@@ -58,13 +58,13 @@ _BEGINNINGS: Final = {
     b"{": _T7_JSON,
     b"[": _T7_JSON,
 }
-"""First bytes, in small letters where they are letters of a text → the format."""
+"""First bytes, in lower case for text → the format."""
 
 
 def other_format(head: bytes) -> OtherFormat | None:
-    """Return what a file is by its first HEAD bytes; None where they do not tell.
+    """Return the format of a file by its first HEAD bytes; None if unknown.
 
-    They are not those of a Torch7 file in ASCII.
+    An ASCII .t7 must be recognised before.
     """
     if not head:
         return OtherFormat("an empty file", "copy or download it again")
@@ -87,7 +87,7 @@ def other_format(head: bytes) -> OtherFormat | None:
 
 
 def _zip(head: bytes) -> OtherFormat:
-    """Tell a zip archive by the name of its first entry."""
+    """Return the kind of a zip archive by the name of its first entry."""
     name = head[30 : 30 + int.from_bytes(head[26:28], "little")]
     if b"/data" in name:
         return PYTORCH
@@ -97,7 +97,7 @@ def _zip(head: bytes) -> OtherFormat:
 
 
 def _text(head: bytes) -> str | None:
-    """Return the text that the bytes are; the last of its characters may be cut."""
+    """Return the bytes as text, whose last character may be incomplete; None if they are none."""
     try:
         text = codecs.getincrementaldecoder("utf-8")().decode(head)
     except UnicodeDecodeError:

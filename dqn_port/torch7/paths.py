@@ -33,7 +33,7 @@ _MOST_STEPS: Final = 40
 
 
 def step(key: object) -> str:
-    """Return the step from an object to what it has at ``key``."""
+    """Return the step from an object to its value at ``key``."""
     if isinstance(key, bool):
         return f"[{str(key).lower()}]"
     if isinstance(key, LuaObject):
@@ -48,7 +48,7 @@ def step(key: object) -> str:
 
 
 def join(steps: Sequence[str]) -> str:
-    """Return the path of some steps; of very many the first and the last."""
+    """Return the path of some steps; of very many only the first and the last."""
     if len(steps) > _MOST_STEPS:
         half = _MOST_STEPS // 2
         left_out = f"...({len(steps) - 2 * half} more)..."
@@ -57,15 +57,15 @@ def join(steps: Sequence[str]) -> str:
 
 
 def place(path: str) -> str:
-    """Return how a line names the place of a path."""
+    """Return a path as an error names it."""
     return f"at {path}" if path else "at the top"
 
 
 def select(value: Any, path: str) -> Any:
-    """Return what ``value`` has at ``path``.
+    """Return the value at ``path`` in ``value``.
 
     Raises:
-        T7Error: the path is none, or there is nothing at it.
+        T7Error: it is no path, or leads nowhere.
     """
     at = 0
     while at < len(path):

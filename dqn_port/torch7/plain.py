@@ -1,4 +1,4 @@
-"""Python's plain values as Lua's: what may be given where a Lua value is wanted."""
+"""Convert Python's plain values to Lua's."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _TAKEN: Final = (
 
 
 class Plain:
-    """Turns values into Lua's one at a time; the same dict, list or array is one object again.
+    """Converts values one at a time; the same dict, list or array gives the same object again.
 
-    What it returns is None, a bool, float, str or LuaObject. A table made of a dict holds
-    the dict's values as they are.
+    The result is None, a bool, float, str or LuaObject. A table made of a dict holds the dict's
+    values unconverted.
     """
 
     def __init__(self) -> None:
-        # The original is kept as well: an id is only its own as long as it lives.
+        # Also keeps the original alive, so that its id is not reused.
         self._made: dict[int, tuple[object, LuaObject]] = {}
 
     def lua(self, value: Any) -> Any:

@@ -36,7 +36,7 @@ from dqn_port.torch7.values import (
 )
 
 NIL, NUMBER, STRING, TABLE, TORCH, BOOLEAN, FUNCTION_6, FUNCTION_7, FUNCTION_8 = range(9)
-# What is being read has not come to its end.
+# The object is not read to its end yet.
 _PENDING: Final = object()
 _NO_KEY: Final = object()
 
@@ -53,7 +53,7 @@ class _Frame:
         self.items: list[Any] = result.items if table is None else []
 
     def step(self) -> str:
-        """Return the step to what is read now."""
+        """Return the step to the part that is being read."""
         prefix = ".upvalues" if isinstance(self.result, LuaFunction) else ""
         number = self.count - self.left + 1
         if self.table is None:
@@ -83,8 +83,8 @@ class _Frame:
 class Reader:
     """Reads object after object; later ones may refer back to what earlier ones held.
 
-    ``wholes``: how many tensors and storages came out whole, which tells a file read with
-    the wrong size of long from one that is damaged.
+    ``wholes``: the number of complete tensors and storages, which distinguishes a file read with
+    the wrong size of long from a damaged one.
     """
 
     def __init__(self, source: BinarySource | AsciiSource, file: str) -> None:
@@ -99,7 +99,7 @@ class Reader:
         """Read the next object.
 
         Raises:
-            T7Error: with file, byte offset, object path, what was expected and what is there.
+            T7Error: with file, byte offset, object path, what was expected and what was found.
         """
         self._count += 1
         try:
@@ -111,7 +111,7 @@ class Reader:
         """Check that the whole file has been read.
 
         Raises:
-            T7Error: it has not.
+            T7Error: bytes are left.
         """
         left = self.source.left
         if left:
@@ -144,7 +144,7 @@ class Reader:
             value = self._begin() if stack[-1].left else stack.pop().result
 
     def _begin(self) -> Any:
-        """Read an object, or as far as its pairs: then it waits on the stack."""
+        """Read an object, or up to its pairs and push it on the stack."""
         source = self.source
         self._at = at = source.position
         tag = source.integer("a tag")
@@ -180,7 +180,7 @@ class Reader:
         return self.source.raw(self._length(f"a {what}'s length"), what, at)
 
     def _index(self, what: str, kinds: type | tuple[type, ...]) -> tuple[int, Any]:
-        """Read an index: with the object it refers back to, None where it is a new one."""
+        """Read an index; return it with the object that it refers to, None if it is new."""
         at = self.source.position
         index = self.source.integer(f"the index of {what}")
         if index < 1:
@@ -191,7 +191,7 @@ class Reader:
         return index, known
 
     def _table(self, owner: Any) -> Any:
-        """Read a table, or as far as its pairs; that of ``owner`` if it is one's."""
+        """Read a table, or up to its pairs; ``owner``: the object whose table it is."""
         index, known = self._index("a table", LuaTable)
         if known is not None:
             return self._owned(owner, known)
@@ -216,7 +216,7 @@ class Reader:
             raise Fault(at, f"{count} {what}, {least} bytes each or more", held(self.source.left))
 
     def _part_table(self, owner: Any, what: str) -> Any:
-        """Read the one table an object consists of."""
+        """Read the table that an object consists of."""
         at = self.source.position
         tag = self.source.integer(f"the tag of {what}")
         if tag != TABLE:
@@ -254,7 +254,7 @@ class Reader:
         return self._part_table(made, f"the table of fields of a {class_text(class_name)}")
 
     def _class(self) -> tuple[str, int]:
-        """Read the name of a class and its version, 0 where there is none."""
+        """Read the name of a class and its version, 0 if it has none."""
         at = self.source.position
         name, version = to_text(self._string("class name")), 0
         match = VERSION.fullmatch(name)
@@ -277,7 +277,7 @@ class Reader:
         offset = source.longs(1, "a tensor's storageOffset")[0] - 1
         wrong = layout_fault(size, stride, offset)
         if wrong is None and source.guessed and 0 in size:
-            # Torch7 writes none; the upper half of a longer long is one.
+            # Torch7 writes no size 0, but the upper half of a longer long is 0.
             wrong = "sizes of 1 or more", "0"
         storage = None
         if wrong is None:

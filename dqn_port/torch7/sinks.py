@@ -1,4 +1,4 @@
-"""Where a .t7 file's ints, longs, doubles and bytes are written to, in binary or as text."""
+"""Write a .t7 file's ints, longs, doubles and bytes, in binary or as text."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from dqn_port.torch7.binary_source import ByteOrder
 
 Write = Callable[[Any], object]
 _INT_MAX: Final = 2**31 - 1
-# Elements that are turned into text, or into another byte order, at once.
+# Elements that are converted at once.
 _PIECE: Final = 1 << 16
 
 
 class BinarySink:
-    """Writes binary, little-endian and with longs of 8 bytes unless told otherwise."""
+    """Writes binary."""
 
     def __init__(self, write: Write, *, long_size: int, byte_order: ByteOrder) -> None:
         self._write, self._long_size = write, long_size
@@ -42,7 +42,7 @@ class BinarySink:
         self._write(self._double.pack(value))
 
     def longs(self, values: Sequence[int]) -> None:
-        """Write longs at once.
+        """Write longs together.
 
         Raises:
             T7Error: a long does not hold one.
@@ -76,7 +76,7 @@ class BinarySink:
 
 
 class AsciiSink:
-    """Writes text: a line for each write of one number or more, as C's printf does it."""
+    """Writes text: one line for each write of one number or more, formatted as by C's printf."""
 
     def __init__(self, write: Write) -> None:
         self._write = write
@@ -115,18 +115,15 @@ class AsciiSink:
             self._write(b"\n")
 
     def elements(self, array: NDArray[Any], *, kind: str) -> None:
-        """Write the line of a storage's elements; those of Byte and Char stand raw."""
+        """Write the line of a storage's elements; those of Byte and Char are raw bytes."""
         if kind in ("Byte", "Char"):
             self.raw(array.tobytes())
             return
         layout = "%.17g" if kind == "Double" else "%.9g"
         for start in range(0, len(array), _PIECE):
             numbers = array[start : start + _PIECE].tolist()
-            words = (
-                (_decimal(layout, number) for number in numbers)
-                if array.dtype.kind == "f"
-                else map(str, numbers)
-            )
+            is_float = array.dtype.kind == "f"
+            words = [_decimal(layout, n) for n in numbers] if is_float else map(str, numbers)
             self._write((" " if start else "").encode() + " ".join(words).encode())
         if len(array):
             self._write(b"\n")
@@ -142,10 +139,10 @@ def sink_of(
     long_size: int,
     byte_order: ByteOrder,
 ) -> Sink:
-    """Return what writes a file's numbers through ``write``.
+    """Return the sink that writes a file through ``write``.
 
     Raises:
-        T7Error: there is no such size of a long, or byte order.
+        T7Error: no long has that size, or there is no such byte order.
     """
     if long_size not in (4, 8):
         raise T7Error(f"long_size: expected 4 or 8, got {long_size!r}")
@@ -162,7 +159,7 @@ def _check_int(value: int) -> None:
 
 
 def _decimal(layout: str, number: float) -> str:
-    """Return a number as C prints it, which tells the sign of a NaN."""
+    """Return a number as C prints it, including the sign of a NaN."""
     if math.isnan(number):
         return "-nan" if math.copysign(1.0, number) < 0 else "nan"
     return layout % number

@@ -19,9 +19,9 @@ from dqn_port.torch7.reader import Reader
 from dqn_port.torch7.sinks import sink_of
 from dqn_port.torch7.writer import Writer
 
-# bytes: from here on a file is mapped, not read; its storages are then views of the mapping.
+# bytes: from this size on a file is mapped, not read; its storages are views of the mapping.
 MAPPED_FROM: Final = 16 << 20
-# Tensors and storages; a tensor of the right layout and its storage are two.
+# Tensors and storages: a tensor and its storage, read in the right layout, are two.
 _CLEARLY: Final = 2
 _ORDERS: Final[tuple[ByteOrder, ...]] = ("little", "big")
 
@@ -35,24 +35,24 @@ def load(
 ) -> Any:
     """Read the object of a Torch7 file, binary or ASCII, whatever its name.
 
-    What the file does not say is found out: whether its longs have 8 or 4 bytes and which
-    byte order it has. Of readings that fit, 8 bytes go before 4 and little before big.
+    The size of its longs, 8 or 4 bytes, and the byte order are detected. If several fit, 8 bytes
+    take precedence over 4 and little over big.
 
-    A file of 16 MiB and more is mapped: its arrays are views that may be written to without
-    changing it. It must not be cut short as long as one of them is in use.
+    A file of 16 MiB and more is mapped: its arrays are views, and writing to them does not change
+    the file. It must not be truncated while one of them is in use.
 
     Args:
         all_objects: return the list of all objects of the file, not its only one.
-        long_size: bytes of a long, 4 or 8, told and not found out.
-        byte_order: told and not found out.
+        long_size: bytes of a long, 4 or 8; None: detect.
+        byte_order: None: detect.
 
     Raises:
         T7Error: the file cannot be read or is damaged, in one line with file, byte offset,
-            object path, what was expected and what is there; bytes follow the only object.
+            object path, what was expected and what was found; bytes follow the only object.
     """
     name = _shown_name(path)
     try:
-        # Opening a pipe would wait for its other end.
+        # Opening a pipe would block.
         if not stat.S_ISREG(Path(path).stat().st_mode):
             raise T7Error(f"{name}: expected a file, got a folder or a device")
         with Path(path).open("rb") as file:
@@ -99,10 +99,10 @@ def save(
     long_size: int = 8,
     byte_order: ByteOrder = "little",
 ) -> None:
-    """Write a file that Torch7 loads, whole and renamed last.
+    """Write a file that Torch7 loads; it is written completely, then renamed.
 
-    Besides Lua's values, Python's plain ones are taken: dict and list as tables, tuple as
-    list, bytes as string, int and NumPy's numbers as number, an array as a tensor of its own.
+    Python's plain values are converted: dict, list and tuple to tables, bytes to a string, int and
+    NumPy's numbers to numbers, an array to a tensor with its own storage.
 
     Args:
         path: the file.
@@ -184,10 +184,10 @@ def _read(
 def _first_that_fits(
     data: Data, name: str, layouts: list[tuple[ByteOrder, int]], all_objects: bool
 ) -> Any:
-    """Read a binary file in the first layout in which the whole of it makes sense.
+    """Read a binary file in the first layout in which all of it is valid.
 
-    Where none does, the error is that of the first, or of one in which clearly more tensors
-    and storages did: one may make sense by chance, as zeros do.
+    If none is, the error is that of the first, or of one with clearly more valid tensors and
+    storages: one may be valid by chance, as zeros are.
     """
     failed: tuple[int, T7Error] | None = None
     mapped = isinstance(data, mmap.mmap)

@@ -1,7 +1,7 @@
 """Read the inside of a Lua table constructor, such as ``lr=0.1,network="x"``.
 
-The text is parsed by hand and never run: no global, no call and no operator other than
-``+ - * / % ^ ..`` is understood. Strings are Lua's byte strings shown as UTF-8, with
+The text is parsed and never executed: no global, no call and no operator other than
+``+ - * / % ^ ..`` is accepted. Strings are Lua's byte strings shown as UTF-8, with
 bytes that are not UTF-8 as surrogate escapes (``os.fsencode`` gives the bytes back).
 
 Lua: initenv.lua, str_to_table
@@ -22,13 +22,13 @@ LuaKey: TypeAlias = str | int | float
 LuaValue: TypeAlias = "str | int | float | bool | dict[LuaKey, LuaValue]"
 
 DEPTH_LIMIT = 100
-"""Levels of braces, parentheses and operators within each other that are read."""
+"""The most nested levels of braces, parentheses and operators."""
 
 KEYWORDS = frozenset(
     "and break do else elseif end false for function if in local nil not or repeat return "  # noqa: SIM905
     "then true until while".split()
 )
-# Names that do exist in Lua, so that they are not nil there: a bare one cannot be read.
+# Globals of Lua, which are not nil there: their values are unknown here.
 _GLOBALS = frozenset(
     "_G _VERSION arg assert bit collectgarbage coroutine debug dofile error gcinfo "  # noqa: SIM905
     "getfenv getmetatable io ipairs jit load loadfile loadstring math module newproxy next os "
@@ -49,7 +49,7 @@ _UNARY = 8
 
 _BLANKS = re.compile(r"[ \t\n\v\f\r]*")
 _NAME = re.compile(r"[A-Za-z_\x80-\U0010ffff][0-9A-Za-z_\x80-\U0010ffff]*")
-# As the lexer takes it, to be judged by tonumber: "1..2" is one malformed number.
+# As Lua's lexer reads it, for tonumber to check: "1..2" is one malformed number.
 _NUMERAL = re.compile(
     r"(?=\.?[0-9])(?:0[xX](?:[pP][+-]|[.0-9A-Za-z_\x80-\U0010ffff])*"
     r"|(?:[eE][+-]|[.0-9A-Za-z_\x80-\U0010ffff])*)"
@@ -57,10 +57,14 @@ _NUMERAL = re.compile(
 _OPERATOR = re.compile(r"\.\.(?!\.)|-(?!-)|[+*/%^]")
 _LONG_OPEN = re.compile(r"\[(=*)\[(?:\r\n|\n\r|\r|\n)?")
 _LINE_END = re.compile(r"\r\n|\n\r|\r|\n")
-_PLAIN = re.compile(r"[^\\\"'\r\n]+")
+_QUOTED = {
+    quote: re.compile(rf"{quote}((?:[^\\{quote}\r\n]|\\(?:\r\n|\n\r|z[ \t\n\v\f\r]*|[\s\S]))*)")
+    for quote in "\"'"
+}
 UNENCODABLE = re.compile(r"[\ud800-\udc7f\udd00-\udfff]")
-_CODED_ESCAPE = re.compile(
-    r"\\(?:(\r\n|\n\r|\r|\n)|([0-9]{1,3})|x([0-9A-Fa-f]{2})|u\{([0-9A-Fa-f]+)\})"
+_ESCAPE = re.compile(
+    r"\\(?:(\r\n|\n\r|\r|\n)|([0-9]{1,3})|x([0-9A-Fa-f]{2})|u\{([0-9A-Fa-f]+)\}"
+    r"|(z[ \t\n\v\f\r]*|[\s\S]))"
 )
 ESCAPES = {
     "a": "\a",
@@ -78,7 +82,7 @@ ESCAPES = {
 
 @dataclass(frozen=True)
 class ParsedTable:
-    """What a text held: the table, and the keys that are absent because of bare names.
+    """The table of a text, and the keys that are absent because of bare names.
 
     ``nil_names`` holds (key path, bare name) pairs in the order of the text, such as
     ``("ep_endt", "replay_memory")`` or ``("a.b", "max")``.
@@ -112,7 +116,7 @@ def parse_table(text: str) -> ParsedTable:
 
 @dataclass(frozen=True)
 class _BareName:
-    """The value of a bare name: nil, with the name and its place for the report."""
+    """The value of a bare name: nil, with the name and its place in the text."""
 
     name: str
     at: int
@@ -120,7 +124,7 @@ class _BareName:
 
 @dataclass(frozen=True)
 class _Table:
-    """A table being read, with the keys that bare names left absent."""
+    """A table being read, with the keys that are absent because of bare names."""
 
     values: dict[LuaKey, _Value] = field(default_factory=dict)
     bare: dict[LuaKey, _BareName] = field(default_factory=dict)
@@ -275,53 +279,39 @@ class _Parser:
         return _LINE_END.sub("\n", self.text[match.end() : end])
 
     def quoted(self) -> str:
-        quote = self.text[self.at]
+        match = _QUOTED[self.peek()].match(self.text, self.at)
+        assert match is not None
+        start, self.at = self.at, match.end()
+        if self.peek() != self.text[start]:
+            self.fail(f"the closing {self.text[start]}")
         self.at += 1
-        parts: list[str] = []
-        while self.peek() != quote:
-            plain = _PLAIN.match(self.text, self.at)
-            if plain is not None:
-                parts.append(plain[0])
-                self.at = plain.end()
-            elif self.peek() == "\\":
-                parts.append(self.escape())
-            elif self.peek() in ("", "\r", "\n"):
-                self.fail(f"the closing {quote}")
-            else:
-                parts.append(self.text[self.at])
-                self.at += 1
-        self.at += 1
-        return _recode("".join(parts))
+        parts = _ESCAPE.sub(lambda m: self.escape(m, match.start(1)), match[1])
+        return _recode(parts)
 
-    def escape(self) -> str:
-        letter = self.text[self.at + 1 : self.at + 2]
-        if letter in ESCAPES:
-            self.at += 2
-            return ESCAPES[letter]
-        if letter == "z":
-            self.at += 2
-            self.skip_blanks()
-            return ""
-        start = self.at
-        match = _CODED_ESCAPE.match(self.text, start)
-        self.at = match.end() if match else start + 2
-        if match is None:
-            self.fail("a Lua escape", repr(self.text[start : self.at]), at=start)
-        line_end, decimal, hexadecimal, unicode = match.groups()
+    def escape(self, match: re.Match[str], start: int) -> str:
+        """Return the text of an escape in a string that begins at ``start``."""
+        at = start + match.start()
+        line_end, decimal, hexadecimal, unicode, letter = match.groups()
         if line_end:
             return "\n"
+        if letter is not None:
+            if letter.startswith("z"):
+                return ""
+            if letter not in ESCAPES:
+                self.fail("a Lua escape", repr(match[0]), at=at)
+            return ESCAPES[letter]
         if unicode:
             code = int(unicode, 16)
             if code > 0x10FFFF or 0xD800 <= code <= 0xDFFF:
-                self.fail("a Unicode character", repr(match[0][:40]), at=start)
+                self.fail("a Unicode character", repr(match[0][:40]), at=at)
             return chr(code)
         code = int(decimal) if decimal else int(hexadecimal, 16)
         if code > 255:
-            self.fail("an escape of at most 255", repr(match[0]), at=start)
+            self.fail("an escape of at most 255", repr(match[0]), at=at)
         return bytes([code]).decode("utf-8", "surrogateescape")
 
     def name_before_equals(self) -> str | None:
-        """Take ``name =`` and return the name; take nothing where that is not what follows."""
+        """Read ``name =`` and return the name; read nothing if something else follows."""
         match = _NAME.match(self.text, self.at)
         if match is None or match[0] in KEYWORDS:
             return None
@@ -386,7 +376,7 @@ class _Parser:
 
 
 def _recode(text: str) -> str:
-    """Join surrogate escapes that now form a UTF-8 character."""
+    """Join surrogate escapes that form a UTF-8 character together."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
 
 
@@ -430,7 +420,7 @@ def _describe(value: _Value | None) -> str:
 
 
 def _excerpt(text: str, at: int) -> str:
-    """Show the text on one line, cut around ``at`` where it is long."""
+    """Return the text for one line, shortened around ``at`` if long."""
     start = max(0, at - 60) if len(text) > 120 else 0
     end = start + 120
     before = "…" if start else ""

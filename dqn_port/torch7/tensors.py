@@ -42,7 +42,7 @@ def dtype_of(kind: str) -> np.dtype[Any]:
 
 
 def kind_of(dtype: np.dtype[Any]) -> str | None:
-    """Return the kind whose elements have a dtype of any byte order; None: Torch7 has none."""
+    """Return the kind of elements of a dtype, in any byte order; None if Torch7 has none."""
     if dtype == np.bool:
         return "Byte"
     return next((kind for kind, ours in _DTYPES.items() if np.dtype(ours).str[1:] == dtype.str[1:]
@@ -57,7 +57,7 @@ def storage_class(tensor_class: str) -> str:
 class Storage(LuaObject):
     """A storage: ``array``, one-dimensional and contiguous, dtype of the class' kind.
 
-    The arrays of a mapped file are views of it, written to without changing it, and may be
+    The arrays of a mapped file are views; writing to them does not change the file. They may be
     unaligned; ``np.require(array, requirements="A")`` gives an aligned one.
 
     Raises:
@@ -130,9 +130,9 @@ class Tensor(LuaObject):
 
     @classmethod
     def from_array(cls, array: NDArray[Any], class_name: str | None = None) -> Tensor:
-        """Make a tensor of its own storage, contiguous; an array without elements is empty.
+        """Make a contiguous tensor with its own storage; of an array without elements an empty one.
 
-        ``class_name``: where it is not that of the array's dtype; the elements are cast.
+        ``class_name``: by default that of the array's dtype; else the elements are cast.
 
         Raises:
             T7Error: Torch7 has no such dtype, or the array has no dimension.
@@ -165,8 +165,7 @@ class Tensor(LuaObject):
         """Return the view of the storage, shape ``size``; (0,) for a tensor without dimensions.
 
         Raises:
-            T7Error: NumPy cannot address so many elements, as of a view expanded beyond all
-                measure.
+            T7Error: NumPy cannot address so many elements, as of an extremely expanded view.
         """
         dtype = dtype_of(self.kind)
         shape = self.size or (0,)
@@ -186,6 +185,17 @@ class Tensor(LuaObject):
                 f"{self.class_name}: expected a size that an array can have, got {self.shape_text}"
             ) from None
 
+    def distinct(self, others: Tensor | None = None) -> Tensor:
+        """Return the view without the repetitions of dimensions that are expanded (stride 0).
+
+        ``others``: only of those that are expanded in this tensor, too.
+        """
+        if self.element_count == 0:
+            return Tensor(self.class_name)
+        steps = self.stride if others is None else map(max, self.stride, others.stride)
+        size = tuple(1 if step == 0 else n for n, step in zip(self.size, steps, strict=True))
+        return Tensor(self.class_name, size, self.stride, self.offset, self.storage)
+
     @property
     def shape_text(self) -> str:
         """The size as ``84x84``, or ``empty``."""
@@ -198,7 +208,7 @@ class Tensor(LuaObject):
 def layout_fault(
     size: tuple[int, ...], stride: tuple[int, ...], offset: int
 ) -> tuple[str, str] | None:
-    """Tell what is wrong with a layout whatever the storage: (expected, got)."""
+    """Return what is wrong with a layout in any storage: (expected, got)."""
     if len(size) > DIMENSION_LIMIT:
         return f"at most {DIMENSION_LIMIT} dimensions", str(len(size))
     if len(size) != len(stride):
@@ -214,7 +224,7 @@ def layout_fault(
 def reach_fault(
     size: tuple[int, ...], stride: tuple[int, ...], offset: int, held: int
 ) -> tuple[str, str] | None:
-    """Tell whether a view reaches beyond the ``held`` elements of its storage: (expected, got)."""
+    """Return the fault of a view beyond the ``held`` elements of its storage: (expected, got)."""
     if not size or 0 in size:
         return None
     last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
@@ -224,7 +234,7 @@ def reach_fault(
 
 
 def payload_type(class_name: str) -> type[LuaObject] | None:
-    """Return the type that has what a class writes; None: no class can have that name."""
+    """Return the type for the content of a class; None if no class can have that name."""
     if not class_name or VERSION.fullmatch(class_name):
         return None
     if class_name in KIND_OF_TENSOR:

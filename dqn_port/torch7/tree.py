@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -24,7 +23,6 @@ from dqn_port.torch7.values import (
     class_text,
     to_bytes,
 )
-from dqn_port.torch7.views import distinct, pieces, repeated
 
 # Bytes of a string, and elements of a tensor, that a line shows whole.
 _LONGEST: Final = 200
@@ -34,7 +32,7 @@ _DEEPEST_INDENT: Final = 40
 
 
 class Link:
-    """The way to an object: the step from what holds it."""
+    """The path of an object as a chain: the step from the object that holds it."""
 
     __slots__ = ("before", "depth", "step")
 
@@ -56,8 +54,8 @@ class Link:
 def lines(value: Any, *, depth: int | None = None) -> Iterator[str]:
     """Yield the lines of the tree of a value.
 
-    An object met again is named by the path at which it stands first. Of a tensor of more
-    than 8 elements there are min, max and mean of the numbers, of floats without NaN.
+    An object that occurs again is named by its first path. A tensor of more than 8 elements is
+    shown by min, max and mean of its numbers without NaN.
 
     Args:
         value: from load or paths.select, or what ``save`` takes.
@@ -91,7 +89,7 @@ def lines(value: Any, *, depth: int | None = None) -> Iterator[str]:
 
 
 def summary(value: Any) -> str:
-    """Return what a value is in some words: of nil, boolean, number and string the whole."""
+    """Return a value in some words: nil, booleans, numbers and short strings completely."""
     if value is None:
         return "nil"
     if isinstance(value, bool):
@@ -121,7 +119,7 @@ def summary(value: Any) -> str:
 def _label(link: Link) -> str:
     if link.before is None:
         return ""
-    # A blank for each level of a file nested 100,000 deep would be gigabytes.
+    # Indenting every level of a file nested 100,000 deep would take gigabytes.
     indent = "  " * min(link.depth, _DEEPEST_INDENT)
     deep = f"({link.depth} deep) " if link.depth > _DEEPEST_INDENT else ""
     return f"{indent}{deep}{link.step.removeprefix('.')}: "
@@ -143,7 +141,7 @@ def _held(value: Any, link: Link) -> Iterator[tuple[Link, Any]]:
 
 
 def _sharing(value: Tensor | Storage, link: Link, met: dict[int, Link]) -> str:
-    """Return how a tensor lies in its storage, where that is not all of its own."""
+    """Return how a tensor lies in its storage, if it does not fill it alone."""
     if isinstance(value, Storage) or value.storage is None:
         return ""
     step = 1
@@ -159,7 +157,7 @@ def _sharing(value: Tensor | Storage, link: Link, met: dict[int, Link]) -> str:
 
 
 def _elements(value: Tensor | Storage, budget: int) -> tuple[str, int]:
-    """Return the elements or their statistics, and the budget that is left."""
+    """Return the elements or their statistics, and the remaining budget."""
     if isinstance(value, Storage):
         array = value.array
     else:
@@ -167,7 +165,7 @@ def _elements(value: Tensor | Storage, budget: int) -> tuple[str, int]:
             return "", budget
         # min, max and mean are the same without the repetitions of an expanded view.
         many = value.element_count > _FEW
-        value = distinct(value, repeated(value)) if many else value
+        value = value.distinct() if many else value
         if value.element_count > budget:
             return ", a view that overlaps itself", budget
         array = value.numpy()
@@ -179,15 +177,11 @@ def _elements(value: Tensor | Storage, budget: int) -> tuple[str, int]:
 
 
 def _statistics(array: NDArray[Any]) -> str:
-    low, high, total, counted = math.inf, -math.inf, 0.0, 0
-    with np.errstate(all="ignore"):
-        for (piece,) in pieces(array):
-            numbers = piece.astype(np.float64)
-            numbers = numbers[~np.isnan(numbers)]
-            if len(numbers):
-                low, high = min(low, float(numbers.min())), max(high, float(numbers.max()))
-                total += float(numbers.sum())
-                counted += len(numbers)
-    missing = array.size - counted
+    numbers = array[~np.isnan(array)]
+    missing = array.size - numbers.size
     text = f", {missing} NaN" if missing else ""
-    return f", min {low:.6g}, max {high:.6g}, mean {total / counted:.6g}{text}" if counted else text
+    if not numbers.size:
+        return text
+    with np.errstate(all="ignore"):
+        low, high, mean = numbers.min(), numbers.max(), numbers.mean(dtype=np.float64)
+    return f", min {low:.6g}, max {high:.6g}, mean {mean:.6g}{text}"

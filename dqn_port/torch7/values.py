@@ -1,7 +1,7 @@
-"""Lua's values that Python has none of: tables, objects of torch classes, functions.
+"""Lua's values that Python lacks: tables, objects of torch classes, functions.
 
-nil is None, a boolean bool, a number float, a string str: UTF-8 with the bytes that are not as
-surrogate escapes, so that every string of bytes has one str and every such str one of bytes.
+nil is None, a boolean bool, a number float, a string str: UTF-8 with other bytes as surrogate
+escapes, so that strings of bytes and such str correspond one to one.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dqn_port.errors import T7Error
 
 
 class LuaObject:
-    """What is the same only as itself: compared, and taken as a key, by identity."""
+    """A value that is compared, and used as a key, by identity."""
 
     __slots__ = ()
 
@@ -54,7 +54,7 @@ def to_bytes(text: str) -> bytes:
 
 
 def class_text(class_name: str) -> str:
-    """Return the name of a class, or of a part of a file taken for one, as a line shows it."""
+    """Return the name of a class for one line of output; a damaged file may have any name."""
     if class_name.isascii() and class_name.isprintable() and len(class_name) <= _LONGEST_CLASS:
         return class_name
     return ascii(class_name[:_LONGEST_CLASS])
@@ -79,9 +79,9 @@ def to_number(value: float | np.generic) -> float:
 
 
 def _inner_key(key: object) -> Any:
-    """Return the key as the dict has it: 1 for 1 and 1.0, something else for True."""
+    """Return the key of the inner dict: 1 for 1 and 1.0, another for True."""
     if isinstance(key, str):
-        # Escaped bytes that together are a character are another str for the same bytes.
+        # Escaped bytes that form a character together would be another str for the same bytes.
         return key if key.isascii() else to_text(to_bytes(key))
     if isinstance(key, bool | np.bool):
         return _KEY_OF_BOOLEAN[bool(key)]
@@ -103,14 +103,14 @@ def _inner_number(number: float) -> float:
 
 
 class LuaTable(LuaObject, MutableMapping[Any, Any]):
-    """A Lua table: pairs in the order of the file or of their making.
+    """A Lua table: pairs in the order of the file or of insertion.
 
-    1 and 1.0 are one key (it comes back as the int 1), True is another, any LuaObject is a
-    key by identity; nil and NaN are none. As in Lua, a pair whose value is None is no pair:
-    setting None takes a pair away. ``len`` is the number of pairs.
+    1 and 1.0 are one key (returned as the int 1), True is another, a LuaObject is a key by
+    identity; nil and NaN are no keys. As in Lua, setting None removes a pair. ``len`` is the number
+    of pairs.
 
     Raises:
-        T7Error: at setting or deleting, for what cannot be a key.
+        T7Error: a key that is set or deleted cannot be one.
     """
 
     __slots__ = ("_pairs",)
@@ -164,7 +164,7 @@ class LuaTable(LuaObject, MutableMapping[Any, Any]):
 
     @property
     def is_list(self) -> bool:
-        """Whether the keys are 1, 2, ... n and no others, in any order; so of an empty table."""
+        """Whether the keys are exactly 1, 2, ... n, in any order; True for an empty table."""
         return all(k in self._pairs for k in range(1, len(self._pairs) + 1))
 
     def to_list(self) -> list[Any]:
@@ -184,8 +184,8 @@ class LuaTable(LuaObject, MutableMapping[Any, Any]):
 class TorchObject(LuaObject):
     """An object of a torch class that is no tensor: its fields, never its methods.
 
-    ``fields`` is the table the class wrote; that of ``dqn.TransitionTable`` is a list, that
-    of ``tds.Hash`` the pairs. ``version`` 0 is that of files from before versions.
+    ``fields`` is the table that the class wrote: for ``dqn.TransitionTable`` a list, for
+    ``tds.Hash`` the pairs. ``version`` 0 means a file from before versions.
     """
 
     __slots__ = ("class_name", "fields", "version")
@@ -204,7 +204,7 @@ class TorchObject(LuaObject):
         return field in self.fields
 
     def get(self, field: object, default: Any = None) -> Any:
-        """Return a field, or the default where there is none."""
+        """Return a field, or the default without one."""
         return self.fields.get(field, default)
 
     def __repr__(self) -> str:
@@ -228,8 +228,8 @@ class TorchVector(LuaObject):
 class LuaFunction(LuaObject):
     """A function: opaque bytecode, never executed, and its table of upvalues.
 
-    ``tag`` is the format's: 6 and 7 with the upvalues' values, 6 being written anew wherever
-    it is met; 8 with a table {name=, id=, value=} for each.
+    ``tag`` is that of the file format: 6 and 7 have the upvalues' values, and 6 is written again
+    wherever it occurs; 8 has a table {name=, id=, value=} for each.
     """
 
     __slots__ = ("bytecode", "tag", "upvalues")

@@ -1,6 +1,6 @@
 """Lua's values written as a .t7 file, the way Torch7 writes them.
 
-Nothing is recursive: an object that holds others waits on a stack until they are written.
+Nothing is recursive: an object that holds others stays on a stack until they are written.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from dqn_port.torch7.values import (
 )
 
 _FUNCTION_TAGS: Final = (6, 7, 8)
-# As many as the reader takes for one.
+# The reader's limit.
 _VERSIONS: Final = 10**9
 
 
 class _Frame:
-    """What an object still has to write: pairs, or a vector's elements."""
+    """The rest of an object to write: pairs, or a vector's elements."""
 
     __slots__ = ("has_keys", "key", "pairs", "prefix", "value", "value_is_due")
 
@@ -45,17 +45,17 @@ class _Frame:
 
 
 class Writer:
-    """Writes object after object; what an earlier one held is only referred to.
+    """Writes object after object; objects that were written before are references.
 
-    Indices rise by 1 in the order of first writing, before the content; tables, torch objects
-    and functions share them.
+    Indices count up from 1 in the order of writing, before the content; tables, torch objects and
+    functions share them.
     """
 
     def __init__(self, sink: Sink, file: str) -> None:
         self.sink, self.file = sink, file
         self._plain = Plain()
         self._indices: dict[int, int] = {}
-        # An id is only its object's own as long as that lives.
+        # Keeps the objects alive, so that their ids are not reused.
         self._alive: list[LuaObject] = []
         self._stack: list[_Frame] = []
 
@@ -90,7 +90,7 @@ class Writer:
             self._begin(frame.key if frame.has_keys else frame.value)
 
     def _begin(self, value: Any) -> None:
-        """Write an object, or as far as its pairs: then it waits on the stack."""
+        """Write an object, or up to its pairs and push it on the stack."""
         sink = self.sink
         value = self._plain.lua(value)
         if value is None:
@@ -116,7 +116,7 @@ class Writer:
         self.sink.raw(data)
 
     def _is_new(self, tag: int, value: LuaObject) -> bool:
-        """Write the tag and the index of an object; tell whether its content must follow."""
+        """Write the tag and the index of an object; return whether its content must follow."""
         self.sink.integer(tag)
         index = self._indices.get(id(value))
         if index is not None:

@@ -110,7 +110,7 @@ class Comparer:
         ]
 
     def holds(self, name: str) -> bool:
-        """Tell whether the trace holds an array or a checksum of it."""
+        """Return whether the trace holds an array or a checksum of it."""
         return any(name + form in self.trace.arrays for form in ("", *CHECKSUMS))
 
     def skip(self, pattern: str, why: str) -> None:
@@ -125,7 +125,7 @@ class Comparer:
         self._known.update(names)
 
     def unknown(self) -> list[str]:
-        """Return the arrays of the trace that nothing was said about."""
+        """Return the arrays of the trace that were neither compared nor excluded."""
         return sorted(set(self.trace.arrays) - self._known)
 
     def array(

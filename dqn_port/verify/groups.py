@@ -1,6 +1,6 @@
 """Replay every group of a folder of traces, one after the other.
 
-A group's kind is told from what is in it, by the KINDS of its system's traces.py.
+A group's kind is recognised by its content, by the KINDS of its system's traces.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class GroupResult:
 
     group: str
     kind: str
-    """The name of a Kind; empty where it could not be told."""
+    """The name of a Kind; empty if it was not recognised."""
     what: str
     n_values: int
     n_differ: int
@@ -128,7 +128,7 @@ def _verify_group(
     except DqnPortError as fault:
         error = str(fault)
     except Exception as fault:
-        # What a stranger's file holds may make any part raise; the other groups go on.
+        # A stranger's file may make any part raise; the other groups are still replayed.
         error = f"the trace cannot be replayed: {type(fault).__name__}: {fault}"
     finally:
         torch.set_num_threads(threads)

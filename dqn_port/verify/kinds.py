@@ -1,4 +1,4 @@
-"""Kinds of traces: how one is told from what it holds, and what replays it."""
+"""Kinds of traces: how one is recognised by its content, and what replays it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dqn_port.verify.traces import Trace
 
 @dataclass(frozen=True)
 class Replaying:
-    """Where networks are computed, and whom to tell how far a replay is."""
+    """Where networks are computed, and how progress is reported."""
 
     device: torch.device
     tell: Callable[[int, int], None]
@@ -41,11 +41,11 @@ def keys_of(trace: Trace) -> set[str]:
 
 
 def any_array(trace: Trace, pattern: str) -> bool:
-    """Tell whether the whole name of an array matches."""
+    """Return whether the whole name of an array matches."""
     return any(re.fullmatch(pattern, name) for name in trace.arrays)
 
 
 def rows_with(trace: Trace, *keys: str) -> bool:
-    """Tell whether the .json is a list of objects that have these keys."""
+    """Return whether the .json is a list of objects that have these keys."""
     rows = trace.meta if isinstance(trace.meta, list) else []
     return bool(rows) and all(isinstance(row, dict) and set(keys) <= set(row) for row in rows)

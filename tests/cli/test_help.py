@@ -11,6 +11,7 @@ import pytest
 
 from dqn_port import __version__
 from dqn_port.cli.main import COMMANDS, dqn_port
+from dqn_port.registry import SYSTEMS
 from dqn_port.systems.lua_dqn.options import OPTIONS
 from tests.cli.running import run
 
@@ -62,6 +63,14 @@ def test_help_of_the_lua_words_names_every_option(capsys):
     assert (result.code, result.err) == (0, "")
     for option in OPTIONS:
         assert f"  -{option.name} " in result.out
+
+
+def test_the_programs_are_named_first(capsys):
+    result = run(capsys, "--help")
+    named = re.findall(r"^  (\w+) {2,}\S", result.out.partition("Options:")[0], re.MULTILINE)
+    assert named == [*SYSTEMS]
+    shown = " ".join(run(capsys, "train", "--help").out.split())
+    assert f"Which program: {', '.join(SYSTEMS)}, or module:object of others" in shown
 
 
 def test_version(capsys):

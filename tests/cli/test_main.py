@@ -76,7 +76,7 @@ def raising(monkeypatch, error):
         (
             MemoryError(),
             1,
-            "the machine has no memory left; set a smaller agent_params.replay_memory",
+            "the machine has no memory left; set a smaller replay memory",
         ),
         (
             OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)),

@@ -11,9 +11,9 @@ import torch
 
 from dqn_port.errors import SnapshotError
 from dqn_port.exports.weights import write_weights
+from dqn_port.state_dicts import read_weights
 from dqn_port.systems.lua_dqn.setup import load_options, setup, setup_to_play
 from dqn_port.systems.lua_dqn.system import SYSTEM
-from dqn_port.systems.lua_dqn.weights_file import read_weights
 from dqn_port.torch7 import load, save
 from tests.cli.running import run
 from tests.test_readme import ROOT

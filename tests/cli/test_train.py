@@ -15,7 +15,7 @@ import torch
 from dqn_port.cli.main import program
 from dqn_port.errors import ArgsError
 from dqn_port.games.ale.roms import rom_path
-from dqn_port.systems.lua_dqn import checks, setup
+from dqn_port.systems.lua_dqn import setup
 from dqn_port.systems.lua_dqn.device_words import device_assignment
 from dqn_port.systems.lua_dqn.frameworks import AleFramework
 from dqn_port.systems.lua_dqn.networks.sequential import from_lua
@@ -323,8 +323,8 @@ def test_tensorboard_that_is_not_installed(capsys, monkeypatch, trained, tmp_pat
         (
             ["--network", "net_toymlp"],
             2,
-            "network: expected one of convnet_atari3, net_small, net_toy_conv, net_toy_mlp, "
-            "net_tie or module:object, got 'net_toymlp'; did you mean 'net_toy_mlp'?",
+            "network: expected one of convnet_atari3, convnet_small, net_small, net_toy_conv, "
+            "net_toy_mlp, net_tie or module:object, got 'net_toymlp'; did you mean 'net_toy_mlp'?",
         ),
         (
             ["--", "--seed", "5"],
@@ -373,7 +373,7 @@ def test_faults_of_the_input(capsys, trained, tmp_path, words, code, fault):
 
 def test_a_replay_larger_than_the_memory(capsys, monkeypatch, trained, tmp_path):
     folder, _ = trained
-    monkeypatch.setattr(checks, "machine_memory", lambda: 20_000)
+    monkeypatch.setattr("dqn_port.memory.machine_memory", lambda: 20_000)
     result = run(capsys, "train", "--args", folder / "toy.json", "--out", tmp_path / "new")
     assert result.code == 1
     assert result.error == (

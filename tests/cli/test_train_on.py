@@ -1,4 +1,4 @@
-"""``dqn-port train --resume``: a run that was stopped, and one that is to be longer, on Pong."""
+"""``dqn-port train`` stopped, and ``--resume``: a run goes on, or becomes longer, on Pong."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ import shutil
 import signal
 import subprocess
 
+import click
 import pytest
 
 from dqn_port.cli.main import program
-from tests.cli.running import run, start, write_pong
+from dqn_port.events import EpisodeEnded
+from dqn_port.runs.run import Run
+from tests.cli.running import run, start, write_pong, write_toy
 from tests.comparing import assert_same_runs, contents
 
 
@@ -46,6 +49,43 @@ def longer(tmp_path_factory):
     return folder
 
 
+def test_stopped_before_anything_was_saved(capsys, monkeypatch, tmp_path):
+    def interrupted(self, device, *, anew):
+        raise KeyboardInterrupt
+        yield
+
+    monkeypatch.setattr(Run, "train", interrupted)
+    result = run(capsys, "train", "--args", write_toy(tmp_path), "--out", tmp_path)
+    assert (result.code, result.out) == (130, "")
+    assert result.err == "dqn-port: stopped at step 0 of 200; no snapshot was saved yet\n"
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    assert signal.getsignal(signal.SIGINT) == signal.default_int_handler
+
+
+def test_a_second_sigterm_while_stopping_changes_nothing(capsys, monkeypatch, tmp_path):
+    echo = click.echo
+
+    def terminated(self, device, *, anew):
+        signal.raise_signal(signal.SIGTERM)
+        yield EpisodeEnded(0, 0.0)
+        pytest.fail("went on")
+
+    def echo_while_terminated(*args, **more):
+        signal.raise_signal(signal.SIGTERM)
+        echo(*args, **more)
+
+    monkeypatch.setattr(Run, "train", terminated)
+    monkeypatch.setattr(click, "echo", echo_while_terminated)
+    previous = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        result = run(capsys, "train", "--args", write_toy(tmp_path), "--out", tmp_path)
+        assert signal.getsignal(signal.SIGTERM) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+    assert result.code == 143
+    assert result.err == "dqn-port: stopped at step 0 of 200; no snapshot was saved yet\n"
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_stopped_run_goes_on_by_the_words_that_are_printed(longer, tmp_path, number, code):
     args = write_pong(tmp_path, steps=2000)
@@ -62,6 +102,9 @@ def test_a_stopped_run_goes_on_by_the_words_that_are_printed(longer, tmp_path, n
     )
     assert stopped, err
     assert 100 <= int(stopped[1].replace(",", "")) < 2000
+    assert (tmp_path / "t" / "t.t7").is_file()
+    assert not (tmp_path / "t" / "run.json").exists()
+    assert not list(tmp_path.rglob("*.part"))
     went_on = subprocess.run(shlex.split(stopped[2]), capture_output=True, text=True, check=False)
     assert (went_on.returncode, went_on.stderr) == (0, "")
     assert went_on.stdout.startswith(f"{tmp_path}/t goes on from step {stopped[1]}.\n")
@@ -93,6 +136,26 @@ def test_a_run_killed_while_it_is_lengthened_is_never_taken_for_finished(capsys,
     assert (result.code, result.err) == (0, "")
     assert result.out.startswith(f"{there} goes on from step 260.\n")
     assert json.loads((there / "run.json").read_text())["steps"] == 300
+
+
+def test_a_run_goes_on_in_its_own_folder_alone(capsys, there, tmp_path):
+    result = resume(capsys, there, "--out", tmp_path / "other")
+    assert (result.code, result.error) == (
+        2,
+        f"--resume {there}, --out {tmp_path}/other: expected one of them: the run goes on in its "
+        "own folder",
+    )
+
+
+def test_a_damaged_args_json_is_said(capsys, there):
+    (there / "args.json").write_text('{"system": ')
+    for words in (("evaluate", there), ("train", "--network", there)):
+        result = run(capsys, *words)
+        assert result.code == 1
+        assert result.error == (
+            f"{there}/args.json: cannot be read: Expecting value: line 1 column 12 (char 11); "
+            "--overwrite replaces the run"
+        )
 
 
 def test_what_changes_no_number_goes_with_resume(capsys, there):

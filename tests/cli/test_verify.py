@@ -9,6 +9,7 @@ import sys
 import pytest
 import torch
 
+from dqn_port.registry import SYSTEMS
 from tests.cli.running import run
 from tests.verify.making import about, loop, some, write
 
@@ -80,9 +81,17 @@ def test_groups_by_name_among_the_shipped(capsys):
     assert [line.split()[0] for line in result.out.splitlines()[5:7]] == ["reward", "rng"]
     result = run(capsys, "verify", "loop_A")
     assert result.code == 1
-    assert "there is no group 'loop_A'; did you mean 'loop_A_s1'?; expected one of" in (
-        result.error
+    said, _, listed = result.error.partition("; there are, by system, ")
+    assert said == (
+        "verify: expected a system, or a group of lua_dqn, got 'loop_A'; did you mean "
+        "'simple_dqn loop_A'?"
     )
+    systems = {text.partition(": ")[0]: text.partition(": ")[2] for text in listed.split("; ")}
+    assert systems.keys() == SYSTEMS.keys()
+    assert "rng" in systems["lua_dqn"].split(", ")
+    assert "loop_toyA_np2" in systems["labml_dqn"].split(", ")
+    result = run(capsys, "verify", "loop_A_s")
+    assert "got 'loop_A_s'; did you mean 'loop_A_s1'?; there" in result.error
 
 
 def test_what_cannot_be_replayed_is_said_before_anything_is(capsys, tmp_path, monkeypatch):

@@ -245,9 +245,9 @@ STORAGE = "one chunk with shuffle, gzip and fletcher32, got another storage"
         (shared_words,
          "/episodes/network: expected every text once in the file, got one for two entries"),
         (bool_enum, f"/episodes/cut: expected the type uint8, got {ANOTHER}"),
-        (giant, "/history/v: expected what a file of SIZE bytes can hold, 5,000,000 in all, got "
+        (giant, "/history/v: expected what a file of SIZE bytes can hold, 20,000,000 in all, got "
          "1,000,000,000,000 entries"),
-        (giant_chunk, "/history/v: expected what a file of SIZE bytes can hold, 5,000,000 in all, "
+        (giant_chunk, "/history/v: expected what a file of SIZE bytes can hold, 20,000,000 in all, "
          "got 268,435,456 entries"),
         (not_stored, "/history/v: expected 1 stored chunks, got another number"),
         (contiguous, f"/history/v: expected {STORAGE}"),
@@ -301,7 +301,7 @@ def test_what_is_not_as_it_was_written(path, change, message, monkeypatch):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (giant, "/history/v: expected what a file of SIZE bytes can hold, 5,000,000 in all, got "
+        (giant, "/history/v: expected what a file of SIZE bytes can hold, 20,000,000 in all, got "
          "1,000,000,000,000 entries"),
         (external_link, "/history/v: expected an object, got a link (ExternalLink)"),
         (control_characters, "/: expected the members episodes, history, got others "

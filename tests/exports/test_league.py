@@ -10,6 +10,12 @@ from hypothesis import strategies as st
 from dqn_port.errors import HistoryError
 from dqn_port.exports.league import interquartile_mean, league
 
+
+def of_one(scores, **more):
+    """The league of one system: game → scores."""
+    return league({(game, "lua_dqn"): found for game, found in scores.items()}, **more)
+
+
 FINITE = st.floats(-1e6, 1e6)
 
 
@@ -44,7 +50,7 @@ def test_interquartile_mean_lies_between_and_knows_no_order(scores, random):
 
 
 def test_rows_by_hand():
-    table = league({"toyB": [5, 7], "pong": [9.3, -20.7]})
+    table = of_one({"toyB": [5, 7], "pong": [9.3, -20.7]})
     pong, toy = table.rows
     # Pong: random -20.7, human 9.3, the paper's agent 18.9.
     assert (pong.game, pong.scores, pong.mean) == ("pong", (9.3, -20.7), pytest.approx(-5.7))
@@ -62,7 +68,7 @@ def points(game_random, game_human, *normalised):
 
 def test_aggregates_by_hand():
     # Random and human scores of the three games, from the paper's table.
-    table = league(
+    table = of_one(
         {
             "pong": points(-20.7, 9.3, 0.0, 1.0),
             "breakout": points(1.7, 31.8, 2.0, 4.0),
@@ -81,21 +87,35 @@ def test_aggregates_by_hand():
     assert table.interquartile_mean.paper == pytest.approx(sum(paper) / 3)
 
 
+def test_systems_in_a_game_have_rows_of_their_own():
+    scores = {("pong", "hvass16"): [9.3], ("pong", "lua_dqn"): [-20.7, -5.7]}
+    table = league(scores | {("boxing", "lua_dqn"): [4.3]})
+    places = [(row.game, row.system, row.scores) for row in table.rows]
+    assert places == [
+        ("boxing", "lua_dqn", (4.3,)),
+        ("pong", "hvass16", (9.3,)),
+        ("pong", "lua_dqn", (-20.7, -5.7)),
+    ]
+    # 1, 1 and 0.25: a median of 1, which one row of pong, of mean −5.7, would have made 0.75.
+    assert table.median is not None
+    assert (table.games, table.median.value) == (3, pytest.approx(1.0))
+
+
 def test_games_without_scores_stand_in_the_table_only():
-    table = league({"toyB": [1, 2]})
+    table = of_one({"toyB": [1, 2]})
     assert len(table.rows) == 1
     assert (table.games, table.fewest_seeds) == (0, 0)
     assert table.median is None
     assert table.interquartile_mean is None
-    with_pong = league({"pong": [1.0, 2.0]})
-    assert league({"pong": [1.0, 2.0], "toyB": [1, 2]}).median == with_pong.median
+    with_pong = of_one({"pong": [1.0, 2.0]})
+    assert of_one({"pong": [1.0, 2.0], "toyB": [1, 2]}).median == with_pong.median
 
 
 def test_one_seed_a_game_gives_no_interval():
-    table = league({"pong": [1.0], "breakout": [2.0]})
+    table = of_one({"pong": [1.0], "breakout": [2.0]})
     assert table.median is not None
     assert (table.median.low, table.median.high, table.fewest_seeds) == (None, None, 1)
-    mixed = league({"pong": [1.0], "breakout": [2.0, 200.0]}).interquartile_mean
+    mixed = of_one({"pong": [1.0], "breakout": [2.0, 200.0]}).interquartile_mean
     assert mixed is not None
     assert mixed.low is not None
     assert mixed.high is not None
@@ -105,8 +125,8 @@ def test_one_seed_a_game_gives_no_interval():
 def test_the_same_scores_give_the_same_intervals():
     scores = {"pong": [1.0, 5.0, -3.0], "breakout": [30.0, 50.0, 10.0]}
     turned = {game: found[::-1] for game, found in reversed(scores.items())}
-    assert league(scores).median == league(turned).median
-    assert league(scores).median != league(scores, seed=1).median
+    assert of_one(scores).median == of_one(turned).median
+    assert of_one(scores).median != of_one(scores, seed=1).median
 
 
 def test_the_interval_covers_what_it_should():
@@ -118,12 +138,12 @@ def test_the_interval_covers_what_it_should():
         scores = {}
         for game in games:
             # Scores that are normalised to a mean of 0.5 and a deviation of 0.2.
-            row = league({game: [0.0]}).rows[0]
+            row = of_one({game: [0.0]}).rows[0]
             assert row.random is not None
             assert row.human is not None
             drawn = generator.normal(0.5, 0.2, 10)
             scores[game] = points(row.random, row.human, *drawn)
-        found = league(scores, resamples=400).interquartile_mean
+        found = of_one(scores, resamples=400).interquartile_mean
         assert found is not None
         assert found.low is not None
         assert found.high is not None
@@ -135,5 +155,7 @@ def test_the_interval_covers_what_it_should():
 @pytest.mark.parametrize("scores", [[], [1.0, float("nan")], [float("inf")]])
 def test_scores_that_are_none(scores):
     with pytest.raises(HistoryError) as refused:
-        league({"pong": scores})
-    assert str(refused.value) == (f"league: pong: expected one finite score at least, got {scores}")
+        of_one({"pong": scores})
+    assert str(refused.value) == (
+        f"league: pong, lua_dqn: expected one finite score at least, got {scores}"
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import warnings
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -11,19 +12,21 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dqn_port.native import plain
 from dqn_port.native.library import kernels
-from dqn_port.systems.lua_dqn import rmsprop
-from dqn_port.systems.lua_dqn.networks.products import (
+from dqn_port.native.products import (
     Planes,
     Products,
     Zeros,
     ends_of_blocks,
     rows_with_two_chains,
+    sides_of_rows,
 )
+from dqn_port.systems.lua_dqn import rmsprop
 from dqn_port.systems.lua_dqn.rmsprop import CentredRmsprop, add_scaled
 
 LIBRARY = kernels()
-F32, F64 = np.float32, np.float64
+F32 = np.float32
 
 
 @pytest.fixture(autouse=True)
@@ -32,45 +35,10 @@ def _compiled():
     assert LIBRARY.lanes_of_a_panel() > 0
 
 
-def fused(x, y, z):
-    """Return x · y + z rounded once to float32: exact in double but for its last bit, made odd."""
-    product = x.astype(F64) * y.astype(F64)
-    total = product + z
-    part = total - product
-    error = (product - (total - part)) + (z - part)
-    bits = total.view(np.int64)
-    even = (error != 0) & (bits & 1 == 0)
-    toward = np.where((error > 0) == (total > 0), 1, -1)
-    return np.where(even, bits + toward, bits).view(F64).astype(F32)
-
-
-def chain(a, b):
-    """Sum over the first axis."""
-    total = np.zeros(np.broadcast_shapes(a.shape[1:], b.shape[1:]), F32)
-    for x, y in zip(a, b, strict=True):
-        total = fused(x, y, total)
-    return total
-
-
 def expected_products(a, b):
-    """Return [n, m] of a [k, m] and b [k, n], as the docstrings of products say."""
-    (_, m), n = a.shape, b.shape[1]
-    two = rows_with_two_chains(m, n)
-    out = np.zeros((n, m), F32)
-    for x, y in zip(
-        np.split(a, ends_of_blocks(len(a))[:-1]),
-        np.split(b, ends_of_blocks(len(b))[:-1]),
-        strict=True,
-    ):
-        x, y, whole = x[:, None, :], y[:, :, None], len(x) // 8 * 8
-        even = np.concatenate([x[:whole:2], x[whole:]]), np.concatenate([y[:whole:2], y[whole:]])
-        in_two = chain(*even) + chain(x[1:whole:2], y[1:whole:2])
-        last = n // 12 * 12
-        row = np.arange(n)[:, None]
-        kind = np.where(row % 12 < 6, 1, 2)
-        kind = np.where(row >= last, np.where(row < last + (n - last) // 4 * 4, 4, 0), kind)
-        out += np.where(two & kind != 0, in_two, chain(x, y))
-    return out
+    """Return [n, m] of a [k, m] and b [k, n]."""
+    two = rows_with_two_chains(a.shape[1], b.shape[1])
+    return plain.sum_products(a, b, two=two, ends=ends_of_blocks(len(a)))
 
 
 def products(m, n, k, *, lanes_apart, terms_apart, zeros=Zeros.LANES):
@@ -98,6 +66,49 @@ def test_small_products_are_summed_in_order(m, n, k, turned):
     made = products(m, n, k, lanes_apart=k if turned else 1, terms_apart=1 if turned else m)
     made.into(out, laid_out, torch.from_numpy(b))
     np.testing.assert_array_equal(out.numpy(), expected_products(a, b))
+
+
+@settings(max_examples=40, deadline=None)
+@given(m=st.integers(1, 60), n=st.integers(1, 40), k=st.one_of(st.integers(1, 40), st.just(333)),
+       zeros=st.sampled_from(Zeros), seed=st.integers(0, 2**32))  # fmt: skip
+def test_lanes_and_rows_may_change_places(m, n, k, zeros, seed):
+    generator = np.random.default_rng(seed)
+    a, b = holed(seed, generator, k, m), holed(seed + 1, generator, k, n)
+    made = Products(
+        LIBRARY,
+        lanes=(np.arange(n), np.arange(n)),
+        rows=(np.arange(m), np.arange(m) * n),
+        terms=(np.arange(k) * n, np.arange(k) * m),
+        two_chains=sides_of_rows(n),
+        sides=rows_with_two_chains(m, n),
+        ends=ends_of_blocks(k),
+        zeros=zeros,
+    )
+    out = torch.empty(m, n)
+    made.into(out, torch.from_numpy(b), torch.from_numpy(a))
+    np.testing.assert_array_equal(out.numpy().T, expected_products(a, b))
+
+
+@pytest.mark.parametrize("k", [4, 15, 64, 333])
+@pytest.mark.parametrize("at", [0, 9])
+def test_a_single_row_may_have_two_chains(k, at):
+    """As the samples of a linear layer's batch, of which only one is computed."""
+    m, n = 32, 41
+    a, b = drawn(0, k, m), drawn(1, k, n)
+    weights, x = np.ascontiguousarray(b.T), np.ascontiguousarray(a[:, at])
+    made = Products(
+        LIBRARY,
+        lanes=(np.arange(n) * k, np.arange(n)),
+        rows=(np.zeros(1, int), np.zeros(1, int)),
+        terms=(np.arange(k), np.arange(k)),
+        two_chains=sides_of_rows(n),
+        sides=rows_with_two_chains(m, n)[at : at + 1],
+        ends=ends_of_blocks(k),
+        zeros=Zeros.ROWS,
+    )
+    out = torch.empty(n)
+    made.into(out, torch.from_numpy(weights), torch.from_numpy(x))
+    np.testing.assert_array_equal(out.numpy(), expected_products(a, b)[:, at])
 
 
 def holed(seed, generator, *shape):
@@ -236,10 +247,10 @@ def test_what_is_first_and_last_is_added_first_and_last():
     made = products(9, 5, 700, lanes_apart=1, terms_apart=9)
     tensors = map(torch.from_numpy, (a, b))
     made.into(out, *tensors, first=torch.from_numpy(first), last=torch.from_numpy(last))
-    expected = np.repeat(first[:, None], 9, axis=1)
-    for begin, end in ((0, 320), (320, 512), (512, 700)):
-        expected += expected_products(a[begin:end], b[begin:end])
-    np.testing.assert_array_equal(out.numpy(), expected + last)
+    expected = plain.sum_products(
+        a, b, two=rows_with_two_chains(9, 5), ends=np.array([320, 512, 700]), first=first, last=last
+    )
+    np.testing.assert_array_equal(out.numpy(), expected)
 
 
 @pytest.fixture
@@ -279,63 +290,43 @@ def test_only_whole_thirty_twos_are_added_with_one_rounding():
     got = torch.from_numpy(y.copy())
     add_scaled(got, torch.from_numpy(x), 0.05)
     scale = np.full(40, 0.05, F32)
-    np.testing.assert_array_equal(got[:32], fused(scale, x, y)[:32])
+    np.testing.assert_array_equal(got[:32], plain.fused(scale, x, y)[:32])
     np.testing.assert_array_equal(got[32:], (y + scale * x)[32:])
+
+
+def test_a_fused_product_is_rounded_once():
+    """1 + 2^-23 is the float32 after 1: half a step more, and a little, goes up; rounded twice, to
+    double first, the little would be lost and the half would go to the even neighbour."""
+    one, half = np.array([1], F32), np.array([2.0**-12], F32)
+    little = np.array([2.0**-12 + 2.0**-35], F32)
+    np.testing.assert_array_equal(plain.fused(half, little, one), F32(1 + 2.0**-23))
+    np.testing.assert_array_equal(plain.fused(half, half, one), one)
+    x, y, z = np.random.default_rng(0).standard_normal((3, 500)).astype(F32)
+    for a, b, c, got in zip(x, y, z, plain.fused(x, y, z), strict=True):
+        exact = Fraction(float(a)) * Fraction(float(b)) + Fraction(float(c))
+        others = np.nextafter(got, F32([-np.inf, np.inf]))
+        distances = [abs(Fraction(float(value)) - exact) for value in (got, *others)]
+        assert distances[0] == min(distances)
 
 
 @pytest.mark.parametrize("planes", [3, 8, 21])
 def test_planes_are_summed_position_by_position_then_sample_by_sample(planes):
-    x = drawn(0, 5, planes, 49)
-    out = torch.empty(planes)
-    LIBRARY.sum_planes(torch.from_numpy(x).data_ptr(), *x.shape, out.data_ptr())
-    expected = np.cumsum(np.cumsum(x, axis=2)[:, :, -1], axis=0)[-1]
-    np.testing.assert_array_equal(out.numpy(), expected)
-
-
-def expected_sums(x, two):
-    """Sum the rows of x by eights, then four, then one by one."""
-    n = len(x)
-    cuts = [*range(8, n // 8 * 8 + 1, 8), *([n // 8 * 8 + 4] if n % 8 >= 4 else [])]
-    cuts += range(cuts[-1] + 1 if cuts else 1, n)
-    total = np.zeros(x.shape[1], F32)
-    for part in np.split(x, cuts):
-        if two and len(part) >= 4:
-            total += np.cumsum(part[::2], axis=0)[-1] + np.cumsum(part[1::2], axis=0)[-1]
-        elif len(part):
-            total += np.cumsum(part, axis=0)[-1]
-    return total
+    x, out = drawn(0, 5, planes, 49), np.empty(planes, F32)
+    LIBRARY.sum_planes(x.ctypes.data, *x.shape, out.ctypes.data)
+    np.testing.assert_array_equal(out, plain.sum_planes(x))
 
 
 @pytest.mark.parametrize("batch", [1, 3, 4, 7, 8, 13, 32])
 def test_columns_are_summed_as_sgemv_does(batch):
-    for n, two, left_over in ((512, 0, 0), (6, 4, 2), (4, 4, 0), (18, 0, 2), (29, 12, 1)):
-        x, out = drawn(n, batch, n), torch.empty(n)
-        LIBRARY.sum_columns(torch.from_numpy(x).data_ptr(), batch, n, out.data_ptr())
-        whole = n - left_over
-        expected = np.concatenate(
-            [
-                expected_sums(x[:, :two], True),
-                expected_sums(x[:, two:whole], False),
-                np.cumsum(x[:, whole:], axis=0)[-1],
-            ]
-        )
-        np.testing.assert_array_equal(out.numpy(), expected)
+    for n in (1, 2, 3, 4, 6, 18, 29, 512):
+        x, out = drawn(n, batch, n), np.empty(n, F32)
+        LIBRARY.sum_columns(x.ctypes.data, batch, n, out.ctypes.data)
+        np.testing.assert_array_equal(out, plain.sum_columns(x))
 
 
 def test_columns_of_three_actions_are_summed_by_twos():
-    x, out = drawn(0, 5, 3), torch.empty(3)
-    LIBRARY.sum_columns(torch.from_numpy(x).data_ptr(), 5, 3, out.data_ptr())
-    np.testing.assert_array_equal(out.numpy(), ((x[0] + x[1]) + (x[2] + x[3])) + x[4])
-
-
-def folded(columns, x, stride):
-    """Add windows up one after the other; columns: [batch, planes, kh, kw, height, width]."""
-    x[:] = 0
-    for h, w in np.ndindex(columns.shape[2:4]):
-        rows, cols = (slice(at, at + stride * n, stride)
-                      for at, n in zip((h, w), columns.shape[4:], strict=True))  # fmt: skip
-        x[:, :, rows, cols] += columns[:, :, h, w]
-    return x
+    x = drawn(0, 5, 3)
+    np.testing.assert_array_equal(plain.sum_columns(x), ((x[0] + x[1]) + (x[2] + x[3])) + x[4])
 
 
 @pytest.mark.parametrize(("kernel", "out", "stride"), [(3, 3, 1), (4, 9, 2), (3, 7, 1), (5, 17, 3)])
@@ -347,7 +338,7 @@ def test_windows_are_folded_one_after_the_other(kernel, out, stride):
     # What may be read behind the columns is not added.
     behind = np.concatenate([columns.ravel(), np.full(7, np.nan, F32)])
     LIBRARY.fold(behind.ctypes.data, *sizes, None, x.ctypes.data)
-    expected = folded(columns, np.empty_like(x), stride)
+    expected = plain.fold(columns, (stride, stride), side, side)
     np.testing.assert_array_equal(x, expected)
     alive = np.array([[1, 0, 1], [0, 0, 1]], np.uint8)
     x[:] = np.nan
@@ -361,8 +352,46 @@ def test_every_byte_is_divided_by_255_and_rounded_as_a_division(size):
     values = np.arange(size, dtype=np.uint8)
     out = np.full(size + 1, -1, F32)
     LIBRARY.spread_bytes(values.ctypes.data, size, out.ctypes.data)
-    np.testing.assert_array_equal(out[:-1], values.astype(F32) / F32(255))
+    np.testing.assert_array_equal(out[:-1], plain.spread_bytes(values))
     assert out[-1] == -1
+
+
+@pytest.mark.parametrize("n", [1, 7, 8, 1001])
+def test_rectifiers_are_their_twins(n):
+    x, of_y = drawn(0, n), drawn(1, n)
+    x[0] = -0.0
+    y, of_x = np.empty((2, n), F32)
+    LIBRARY.rectify(x.ctypes.data, n, y.ctypes.data)
+    np.testing.assert_array_equal(y.view(np.int32), plain.rectify(x).view(np.int32))
+    LIBRARY.rectify_gradient(y.ctypes.data, of_y.ctypes.data, n, of_x.ctypes.data)
+    np.testing.assert_array_equal(of_x, plain.rectify_gradient(y, of_y))
+
+
+@pytest.mark.parametrize("size", [1, 8, 21])
+def test_planes_that_are_not_0_everywhere_are_found(size):
+    x, alive = np.zeros((6, size), F32), np.empty(6, np.uint8)
+    x[1, -1], x[2, 0], x[3], x[4, -1] = 1e-30, -1, -0.0, np.nan
+    LIBRARY.find_alive(x.ctypes.data, 6, size, alive.ctypes.data)
+    assert alive.tolist() == plain.find_alive(x).tolist() == [0, 1, 1, 0, 1, 0]
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, F32])
+def test_planes_are_placed_amid_zeros(dtype):
+    x = np.random.default_rng(0).integers(1, 99, (2, 3, 5, 4)).astype(dtype)
+    room = np.zeros((2, 3, 9, 6), dtype)
+    inner = room[:, :, 2:7, 1:5]
+    LIBRARY.place_planes(
+        x.ctypes.data, 6, 5, 4 * x.itemsize, *inner.strides[1:3], inner.ctypes.data
+    )
+    np.testing.assert_array_equal(room, plain.place_planes(x, 9, 6, 2, 1))
+
+
+@pytest.mark.parametrize("planes", [1, 3, 4])
+def test_pixels_have_one_number_for_all_planes(planes):
+    x = np.random.default_rng(0).integers(0, 256, (3, planes, 35), dtype=np.uint8)
+    numbers = np.empty((3, 35), np.int32)
+    LIBRARY.number_pixels(x.ctypes.data, 3, planes, 35, numbers.ctypes.data)
+    np.testing.assert_array_equal(numbers, plain.number_pixels(x))
 
 
 @pytest.mark.parametrize("holes", [False, True])

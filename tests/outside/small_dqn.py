@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -199,15 +198,8 @@ class System(Declared):
     )  # fmt: skip
 
     def facts(self, options: Mapping[str, Any]) -> Facts:
-        name, seed, length = options["name"], options["seed"], options["steps"]
-        return Facts(
-            arguments=dict(options),
-            name=name,
-            game=options["game"],
-            seed=seed,
-            length=length,
-            start=Path(options["network"]) if options["network"] else None,
-            has_pictures=False,
+        return self.facts_of(
+            options, game=options["game"], length=options["steps"], has_pictures=False
         )
 
     def training(self, options: Any, files: Any, *, start: Any = None, **_: Any) -> SmallTraining:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -60,6 +61,14 @@ def test_it_leaves_what_every_run_leaves(trained, capsys):
     assert "small: CartPole-v1, seed 1, finished" in shown
 
 
+def test_its_run_is_estimated(capsys):
+    result = run(capsys, "estimate", *SMALL, "--length", "3000")
+    assert (result.code, result.err) == (0, "")
+    assert result.out.startswith("small_dqn, CartPole-v1: 3,000 agent steps, on cpu\n")
+    assert re.search(r"^learning  3,000 +[\d.]+ +[\d.]+$", result.out, re.MULTILINE)
+    assert "?" not in result.out
+
+
 @pytest.mark.parametrize(
     "words",
     [("train", "--resume"), ("evaluate",), ("check",), ("history", "show"), ("report",)],
@@ -114,6 +123,11 @@ def test_its_networks_are_played_recorded_and_exported(trained, capsys, tmp_path
     words = ("--evaluation", record, "-o", page, "--trust")
     assert run(capsys, "report", trained, *words).code == 0
     assert "What the agent saw, a line a number" in page.read_text()
+    words = ("-o", page, "--episodes", "3", "--trust")
+    assert run(capsys, "diagnose", trained, *words).code == 0
+    text = page.read_text()
+    assert "The system does not tell its discount, so there are no returns" in text
+    assert "The system does not name its actions" in text
     words = ("--evaluation", record, "-o", tmp_path / "small.h5", "--trust")
     assert run(capsys, "history", "export", trained, *words).code == 0
     # A file of histories describes itself: nothing of others is imported to read it.

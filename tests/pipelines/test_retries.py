@@ -91,7 +91,7 @@ def test_what_may_pass_is_tried_once_more(tmp_path, caplog):
     words = {
         "args_file": task.args_file, "assignments": (), "explicit": False, "hash": resolved.hash,
         "folder": str(tmp_path / "file"), "checkpoint": "full",
-        "checkpoint_every": 600.0, "keep_checkpoint": False,
+        "checkpoint_every": 600.0, "keep_checkpoint": False, "score_every": 0,
         "trust": False,
     }  # fmt: skip
     told = []

@@ -10,7 +10,8 @@ import pytest
 
 from dqn_port.cli.main import main
 from dqn_port.errors import DqnPortError, RunFolderError
-from dqn_port.runs.record import read_run
+from dqn_port.records import Column, Table
+from dqn_port.runs.record import HistoryCsvError, read_run, read_table
 from dqn_port.systems.lua_dqn.snapshot import load_snapshot
 from tests.cli.running import write_toy
 from tests.exports.building import ROWS, SHA256, write_rows, write_run
@@ -195,3 +196,24 @@ def test_a_damaged_snapshot_of_an_unfinished_run(tmp_path):
 
 def test_the_digests_are_those_of_run_json(tmp_path):
     assert read_run(write_run(tmp_path / "a")).snapshot_sha256s == {SHA256}
+
+
+@pytest.mark.parametrize("at", [0, 1, 4, 5, 9])
+@pytest.mark.parametrize("fault", ["x,1", "1,", "-1,1", "1,nan", "1,1,1", ""])
+def test_a_fault_is_told_by_its_line_wherever_the_blocks_of_rows_end(at, fault, monkeypatch):
+    monkeypatch.setattr("dqn_port.runs.record._BLOCK", 5)
+    table = Table(
+        clock="n",
+        columns=(Column(name="n", dtype="int64", meaning="of rows"), Column(name="x", meaning="")),
+    )
+    lines = [f"{n},{n / 2}" for n in range(10)]
+    good = read_table("\n".join(["n,x", *lines, ""]).encode(), table, finished=True)
+    assert good["n"].tolist() == list(range(10))
+    assert good["x"].tolist() == [n / 2 for n in range(10)]
+    lines[at] = fault
+    if (at, fault) == (0, "-1,1"):
+        return
+    with pytest.raises(HistoryCsvError) as caught:
+        read_table("\n".join(["n,x", *lines, ""]).encode(), table, finished=True)
+    assert str(caught.value) == f"line {at + 2}: expected finite numbers and rising steps"
+    assert caught.value.got == json.dumps(fault)

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from dqn_port.errors import DivergedError, RunFolderError, T7Error
+from dqn_port.errors import DivergedError, MemoryShortError, RunFolderError, T7Error
 from dqn_port.events import Finished, Saved, Started
 from dqn_port.runs import run as run_module
 from dqn_port.runs.run import Run
@@ -87,9 +87,9 @@ def test_history_csv_has_a_row_an_evaluation(finished):
         assert float(row["reward"]) == event.reward
         assert float(row["v"]) == event.v
         assert float(row["td"]) == event.td
-        assert (row["episodes"], row["rewards"]) == (str(event.n_episodes), str(event.n_rewards))
+        assert (row["episodes"], row["rewards"]) == (str(event.episodes), str(event.rewards))
         assert (row["qmax"], row["epsilon"]) == ("1.0", "0.05")
-        assert row["best"] == str(int(event.is_best))
+        assert row["best"] == str(event.best)
     assert rows[0]["best"] == "1"
 
 
@@ -333,6 +333,25 @@ def test_nan_in_the_network_stops_and_keeps_the_last_good_snapshot(tmp_path):
     beside = [name for name in files(tmp_path / "t") if not name.startswith("checkpoint/")]
     assert beside == ["args.json", "history.csv", "t.t7"]
     assert run.standing() == "unfinished"
+
+
+def test_with_hardly_any_memory_left_a_run_keeps_a_checkpoint_and_stops(tmp_path, monkeypatch):
+    whole = Run(SYSTEM, toy_options(name="t"), tmp_path / "whole")
+    list(whole.train("cpu"))
+    left = iter([2**30, 2**30, 99 << 20])
+    monkeypatch.setattr(run_module, "_LOOK_EVERY", 0.0)
+    monkeypatch.setattr(run_module, "available_memory", lambda: next(left))
+    short = Run(SYSTEM, toy_options(name="t"), tmp_path)
+    with pytest.raises(MemoryShortError) as caught:
+        list(short.train("cpu"))
+    assert str(caught.value) == (
+        f"{tmp_path}/t: stopped: expected at least 100 MiB of free memory, got 99; free some, then "
+        f"--resume {tmp_path}/t goes on"
+    )
+    assert short.checkpoints.read(1).step == 3
+    monkeypatch.undo()
+    list(Run(SYSTEM, toy_options(name="t"), tmp_path).train("cpu"))
+    assert_same_runs(tmp_path / "t", tmp_path / "whole" / "t")
 
 
 def test_a_learning_rate_that_makes_the_network_diverge(tmp_path):

@@ -10,7 +10,8 @@ from dqn_port.cli.main import main
 from dqn_port.systems.lua_dqn.histories import Histories
 from dqn_port.systems.lua_dqn.old_arguments import to_options_table
 from dqn_port.systems.lua_dqn.setup import load_options, setup
-from dqn_port.systems.lua_dqn.snapshot import save_snapshot, snapshot_table
+from dqn_port.systems.lua_dqn.snapshot import snapshot_table
+from dqn_port.torch7.t7 import save
 
 TOY_A = (
     "framework=toyfw",
@@ -57,5 +58,5 @@ def make_snapshot(path: Path, assignments, *, best_seed: int | None = None) -> P
     table = snapshot_table(
         ready.agent, best, Histories(), arguments=arguments, actions=ready.actions
     )
-    save_snapshot(path, table)
+    save(path, table)
     return path

@@ -15,6 +15,7 @@ import pytest
 from PIL import Image, features
 
 from dqn_port.errors import MissingLibraryError, RunFolderError, SnapshotError
+from dqn_port.runs.diagnosis import DIAGNOSIS
 from dqn_port.runs.evaluations import EVALUATION, read_evaluation
 from dqn_port.runs.playing import episodes
 from dqn_port.systems.lua_dqn import player
@@ -130,7 +131,9 @@ def test_what_is_read_is_what_was_recorded(snapshots, tmp_path):
     assert made.snapshot == "toyA.t7"
     assert made.snapshot_sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
     assert made.versions.keys() >= {"python", "torch", "numpy", "dqn-port"}
-    assert sorted(files(tmp_path / "e")) == ["clip.webp", EVALUATION, "screen.png", "seen.png"]
+    assert sorted(files(tmp_path / "e")) == [
+        "clip.webp", DIAGNOSIS, EVALUATION, "screen.png", "seen.png",
+    ]  # fmt: skip
     assert [p.name for p in tmp_path.iterdir()] == ["e"]
 
 

@@ -187,7 +187,7 @@ ASCII_FAULTS = {
     "empty line": (b"1\n\n", "byte 2, at the top: expected a number, got ''"),
     "blank before": (b"1\n 1\n", "byte 2, at the top: expected a number: 1 number, got 2 words"),
     "int too large": (
-        b"2\n2147483648\n", "byte 2, at the top: expected a string's length, got '2147483648'"),
+        b"2\n2147483648\n", "byte 2, at the top: expected a string's length: numbers that int32 holds, got 2147483648"),
     "int with a fraction": (b"2\n1.0\n", "byte 2, at the top: expected a string's length, got '1.0'"),
     "many digits": (
         b"2\n" + b"1" * 5000 + b"\n",
@@ -197,13 +197,13 @@ ASCII_FAULTS = {
     "string longer": (b"2\n3\nfour\n", "byte 7, at the top: expected a newline after 3 bytes of string, got 'r'"),
     "elements": (
         b"4\n1\n3\nV 1\n17\ntorch.LongStorage\n3\n10 20\n",
-        "byte 33, at the top: expected 3 elements of a torch.LongStorage on the line, got 2"),
+        "byte 33, at the top: expected 3 elements of a torch.LongStorage: 3 numbers, got 2 words"),
     "more elements": (
         b"4\n1\n3\nV 1\n17\ntorch.LongStorage\n2\n1 2 3\n",
-        "byte 33, at the top: expected 2 elements of a torch.LongStorage on the line, got more"),
+        "byte 33, at the top: expected 2 elements of a torch.LongStorage: 2 numbers, got 3 words"),
     "elements without a newline": (
         b"4\n1\n3\nV 1\n17\ntorch.LongStorage\n2\n1 23",
-        "byte 33, at the top: expected 2 elements of a torch.LongStorage and a newline, got the end of the file"),
+        "byte 33, at the top: expected 2 elements of a torch.LongStorage and a newline, got '1 23' and the end of the file"),
     "elements missing": (
         b"4\n1\n3\nV 1\n17\ntorch.LongStorage\n9\n1 2 3 4\n",
         "byte 31, at the top: expected 18 bytes of 9 elements of a torch.LongStorage, got only 8 more bytes"),

@@ -140,8 +140,8 @@ def test_an_update_trace_of_another_variant_or_shape_is_refused_in_one_line(tmp_
         "x.npz: net_small_wc_targets: expected [20, fewer than 64, actions], got [20, 4000, 4]"
     )
     assert replay(tmp_path, "x", {"net_tall_wc_targets": np.zeros((20, 4, 4))}).error == (
-        "network: expected one of convnet_atari3, net_small, net_toy_conv, net_toy_mlp, net_tie or "
-        "module:object, got 'net_tall'; did you mean 'net_small'?"
+        "network: expected one of convnet_atari3, convnet_small, net_small, net_toy_conv, "
+        "net_toy_mlp, net_tie or module:object, got 'net_tall'; did you mean 'net_small'?"
     )
 
 

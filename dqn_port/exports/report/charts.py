@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from dqn_port.exports.nature_scores import Scores
 from dqn_port.exports.report.drawing import COLOURS, Size, count_axis, draw, value_axis
 from dqn_port.exports.report.figures import score
 from dqn_port.exports.report.told import axis_of, played_in
+from dqn_port.exports.thinning import thinned
 from dqn_port.fields import LARGEST
 from dqn_port.records import RunRecord
 from dqn_port.registry import find_system
@@ -92,7 +93,7 @@ def score_chart(run: RunRecord, scores: Scores | None) -> Markup | None:
     best = run.history.get(run.table.best, best_so_far(reward)) > 0
 
     def plot(axes: Axes, size: Size) -> None:
-        axes.plot(x[played], reward[played], color=COLOURS["best"], zorder=3)
+        axes.plot(*thinned(x[played], reward[played]), color=COLOURS["best"], zorder=3)
         marks: dict[str, Any] = {
             "s": 26,
             "zorder": 4,
@@ -185,19 +186,27 @@ def line_chart(
     *,
     sizes: tuple[Size, Size] = _SMALL,
     from_zero: bool = False,
+    smooth: Callable[[NDArray[np.float64]], NDArray[np.float64]] | None = None,
+    beside: Sequence[RunRecord] = (),
 ) -> Markup:
     """Return some columns of the history against frames; ``columns``: column → colour.
 
-    ``alt``: what is seen, {x} being what it is drawn against.
+    ``alt``: what is seen, {x} being what it is drawn against. ``smooth``: see Chart. ``beside``:
+    what else is drawn, against the same where it can be.
     """
-    axis, (x,) = axis_of([run])
+    axis, (x, *_) = axis_of([run, *beside])
+    if not axis.column:
+        axis, (x,) = axis_of([run])
+    lines = {column: _drawable(run.history[column]) for column in columns}
+    if smooth is not None:
+        lines = {column: smooth(values) for column, values in lines.items()}
 
     def plot(axes: Axes, size: Size) -> None:
         for column, colour in columns.items():
-            marker = "o" if _marked(len(x), size) else None
-            values = _drawable(run.history[column])
-            axes.plot(x, values, color=COLOURS[colour], marker=marker, markersize=4)
-        values = np.concatenate([_drawable(run.history[column]) for column in columns])
+            points = thinned(x, lines[column])
+            marker = "o" if _marked(len(points[0]), size) else None
+            axes.plot(*points, color=COLOURS[colour], marker=marker, markersize=4)
+        values = np.concatenate([*lines.values()])
         _set_limits(axes, values[np.isfinite(values)].tolist())
         if from_zero:
             axes.set_ylim(bottom=0)
@@ -399,7 +408,7 @@ def curves_chart(name: str, game: str, runs: Sequence[RunRecord], scores: Scores
             keep = _shown(run)
             x, reward = every[keep], run.scores[keep]
             marker = "o" if len(x) <= 20 else None
-            axes.plot(x, reward, color=colour, marker=marker, markersize=3.5)
+            axes.plot(*thinned(x, reward), color=colour, marker=marker, markersize=3.5)
         _set_limits(axes, values)
         axes.set_xlim(right=max((x.max() for x in every_x), default=1) * 1.02)
         count_axis(axes, size, axis.short)

@@ -137,7 +137,7 @@ def count_axis(axes: Axes, size: Size, label: str) -> None:
     """Let the horizontal axis count something from 0 on: 0, 5k, 10k."""
     axes.set_xlim(left=0)
     axes.xaxis.set_major_locator(MaxNLocator(4 if size.narrow else 8, steps=[1, 2, 2.5, 5, 10]))
-    axes.xaxis.set_major_formatter(FuncFormatter(_large))
+    axes.xaxis.set_major_formatter(FuncFormatter(large_tick))
     axes.set_xlabel(label, labelpad=6)
 
 
@@ -145,14 +145,23 @@ def value_axis(axes: Axes, size: Size, *, ticks: int = 5, integer: bool = False)
     """Let the vertical axis have few ticks."""
     del size
     axes.yaxis.set_major_locator(MaxNLocator(ticks, steps=[1, 2, 2.5, 5, 10], integer=integer))
-    axes.yaxis.set_major_formatter(FuncFormatter(_plain))
+    axes.yaxis.set_major_formatter(FuncFormatter(plain_tick))
 
 
-def _large(value: float, position: Any = None) -> str:
+def value_axis_below(axes: Axes, size: Size, label: str) -> None:
+    """Let the horizontal axis have few ticks."""
+    axes.xaxis.set_major_locator(MaxNLocator(4 if size.narrow else 8, steps=[1, 2, 2.5, 5, 10]))
+    axes.xaxis.set_major_formatter(FuncFormatter(plain_tick))
+    axes.set_xlabel(label, labelpad=6)
+
+
+def large_tick(value: float, position: Any = None) -> str:
+    """Write a count at a tick."""
     del position
     return large(value)
 
 
-def _plain(value: float, position: Any = None) -> str:
+def plain_tick(value: float, position: Any = None) -> str:
+    """Write a number at a tick."""
     del position
     return f"{value:,.4g}".replace("-", MINUS) if abs(value) < 10_000 else large(value)

@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from dqn_port.exports.nature_scores import Scores, nature_scores
 from dqn_port.exports.report import charts, figures
+from dqn_port.exports.report.diagnosis import sections_of
 from dqn_port.exports.report.figures import (
     PAPER_EPISODES,
     Result,
@@ -33,9 +34,24 @@ _LONGEST: Final = 200
 FRAMES_PER_SECOND: Final = 60
 """Of the Atari 2600 (NTSC)."""
 _MIME: Final = {".webp": "image/webp", ".png": "image/png"}
+_FRAME: Final = re.compile(r"\w+ \d+ of \d+")
+"""What planes are called that are frames, the oldest first."""
 _FEW_EPISODES: Final = 10
 """Of fewer a mean is a rough figure."""
 _SHOWN_PACKAGES: Final = ("python", "dqn-port", "torch", "numpy", "ale-py")
+
+
+_PAPER: Final = (
+    "Paper: Mnih et al., Human-level control through deep reinforcement learning, Nature 518 "
+    "(2015); random, human and DQN scores from its Extended Data Table 2."
+)
+
+
+def cited(runs: Sequence[RunRecord]) -> list[str]:
+    """Return what the systems of runs say that they are, and the paper where its scores stand."""
+    systems = [find_system(name) for name in sorted({run.system for run in runs})]
+    said = [line for system in systems if (line := getattr(system, "CITED", ""))]
+    return said + ([_PAPER] if any(run.game in nature_scores() for run in runs) else [])
 
 
 class Tile(NamedTuple):
@@ -65,7 +81,7 @@ def write_report(path: Path, run: RunRecord, evaluations: Sequence[EvaluationRec
         "run": run,
         "tiles": _tiles(run, evaluations, scores),
         "scores": scores,
-        "curves": _curves(run) if n_rows else [],
+        "curves": _curves(run),
         "score_chart": charts.score_chart(run, scores),
         "closer_chart": charts.closer_chart(run, scores) if n_rows else None,
         "n_rows": n_rows,
@@ -79,10 +95,12 @@ def write_report(path: Path, run: RunRecord, evaluations: Sequence[EvaluationRec
         ],
         "clip": next((_shown_clip(e, e.clip) for e in evaluations if e.clip), None),
         "vectors": next((_shown_vectors(e, e.vectors) for e in evaluations if e.vectors), None),
+        "diagnosis": next((sections_of(e.diagnosis) for e in evaluations if e.diagnosis), None),
         "seen": next((_shown_seen(e, e.seen) for e in evaluations if e.seen), None),
         "compared": find_system(run.system).compared(run.arguments, told=is_alone),
         "is_alone": is_alone,
         "environment": _environment(run, evaluations),
+        "cited": cited([run]),
     }
     write_page(path, "run.html", context)
 
@@ -158,8 +176,7 @@ def _tiles(
         best = figures.score(float(rewards.max()))
         tiles.append(Tile("Best evaluation", best, "", "in training", "best"))
     steps, frames = trained_steps(run), trained_frames(run)
-    clock = run.table.column(run.table.clock)
-    unit = clock.heading or clock.unit or clock.name
+    unit = clock_unit(run.table)
     if steps is not None:
         note = "" if frames is None else f"{figures.large(frames)} frames"
         tiles.append(Tile("Trained", figures.large(steps), unit, note))
@@ -168,6 +185,12 @@ def _tiles(
         rate = "" if steps is None else f"{whole(steps / seconds)} {unit} a second"
         tiles.append(Tile("Training time", figures.duration(seconds), "", rate))
     return tiles
+
+
+def clock_unit(table: Table) -> str:
+    """Return what a table's clock counts."""
+    clock = table.column(table.clock)
+    return clock.heading or clock.unit or clock.name
 
 
 def _constant(values: Any) -> str:
@@ -185,36 +208,42 @@ def _constants(run: RunRecord) -> list[tuple[str, str]]:
 def _curves(run: RunRecord) -> list[dict[str, Any]]:
     """Return the small charts of what is told, with their titles, keys and captions."""
     left_out = {title for title, _ in _constants(run)}
+    views = [view for view in run.views if view.n_evaluations]
+    if not views:
+        return []
     shown = [
-        chart
-        for chart in charts_of(run.table)
-        if chart.title not in left_out and set(chart.columns) <= run.history.keys()
+        (view, chart)
+        for view in views
+        for chart in view.table.drawn
+        if chart.title not in left_out and set(chart.columns) <= view.history.keys()
     ]
-    curves = [_curve(run, f"curve{i}", chart) for i, chart in enumerate(shown)]
+    curves = [
+        drawn_curve(view, f"curve{i}", chart, beside=views) for i, (view, chart) in enumerate(shown)
+    ]
     if (epsilon := charts.epsilon_chart(run)) is not None:
         note = "By the arguments, to the planned end."
         curve = {"title": "ε in training", "chart": epsilon, "keys": [], "note": note}
         # Before what the clock measured.
-        by_clock = [bool(set(chart.columns) & run.table.measured) for chart in shown]
+        by_clock = [bool(set(chart.columns) & view.table.measured) for view, chart in shown]
         curves.insert([*by_clock, True].index(True), curve)
     return curves
 
 
-def charts_of(table: Table) -> Sequence[Chart]:
-    """Return the charts that a table asks for; else one of each column of fractions."""
-    plain = [
-        Chart(title=column.heading or column.name, columns=(column.name,), note=column.meaning)
-        for column in table.columns
-        if column.dtype == "float64" and not column.measured
-        if column.name not in (table.clock, table.score)
-    ]
-    return table.charts or plain
-
-
-def _curve(run: RunRecord, name: str, chart: Chart) -> dict[str, Any]:
-    colours = dict(zip(chart.columns, ("best", "second"), strict=False))
+def drawn_curve(
+    run: RunRecord, name: str, chart: Chart, *, beside: Sequence[RunRecord] = ()
+) -> dict[str, Any]:
+    """Return a small chart with its title, keys and caption."""
+    colours = dict(zip(chart.columns, ("best", "second", "last"), strict=False))
     alt = chart.alt or f"{chart.title} against {{x}}"
-    drawn = charts.line_chart(name, alt, run, colours, from_zero=chart.from_zero)
+    drawn = charts.line_chart(
+        name,
+        alt,
+        run,
+        colours,
+        from_zero=chart.from_zero,
+        smooth=chart.smooth,
+        beside=beside,
+    )
     keys = list(zip(colours.values(), chart.keys, strict=False))
     return {"title": chart.title, "chart": drawn, "keys": keys, "note": chart.note}
 
@@ -373,10 +402,19 @@ def _shown_seen(record: EvaluationRecord, seen: Seen) -> dict[str, Any]:
     said = (
         f"The game's screen after {many(seen.step, 'step')} of the clip's episode, "
         f"{seen.screen.width} × {seen.screen.height} in colour; then the agent's state at that "
-        f"step: {many(seen.frames, 'frame')} of {width} × {height} bytes, the oldest first, one "
-        f"every {many(record.frames_per_step, 'emulator frame')}."
+        "step: "
     )
-    return {"screen": seen.screen, "strip": seen.strip, "frames": seen.frames, "said": said}
+    frames = [f"Frame {i} of {seen.frames}" for i in range(1, seen.frames + 1)]
+    if all(_FRAME.fullmatch(label) for label in seen.labels):
+        said += (
+            f"{many(seen.frames, 'frame')} of {width} × {height} bytes, the oldest first, one "
+            f"every {many(record.frames_per_step, 'emulator frame')}."
+        )
+        labels = frames
+    else:
+        labels = list(seen.labels)
+        said += f"{', '.join(labels)}; {width} × {height} bytes each."
+    return {"screen": seen.screen, "strip": seen.strip, "labels": labels, "said": said}
 
 
 def _environment(run: RunRecord, evaluations: Sequence[EvaluationRecord]) -> list[tuple[str, str]]:

@@ -10,11 +10,13 @@ from urllib.parse import quote
 
 import numpy as np
 
-from dqn_port.exports.league import Aggregate, League, LeagueRow
+from dqn_port.exports.league import Aggregate, League, LeagueRow, Place
 from dqn_port.exports.nature_scores import nature_scores
 from dqn_port.exports.report import charts, figures
 from dqn_port.exports.report.page import (
     Tile,
+    cited,
+    clock_unit,
     shown_game,
     training_seconds,
     write_page,
@@ -32,17 +34,17 @@ _LONGEST_BAR = 2.0
 """Human-normalised score at which the table's bars end."""
 
 
-def suite_scores(runs: Suite) -> dict[str, list[float]]:
-    """Return game → the score of each of its runs: what a league is made of.
+def suite_scores(runs: Suite) -> dict[Place, list[float]]:
+    """Return (game, system) → the score of each of its runs: what a league is made of.
 
     A run's score is the mean return of its best network, or else of its last one, in its first
     evaluation; a run without one has none.
     """
-    scores: dict[str, list[float]] = {}
+    scores: dict[Place, list[float]] = {}
     for run, evaluations in runs:
         if evaluations:
             top = figures.results_of(evaluations[0])[0]
-            scores.setdefault(run.game, []).append(top.mean)
+            scores.setdefault((run.game, run.system), []).append(top.mean)
     return scores
 
 
@@ -55,14 +57,15 @@ def write_suite_report(path: Path, runs: Suite, league: League, *, title: str) -
     # A seed has its colour by its rank, so that it is the same one in every game.
     runs = sorted(runs, key=lambda entry: (entry[0].seed or 0, entry[0].name))
     games = sorted({run.game for run, _ in runs})
-    rows = {row.game: row for row in league.rows}
+    several = len({run.system for run, _ in runs}) > 1
     shown = [_game(i, game, runs, path) for i, game in enumerate(games)]
     context = {
         "title": title,
         "tiles": _tiles(runs, league),
         "league": league,
-        "rows": [_row(rows[game], runs) for game in games if game in rows],
-        "aggregates": _aggregates(league),
+        "rows": [_row(row, runs) for row in league.rows],
+        "several": several,
+        "aggregates": _aggregates(league, "rows" if several else "games"),
         "said": _said(runs),
         "notes": _notes(runs, league),
         "games": shown,
@@ -72,6 +75,7 @@ def write_suite_report(path: Path, runs: Suite, league: League, *, title: str) -
             run.finished is not None and _EPSILON in run.table.score_means for run, _ in runs
         ),
     }
+    context["cited"] = cited([run for run, _ in runs])
     write_page(path, "suite.html", context)
 
 
@@ -88,9 +92,13 @@ def _tiles(runs: Suite, league: League) -> list[Tile]:
     tiles.append(Tile("Games", str(n_games), "", figures.many(len(runs), "run")))
     steps = [n for run, _ in runs if (n := trained_steps(run)) is not None]
     seconds = sum(training_seconds(run) for run, _ in runs)
-    note = f"{figures.duration(seconds)} of training, all runs together"
-    if len(steps) == len(runs):
-        tiles.append(Tile("Trained", figures.large(sum(steps)), "steps", note))
+    duration = figures.duration(seconds)
+    units = {clock_unit(run.table) for run, _ in runs}
+    if len(units) == 1 and len(steps) == len(runs):
+        note = f"{duration} of training, all runs together"
+        tiles.append(Tile("Trained", figures.large(sum(steps)), units.pop(), note))
+    elif seconds:
+        tiles.append(Tile("Training time", duration, "", "all runs together"))
     return tiles
 
 
@@ -100,9 +108,9 @@ def _interval(aggregate: Aggregate, before: str = "") -> str:
     return f"{before}{figures.percent(aggregate.low)} to {figures.percent(aggregate.high)}"
 
 
-def _aggregates(league: League) -> list[dict[str, str]]:
+def _aggregates(league: League, rows: str) -> list[dict[str, str]]:
     named = (
-        ("Median over the games", league.median),
+        (f"Median over the {rows}", league.median),
         ("Interquartile mean over the runs", league.interquartile_mean),
     )
     return [
@@ -123,13 +131,14 @@ def _row(row: LeagueRow, runs: Suite) -> dict[str, Any]:
     return {
         "row": row,
         "game": shown_game(row.game),
+        "system": row.system,
         "std": std if len(row.scores) > 1 else None,
         "bar": _bar(row.human_normalised),
         "tick": _bar(row.paper_normalised),
         "comparable": not any(
             figures.why_not_comparable(evaluations[0])
             for run, evaluations in runs
-            if run.game == row.game and evaluations
+            if (run.game, run.system) == (row.game, row.system) and evaluations
         ),
     }
 
@@ -173,9 +182,6 @@ def _notes(runs: Suite, league: League) -> list[str]:
     silent = [run.name for run, evaluations in runs if not evaluations]
     if silent:
         notes.append(f"Without a recorded evaluation: {figures.listing(sorted(silent))}.")
-    if len(systems := {run.system for run, _ in runs}) > 1:
-        names = figures.listing(sorted(systems))
-        notes.append(f"The runs are of {names}: a game's mean is over all of them.")
     if league.median is not None:
         if league.median.low is None:
             notes.append("With one seed a game there is no interval.")

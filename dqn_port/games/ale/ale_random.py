@@ -60,7 +60,7 @@ def random_in(state: bytes, *, sticky: bool = False) -> NDArray[np.int64]:
 
 
 def _find(state: bytes) -> list[re.Match[bytes]]:
-    """Return the text of the system's generator and, if it is there, of the sticky actions'."""
+    """Return the text of the system's generator and, if present, of the sticky actions'."""
     found = list(_TEXT.finditer(state))
     if len(found) not in (1, 2):
         raise _unknown_layout(f"{len(found)} generators in a state")
@@ -68,7 +68,7 @@ def _find(state: bytes) -> list[re.Match[bytes]]:
 
 
 def put_random(ale: ALEInterface, numbers: NDArray[np.int64], *, sticky: bool = False) -> None:
-    """Put checked random numbers into an emulator, whose state stays as it is in all else.
+    """Put checked random numbers into an emulator and leave the rest of its state alone.
 
     Raises:
         CheckpointError: this ale-py keeps them otherwise.
@@ -76,7 +76,7 @@ def put_random(ale: ALEInterface, numbers: NDArray[np.int64], *, sticky: bool = 
     own: bytes = ale.cloneState(include_rng=sticky).serialize()
     text = b"%d " * _WORDS % tuple(numbers[:_WORDS].tolist()) + b"%d" % int(numbers[_WORDS])
     ale.restoreState(ALEState(_spliced(own, text, sticky)))
-    # ale-py tells nobody when it cannot read a state.
+    # ale-py reports nothing when it cannot read a state.
     again = ale.cloneState(include_rng=sticky).serialize()
     if not np.array_equal(random_in(again, sticky=sticky), numbers):
         raise _unknown_layout("other random numbers than were put in")

@@ -89,8 +89,8 @@ def xitari_reset(env: str) -> XitariReset | None:
 class AleEmulator:
     """An Atari 2600 game, frame by frame.
 
-    After a reset it stands where xitari stood: xitari's RAM is written, and until the first frame
-    its screen and lives are shown. From there ale-py plays as xitari did.
+    A reset leaves it in the state that xitari was in: xitari's RAM is written, and until the first
+    frame its screen and lives are shown. From there ale-py plays as xitari did.
     """
 
     def __init__(

@@ -52,6 +52,11 @@ def rom_of_id(name: str) -> str | None:
     return next((rom for rom in expected_md5s() if rom.replace("_", "") == title), None)
 
 
+def title_of(rom: str) -> str:
+    """Return how gymnasium's ids write a ROM's name: SpaceInvaders."""
+    return "".join(part.capitalize() for part in rom.split("_"))
+
+
 def game_of(name: str) -> str:
     """Return the one name of a game, whatever a system calls it: its ROM's without .bin.
 
@@ -61,33 +66,37 @@ def game_of(name: str) -> str:
     return rom_of_id(stem) or (stem if stem in expected_md5s() else name)
 
 
-def rom_path(env: str, game_path: str = "") -> Path:
+def rom_path(env: str, game_path: str = "", *, option: str = "env") -> Path:
     """Return where the ROM of ``env`` is: in ``game_path`` if given, else ale-py's.
+
+    ``option``: that named the game.
 
     Raises:
         UnknownGameError: no game has that name, or two have to play it.
     """
     if env in _FOR_TWO:
         raise UnknownGameError(
-            f"env: expected a game for one player, got '{env}', which two have to play; "
+            f"{option}: expected a game for one player, got '{env}', which two have to play; "
             "`dqn-port roms` lists them"
         )
     if env not in expected_md5s():
         raise UnknownGameError(
-            f"env: no game is named '{env}'{near_match(rom_of_id(env) or env, expected_md5s())}; "
-            "`dqn-port roms` lists them"
+            f"{option}: no game is named '{env}'"
+            f"{near_match(rom_of_id(env) or env, expected_md5s())}; `dqn-port roms` lists them"
         )
     return (Path(game_path).expanduser() if game_path else _SHIPPED) / f"{env}.bin"
 
 
-def check_rom(env: str, game_path: str = "") -> tuple[Path, str]:
+def check_rom(env: str, game_path: str = "", *, option: str = "env") -> tuple[Path, str]:
     """Return the path and the md5 of the ROM of ``env``, after comparing the md5.
+
+    ``option``: that named the game.
 
     Raises:
         UnknownGameError: no game has that name.
         RomError: the file is missing, unreadable, empty or another one.
     """
-    path, expected = rom_path(env, game_path), expected_md5s()[env]
+    path, expected = rom_path(env, game_path, option=option), expected_md5s()[env]
     mend = (
         "set game_path to a folder that holds it, or leave game_path out to use ale-py's"
         if game_path
@@ -113,5 +122,5 @@ def check_rom(env: str, game_path: str = "") -> tuple[Path, str]:
 
 @functools.lru_cache
 def _md5_of(path: Path, mtime: int, size: int) -> str:
-    """Return a file's md5; read once while it stands as it was."""
+    """Return a file's md5; it is read once while it is unchanged."""
     return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()

@@ -1,4 +1,4 @@
-"""Make an environment by its id, refuse what no DQN can play, and tell what is played."""
+"""Make an environment by its id, refuse what no DQN can play, and describe it."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ class ReplayedEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
         return self._last[0]
 
     def sha256(self) -> str:
-        """Return the hash of where it stands: last observation, ends, sum of rewards."""
+        """Return the hash of its present: last observation, ends, sum of rewards."""
         seen, *ended = self._last or (np.zeros(0),)
         text = f"{self._earned!r} {ended} {len(self._actions)} "
         return hashlib.sha256(text.encode() + np.asarray(seen).tobytes()).hexdigest()
@@ -117,7 +117,7 @@ class ReplayedEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
 
 
 def replays_exactly(make: Callable[[], Env]) -> bool:
-    """Tell whether two environments that are made alike play alike."""
+    """Return whether two environments that are made alike play alike."""
     ends = []
     for _ in range(2):
         env = ReplayedEnv(make())

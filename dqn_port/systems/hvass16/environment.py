@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 import numpy as np
-from ale_py import Action
 from numpy.typing import NDArray
 
 from dqn_port.errors import ArgsError
 from dqn_port.fields import Fields
 from dqn_port.games.ale.emulator import AleEmulator
 from dqn_port.games.ale.roms import rom_of_id
-from dqn_port.games.picture_games import Emulator, open_game
+from dqn_port.games.picture_games import Emulator, action_names, open_game
 from dqn_port.games.toy import GAMES
 from dqn_port.systems.hvass16.generators import load_random_state, random_state_dict
 
@@ -31,7 +30,6 @@ STICKY: Final = {"v0": 0.25, "v3": 0.0, "v4": 0.0}
 MAX_STEPS: Final = {"v0": 10_000, "v3": 100_000, "v4": 100_000}
 """Revision of gym's game → steps after which it ends. v4 is what later gyms called v3."""
 _REVISION: Final = re.compile(r"(.+)-(v\d+)")
-_ACTION_NAMES: Final = {int(a.value): name for name, a in Action.__members__.items()}
 _FRAME_CAP: Final = 1_000_000
 """Frames that no game comes to: the steps' limit ends it before."""
 
@@ -134,9 +132,7 @@ class AtariEnvironment:
             )
             actions = [int(action.value) for action in emulator.ale.getMinimalActionSet()]
         self._actions = tuple(actions)
-        self.action_names: tuple[str, ...] = tuple(
-            _ACTION_NAMES[action] for action in self._actions
-        )
+        self.action_names: tuple[str, ...] = action_names(actions)
         # Colours as words of four bytes: to look them up is then some ten times quicker.
         palette = np.pad(self.emulator.palette, ((0, 0), (0, 1)))
         self._colours = np.ascontiguousarray(palette).view(np.uint32).reshape(-1)

@@ -17,7 +17,9 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import nn
 
+from dqn_port.convolutions import array_of
 from dqn_port.errors import CheckpointError, DivergedError, DqnPortError
+from dqn_port.interfaces import Convolution
 from dqn_port.systems.hvass16.rmsprop import rmsprop
 
 OUTPUT: Final = "layer_fc_out"
@@ -173,6 +175,20 @@ class NeuralNetwork(nn.Module):
     def forward(self, states: torch.Tensor) -> torch.Tensor:
         """Return Q-values, float32 [B, num_actions]."""
         return self.layer_outputs(states)[OUTPUT]
+
+    def convolutions_of(self, state: NDArray[np.uint8]) -> list[Convolution]:
+        """Return the convolutions, and what they make of a state."""
+        with torch.no_grad():
+            outputs = self.layer_outputs(self._on_device(state[None]))
+        weights = dict(self.named_parameters())
+        return [
+            Convolution(
+                name,
+                array_of(weights[f"{name}/weights"].permute(3, 2, 0, 1)),
+                array_of(outputs[name][0]),
+            )
+            for name, _, _ in self.convolutions()
+        ]
 
     def get_q_values(self, state: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return a state's Q-values, float32 [num_actions]."""

@@ -10,11 +10,13 @@ import numpy as np
 from dqn_port.errors import SnapshotError
 from dqn_port.events import Event, Ticked
 from dqn_port.fields import Fields
-from dqn_port.interfaces import Array, Step
+from dqn_port.interfaces import Array, Convolution, Step
 from dqn_port.saved_networks import SavedNetwork
 from dqn_port.systems.hvass16.agent import Agent, Network
 from dqn_port.systems.hvass16.environment import AtariEnvironment, Frame, game_of
 from dqn_port.systems.hvass16.generators import load_random_state, random_state_dict
+from dqn_port.systems.hvass16.neural_network import NeuralNetwork
+from dqn_port.systems.hvass16.replay_memory import clipped
 from dqn_port.systems.hvass16.setup import (
     GAME,
     TEST,
@@ -52,11 +54,13 @@ class Player:
         self.frames_per_step = round(sum(skips) / len(skips))
         self.which = network.which if isinstance(network, SavedNetwork) else "last"
         self.about_game: dict[str, str] = {}
+        self.discount: float = options["discount_factor"]
         self.env = make_environment(options, [*seed, GAME])
         if isinstance(network, SavedNetwork):
             made = make_network(options, len(self.env.action_names))
             made.load_arrays(network.weights, f"{network.path}", SnapshotError)
             network = made
+        self.actions = self.env.action_names
         self.agent: Agent = make_agent(
             options,
             self.env,
@@ -93,16 +97,20 @@ class Player:
         if shown and ended is None:
             # The next step shows it as what it met.
             shown.pop()
-        state, q_values = agent.state, agent.q_values
+        state, q_values, network = agent.state, agent.q_values, agent.model
         step = Step(
             number=self._number,
             done=agent.action,
             earned=agent.reward,
             ended=ended,  # type: ignore[arg-type]
+            learnt=clipped(agent.reward),
+            terminal=agent.end_life or ended == "game",
+            lives=agent.num_lives,
             frames=frames,
             shown=tuple(shown or ()),
             look=lambda: _planes(state),
             value=q_values.tolist,
+            convolve=lambda: _convolutions(network, state),
         )
         self._number += 1
         return step
@@ -140,6 +148,10 @@ class Player:
 def _planes(state: Array) -> dict[str, Array]:
     """Return a state's channels by name: uint8 [height, width]."""
     return {"image": state[:, :, 0], "motion trace": state[:, :, 1]}
+
+
+def _convolutions(network: Network, state: Array) -> list[Convolution]:
+    return network.convolutions_of(state) if isinstance(network, NeuralNetwork) else []
 
 
 class Evaluation:

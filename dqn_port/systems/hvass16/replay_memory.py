@@ -16,6 +16,11 @@ ERROR_THRESHOLD: Final = 0.1
 """Estimation errors from here on are large."""
 
 
+def clipped(reward: float) -> float:
+    """Return a reward as it is learnt: clipped to −1 … 1."""
+    return float(np.clip(reward, -1.0, 1.0))
+
+
 class ReplayMemory:
     """Hold states with their Q-values until they are learned from.
 
@@ -91,7 +96,7 @@ class ReplayMemory:
         self.actions[k] = action
         self.end_life[k] = end_life
         self.end_episode[k] = end_episode
-        self.rewards[k] = np.clip(reward, -1.0, 1.0)
+        self.rewards[k] = clipped(reward)
 
     def update_all_q_values(self) -> None:
         """Sweep from the newest state to the oldest: every taken action's value is updated.

@@ -8,19 +8,20 @@ from pathlib import Path
 from typing import Any, ClassVar, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dqn_port.arguments.declared import Declared
 from dqn_port.devices import use_threads
-from dqn_port.errors import ArgsError, MemoryNeedError, SnapshotError
+from dqn_port.errors import ArgsError, SnapshotError
 from dqn_port.events import Event, Started
 from dqn_port.files import reading
 from dqn_port.games.ale.roms import check_rom
 from dqn_port.games.toy import GAMES
 from dqn_port.interfaces import Exported, Facts, Files
-from dqn_port.memory import machine_memory
+from dqn_port.memory import check_memory
 from dqn_port.options import Param, Words
 from dqn_port.records import Table
-from dqn_port.saved_networks import SavedNetwork, load_saved
+from dqn_port.saved_networks import SavedNetwork
 from dqn_port.systems.hvass16.environment import game_of
 from dqn_port.systems.hvass16.lines import lines_of
 from dqn_port.systems.hvass16.neural_network import OUTPUT, SLOT
@@ -48,6 +49,7 @@ class Hvass16(Declared):
     """Hvass Labs' TensorFlow tutorial 16; see interfaces.System."""
 
     NAME: ClassVar[str] = "hvass16"
+    CITED: ClassVar[str] = "Magnus Erik Hvass Pedersen's TensorFlow tutorial 16 (2017)."
     OPTIONS: ClassVar[tuple[Param, ...]] = OPTIONS
     HISTORY: ClassVar[tuple[Table, ...]] = (EVALUATION, REWARD, Q_VALUES)
 
@@ -80,35 +82,45 @@ class Hvass16(Declared):
             check_rom(game.name, options["game_path"])
         elif options["sticky"]:
             raise ArgsError(f"sticky: expected 0 for {game.name}, got {options['sticky']}")
-        need, have = _bytes_of(options), machine_memory()
-        if need > have:
-            size = options["replay_size"]
-            raise MemoryNeedError(
-                f"replay_size: {size} states and the network take {need / 1e9:.2f} GB, this "
-                f"machine has {have / 1e9:.2f} GB; set a smaller one, --set "
-                f"replay_size={int(have * 0.7 / need * size)}"
-            )
+        check_memory(
+            "replay_size",
+            options["replay_size"],
+            "states and the network",
+            each=_bytes_of_a_state(options),
+            beside=_bytes_of_weights(options),
+        )
         return options
+
+    def frames_of(
+        self, arguments: Mapping[str, Any], history: Mapping[str, Any]
+    ) -> NDArray[np.float64] | None:
+        """Return the emulator frames of training at every row, on the average of drawn skips.
+
+        None: they are not told.
+        """
+        skips: Any = arguments.get("frame_skip")
+        return history["states"] * float(np.mean(skips)) if positive_integers(skips) else None
 
     def facts(self, options: Options) -> Facts:
         """Return what the workshop has to know; ``Event.step`` counts states."""
         game, about = game_of(options["env"]), {}
         if game.name not in GAMES and ":" not in game.name:
             about["rom_md5"] = check_rom(game.name, options["game_path"])[1]
-        return Facts(
-            arguments=dict(options),
-            name=options["name"],
+        return self.facts_of(
+            options,
             game=game.name,
-            seed=options["seed"],
             length=None,
             longer=f"episodes={2 * options['episodes']}" if options["episodes"] else "",
             unit="states",
             memory=_bytes_of(options),
-            threads=options["threads"],
             about_game=about,
-            start=Path(options["network"]) if options["network"] else None,
             has_pictures=":" not in game.name,
-            game_path=options["game_path"],
+            soon=(
+                f"replay_size={min(options['replay_size'], options['batch_size'] + 2)}",
+                "replay_fraction_start_value=1",
+                *(f"{name}_num_iterations=1" for name in ("epsilon", "loss_limit", "max_epochs")),
+                "as_original=false",
+            ),
         )
 
     def training(
@@ -155,7 +167,7 @@ class Hvass16(Declared):
                 f"{path}: expected NAME.safetensors or an .npz, got TensorFlow's checkpoint; "
                 "docs/hvass16.md has the lines that turn it into an .npz"
             )
-        return load_saved(path, best=best)
+        return super().load_network(path, best=best)
 
     def export(self, path: Path, *, best: bool = False) -> Exported:
         """Return a network's weights, without its mean squares and counters."""

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from dqn_port.errors import LuaExit, UsageError
 from dqn_port.options import Words
+
+_WORDS: Final = ("--env GAME", "--training", "--render", "--episodes N", "--dir FOLDER", "--help")
 
 
 class _Parser(argparse.ArgumentParser):
     """A parser that raises in place of ending the process."""
 
     def error(self, message: str) -> NoReturn:
-        raise UsageError(f"words of hvass16: {message}; --help lists them")
+        raise UsageError(f"words of hvass16: {message}; there are {', '.join(_WORDS)}")
 
 
 def read_words(words: Sequence[str]) -> Words:

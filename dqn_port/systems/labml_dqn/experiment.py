@@ -19,6 +19,7 @@ from dqn_port.errors import DivergedError, SnapshotError
 from dqn_port.events import EpisodeEnded, Event, Row, Ticked
 from dqn_port.interfaces import Array, Ring
 from dqn_port.saved_networks import SavedNetwork
+from dqn_port.systems.labml_dqn.alike import look
 from dqn_port.systems.labml_dqn.choice import sample_action
 from dqn_port.systems.labml_dqn.evaluation import Evaluation
 from dqn_port.systems.labml_dqn.game import Game, Step
@@ -69,9 +70,12 @@ class Trainer:
         device: torch.device,
         start: SavedNetwork | None = None,
         storage: Storage | None = None,
+        plain: bool = False,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         """``storage``: in place of Frames. ``start``: what the network is to begin with.
+
+        ``plain``: add up as PyTorch does of itself, see alike.py; slower.
 
         Quirk: the target network's weights are drawn, too, though they are overwritten at once
         (golden model, loops).
@@ -80,6 +84,7 @@ class Trainer:
             SnapshotError: the network to start from is not of this form.
         """
         self.options, self.n_actions, self.device, self._clock = options, n_actions, device, clock
+        self._look = obs_to_torch if plain else look
         self.n_workers, self.updates = options["n_workers"], options["updates"]
         self.worker_steps, self.train_epochs = options["worker_steps"], options["train_epochs"]
         self.exploration = schedule_of(options, "exploration")
@@ -114,6 +119,7 @@ class Trainer:
             lr=options["learning_rate"],
             betas=(options["adam_beta1"], options["adam_beta2"]),
             eps=options["adam_epsilon"],
+            fused=device.type == "cpu" and not plain,
         )
         self.target_model.load_state_dict(self.model.state_dict())
         self.tracker = Tracker()
@@ -223,7 +229,7 @@ class Trainer:
     def q(self) -> torch.Tensor:
         """Return the values of what all games show: float32 [n_workers, A]."""
         with torch.no_grad():
-            q: torch.Tensor = self.model(obs_to_torch(self.obs, self.device))
+            q: torch.Tensor = self.model(self._look(self.obs, self.device))
         return q
 
     def train(self, beta: float) -> Trained:
@@ -237,9 +243,9 @@ class Trainer:
         """
         options, device = self.options, self.device
         samples = self.replay_buffer.sample(options["mini_batch_size"], beta)
-        q = self.model(obs_to_torch(samples.obs, device))
+        q = self.model(self._look(samples.obs, device))
         with torch.no_grad():
-            next_obs = obs_to_torch(samples.next_obs, device)
+            next_obs = self._look(samples.next_obs, device)
             target_q = self.target_model(next_obs)
             double_q = self.model(next_obs) if options["double"] else target_q
         loss = q_func_loss(

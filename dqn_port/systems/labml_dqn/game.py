@@ -52,7 +52,9 @@ class Game:
     def __init__(self, env: Environment, seed: int, *, whole: bool = False) -> None:
         """``whole``: an episode is a whole game, whatever lives are lost."""
         self.env, self._whole = env, whole
-        self._shrinking = Shrinking(env.height, env.width)
+        self._shrinking = Shrinking(env.height, env.width, env.grays)
+        self._screens = np.empty((2, env.height, env.width), dtype=np.uint8)
+        """The last two frames of a step."""
         env.seed(seed)
         self.obs_4: Stack = np.zeros((FRAMES, SIZE, SIZE), dtype=np.uint8)
         self.rewards: list[float] = []
@@ -72,7 +74,6 @@ class Game:
         (tests/systems/labml_dqn/test_game.py).
         """
         reward, done = 0.0, False
-        last: list[NDArray[np.uint8]] = []
         for i in range(FRAMES):
             r, done = self.env.step(action)
             reward += r
@@ -80,7 +81,7 @@ class Game:
             if self.watch is not None:
                 self.watch()
             if i >= FRAMES - 2:
-                last.append(self._process_obs())
+                self.env.get_screen(self._screens[i - FRAMES])
             self.ended_whole = done
             if not self._whole and self.env.lives() < self.lives:
                 done = True
@@ -91,19 +92,17 @@ class Game:
             return Step(self.reset(), reward, True, info)
         # Quirk: the maximum of the small gray pictures, not of the screens.
         self.obs_4[:-1] = self.obs_4[1:]
-        np.maximum(last[0], last[1], out=self.obs_4[-1])
+        self.obs_4[-1] = self._shrinking.shrink(*self._screens)
         return Step(self.obs_4.copy(), reward, False, None)
 
     def reset(self) -> Stack:
         """Begin a new game; its first picture fills the stack."""
         self.env.reset()
-        self.obs_4[:] = self._process_obs()
+        self.env.get_screen(self._screens[0])
+        self.obs_4[:] = self._shrinking.shrink(self._screens[0], self._screens[0])
         self.rewards = []
         self.lives = self.env.lives()
         return self.obs_4.copy()
-
-    def _process_obs(self) -> NDArray[np.uint8]:
-        return self._shrinking.shrink(self.env.gray())
 
     def state_dict(self) -> dict[str, Any]:
         """Return the exact state."""

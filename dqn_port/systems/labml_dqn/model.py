@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
+from torch.nn import functional
 
 from dqn_port.errors import DqnPortError
 from dqn_port.interfaces import Array
+from dqn_port.systems.labml_dqn.alike import CONVOLUTIONS, Alike, Seen
 
 
 class Model(nn.Module):
@@ -20,11 +22,11 @@ class Model(nn.Module):
     def __init__(self, n_actions: int = 4, *, dueling: bool = True) -> None:
         """``dueling``: without it the second head alone gives the values of the actions."""
         super().__init__()
-        self.conv = nn.Sequential(
-            nn.Conv2d(4, 32, kernel_size=8, stride=4), nn.ReLU(),
-            nn.Conv2d(32, 64, kernel_size=4, stride=2), nn.ReLU(),
-            nn.Conv2d(64, 64, kernel_size=3, stride=1), nn.ReLU(),
-        )  # fmt: skip
+        self.conv, planes = nn.Sequential(), 4
+        for out_planes, side, stride in CONVOLUTIONS:
+            self.conv.append(nn.Conv2d(planes, out_planes, kernel_size=side, stride=stride))
+            self.conv.append(nn.ReLU())
+            planes = out_planes
         self.lin = nn.Linear(7 * 7 * 64, 512)
         self.activation = nn.ReLU()
         if dueling:
@@ -32,18 +34,33 @@ class Model(nn.Module):
         self.action_value = nn.Sequential(nn.Linear(512, 256), nn.ReLU(), nn.Linear(256, n_actions))
         self.dueling = dueling
 
-    def forward(self, obs: torch.Tensor) -> torch.Tensor:
-        """Return Q, float32 [B, A], of stacks, float32 [B, 4, 84, 84], 0..1.
+    def forward(self, obs: Seen) -> torch.Tensor:
+        """Return Q, float32 [B, A], of stacks, float32 [B, 4, 84, 84], 0..1, or what is seen of it.
 
         Q(s, a) = V(s) + A(s, a) - mean over a' of A(s, a')
         """
-        h = self.conv(obs)
+        h = self._convolve_alike(obs) if isinstance(obs, Alike) else self.conv(obs)
         h = self.activation(self.lin(h.reshape(-1, 7 * 7 * 64)))
         action_value: torch.Tensor = self.action_value(h)
         if not self.dueling:
             return action_value
         state_value: torch.Tensor = self.state_value(h)
         return state_value + (action_value - action_value.mean(dim=-1, keepdim=True))
+
+    def _convolve_alike(self, seen: Alike) -> torch.Tensor:
+        """Return what ``conv`` gives, float32 [B, 64, 7, 7]."""
+        rows = seen.rows
+        for i, windows in enumerate(seen.layers):
+            layer = self.conv[2 * i]
+            assert isinstance(layer, nn.Conv2d)
+            weight = layer.weight
+            if i > 0:
+                # The channels of a pixel lie together, where the bytes' planes do not.
+                rows, weight = windows.of_table(rows), weight.permute(0, 2, 3, 1)
+            rows = torch.relu(functional.linear(rows, weight.flatten(1), layer.bias))
+        h = seen.layers[-1].whole(rows).permute(0, 3, 1, 2)
+        rest: torch.Tensor = self.conv[2 * len(seen.layers) :](h)
+        return rest
 
     def draw(self, generator: torch.Generator) -> None:
         """Draw the weights as torch does by default, a layer after the other, weight then bias."""

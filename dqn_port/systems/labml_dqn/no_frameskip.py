@@ -29,6 +29,8 @@ class Environment(Protocol):
     width: int
     frames: int
     """Played since the reset."""
+    grays: NDArray[np.uint8]
+    """uint8 [256]: the gray of every byte of a screen."""
 
     def seed(self, seed: int) -> None:
         """Take a seed."""
@@ -39,8 +41,8 @@ class Environment(Protocol):
     def step(self, action: int) -> tuple[float, bool]:
         """Play one frame; return its reward and whether the game is done."""
 
-    def gray(self) -> NDArray[np.float32]:
-        """Return the current picture: gray bytes as float32 [height, width]."""
+    def get_screen(self, out: NDArray[np.uint8]) -> None:
+        """Paint the current picture into uint8 [height, width], by bytes that ``grays`` tells."""
 
     def rgb(self) -> Picture:
         """Return the current picture in colours."""
@@ -72,8 +74,7 @@ class NoFrameskip:
         self.emulator = emulator
         self.actions = emulator.actions[: n_actions or None]
         self.height, self.width = emulator.height, emulator.width
-        self._gray = gray_of(emulator.palette).astype(np.float32)
-        self._screen = np.empty((self.height, self.width), dtype=np.uint8)
+        self.grays = gray_of(emulator.palette)
         self.frames = 0
 
     def seed(self, seed: int) -> None:
@@ -97,15 +98,15 @@ class NoFrameskip:
         self.frames += 1
         return reward, self.emulator.game_over() or self.frames >= MAX_FRAMES
 
-    def gray(self) -> NDArray[np.float32]:
-        """Return the current picture: gray bytes as float32 [height, width]."""
-        self.emulator.get_screen(self._screen)
-        return self._gray.take(self._screen)
+    def get_screen(self, out: NDArray[np.uint8]) -> None:
+        """Paint the current picture into uint8 [height, width], as indices of the palette."""
+        self.emulator.get_screen(out)
 
     def rgb(self) -> Picture:
         """Return the current picture: uint8 [height, width, 3]."""
-        self.emulator.get_screen(self._screen)
-        return self.emulator.palette.take(self._screen, axis=0)
+        screen = np.empty((self.height, self.width), dtype=np.uint8)
+        self.emulator.get_screen(screen)
+        return self.emulator.palette.take(screen, axis=0)
 
     def lives(self) -> int:
         """Return the lives left."""

@@ -50,30 +50,39 @@ def _area(n: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
 
 
 class Shrinking:
-    """Shrinking of pictures of one size to 84 x 84, with the tables made once.
+    """Shrinking of screens of one size to gray pictures of 84 x 84, with the tables made once.
 
     Along x, then along y, every number is a float32 sum in the order of its pixels. A kernel in C
     makes them where there is one, else NumPy: the same bytes.
     """
 
-    def __init__(self, height: int, width: int) -> None:
+    def __init__(self, height: int, width: int, grays: NDArray[np.uint8]) -> None:
+        """``grays``: uint8 [256], of every byte of a screen."""
+        self._shape = height, width
         self._x, self._y = _area(width), _area(height)
-        self._wide = np.empty((height, SIZE), dtype=np.float32)
-        self._small = np.empty((SIZE, SIZE), dtype=np.float32)
+        self._grays = grays.astype(np.float32)
         self._kernels = kernels()
-        x, y = ((len(at), at.ctypes.data, w.ctypes.data, None) for at, w in (self._x, self._y))
-        self._rows = (height, width, SIZE, *x, self._wide.ctypes.data)
-        self._columns = (self._wide.ctypes.data, SIZE, SIZE, *y, self._small.ctypes.data)
+        x, y = ((len(at), at.ctypes.data, w.ctypes.data) for at, w in (self._x, self._y))
+        self._tables = (self._grays.ctypes.data, height, width, SIZE, SIZE, *x, *y)
 
-    def shrink(self, gray: NDArray[np.float32]) -> NDArray[np.uint8]:
-        """Return uint8 [84, 84] of gray bytes as float32 [height, width]."""
-        if self._kernels is not None and gray.flags.c_contiguous:
-            self._kernels.resample_rows(gray.ctypes.data, *self._rows)
-            self._kernels.resample_columns(*self._columns)
-            small = self._small
-        else:
-            wide = _sum([gray[:, at] * w for at, w in zip(*self._x, strict=True)])
-            small = _sum([wide[at] * w[:, None] for at, w in zip(*self._y, strict=True)])
+    def shrink(self, screen: NDArray[np.uint8], other: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return uint8 [84, 84]: the larger of two screens' pictures, pixel by pixel.
+
+        screen, other: uint8 [height, width]; may be the same.
+        """
+        assert screen.shape == other.shape == self._shape
+        if self._kernels is None or not (screen.flags.c_contiguous and other.flags.c_contiguous):
+            return np.maximum(self._picture(screen), self._picture(other))
+        out = np.empty((SIZE, SIZE), dtype=np.uint8)
+        self._kernels.shrink_pair(
+            screen.ctypes.data, other.ctypes.data, *self._tables, out.ctypes.data
+        )
+        return out
+
+    def _picture(self, screen: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        gray = self._grays.take(screen)
+        wide = _sum([gray[:, at] * w for at, w in zip(*self._x, strict=True)])
+        small = _sum([wide[at] * w[:, None] for at, w in zip(*self._y, strict=True)])
         return np.clip(np.rint(small), 0, 255).astype(np.uint8)
 
 

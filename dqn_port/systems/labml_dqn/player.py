@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
 import torch
 
+from dqn_port.convolutions import convolutions_in
 from dqn_port.errors import CheckpointError
 from dqn_port.fields import Fields
 from dqn_port.interfaces import Picture, Step
 from dqn_port.randoms.states import load_torch_state, torch_state
+from dqn_port.systems.labml_dqn.alike import look
 from dqn_port.systems.labml_dqn.choice import sample_action
 from dqn_port.systems.labml_dqn.game import FRAMES, Game, Stack
 from dqn_port.systems.labml_dqn.model import Model, obs_to_torch
@@ -36,10 +38,13 @@ class Player:
         max_frames: int,
         which: str = "last",
         about_game: dict[str, str] | None = None,
+        discount: float | None = None,
+        actions: Sequence[str] = (),
     ) -> None:
         """Take a game and a network; the first game begins at once."""
         self.game, self.epsilon, self.max_frames = game, epsilon, max_frames
         self.which, self.about_game = which, about_game or {}
+        self.discount, self.actions = discount, actions
         self._env, self._model, self._n_actions = env, model, n_actions
         self._device = next(model.parameters()).device
         self._generator = torch.Generator().manual_seed(seed)
@@ -59,9 +64,11 @@ class Player:
             shown.append(self._env.rgb())
             self._game.watch = lambda: shown.append(self._env.rgb())
         done = self._choose(obs) if action is None else action
-        frames = self._game.frames
+        frames, lives = self._game.frames, self._env.lives()
         self._obs, earned, over, _ = self._game.step(done)
         self._game.watch = None
+        # A game that is over has gone on to the next already.
+        left = None if over else self._env.lives()
         frames = self._game.frames - frames
         self._number += 1
         ended: Literal["game", "limit"] | None = "game" if over else None
@@ -76,15 +83,21 @@ class Player:
             done=done,
             earned=earned,
             ended=ended,
+            learnt=earned,
+            terminal=left is None or left < lives,
+            lives=left,
             frames=frames,
             shown=tuple(shown),
             look=lambda: {f"frame {i} of {len(obs)}": one for i, one in enumerate(obs, start=1)},
             value=lambda: self._q(obs).reshape(-1).tolist(),
+            convolve=lambda: convolutions_in(
+                self._model.conv, obs_to_torch(obs[np.newaxis], self._device)
+            ),
         )
 
     def _q(self, obs: Stack) -> torch.Tensor:
         with torch.no_grad():
-            q: torch.Tensor = self._model(obs_to_torch(obs[np.newaxis], self._device))
+            q: torch.Tensor = self._model(look(obs[np.newaxis], self._device))
         return q
 
     def _choose(self, obs: Stack) -> int:

@@ -14,7 +14,7 @@ from dqn_port.errors import CheckpointError, ReplayError
 from dqn_port.fields import Fields
 from dqn_port.interfaces import Array, Ring
 from dqn_port.systems.labml_dqn.storage import Storage
-from dqn_port.systems.labml_dqn.trees import Trees
+from dqn_port.systems.labml_dqn.trees import Trees, raised
 
 TREE_DTYPES: Final[dict[str, type[np.float64] | type[np.float32]]] = {
     "float64": np.float64,
@@ -106,16 +106,10 @@ class ReplayBuffer:
         self.storage.add(self.added, obs, next_obs, done=done)
         self.action[slot], self.reward[slot], self.done[slot] = action, reward, done
         self.added += 1
-        self.trees.set_one(slot, self._leaf(self.max_priority))
+        self.trees.set_one(slot, self.max_priority**self.alpha)
 
-    def _leaf(self, priority: np.floating) -> np.floating:
-        # One at a time: on arrays NumPy's powers may end in another bit.
-        with np.errstate(all="ignore"):
-            leaf: np.floating = priority**self.alpha
-        return leaf
-
-    def sample(self, batch_size: int, beta: float) -> Samples:
-        """Draw transitions, one random number each, with replacement.
+    def draw(self, batch_size: int, beta: float) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Draw slots, one random number each, with replacement; return them and their weights.
 
         weight = (p / Σp · size)^-β, divided by the largest in the buffer (or batch)
 
@@ -127,15 +121,23 @@ class ReplayBuffer:
         kind: Any = self._dtype if self.updated else np.float64
         root = kind(self.trees.root)
         draws = [self._generator.random() for _ in range(batch_size)]
-        indexes = self.trees.find(np.array([x * root for x in draws], dtype=kind))
+        indexes = self.trees.find(np.array(draws, dtype=kind) * root)
         with np.errstate(all="ignore"):
             leaves = self.trees.sum[indexes + self.capacity].astype(kind)
-            raw = np.array([x**-beta for x in leaves / root * self.size], dtype=kind)
+            raw = raised(leaves / root * kind(self.size), -beta)
             if self._norm == "buffer":
                 largest = (kind(self.trees.min[1]) / root * self.size) ** -beta
             else:
                 largest = raw.max(initial=0)
-            weights = (raw / largest).astype(np.float32)
+            return indexes, (raw / largest).astype(np.float32)
+
+    def sample(self, batch_size: int, beta: float) -> Samples:
+        """Draw transitions and return what they hold.
+
+        Raises:
+            EmptyReplayError: nothing was added yet.
+        """
+        indexes, weights = self.draw(batch_size, beta)
         numbers = self._numbers(indexes)
         last, reward, discount = self._returns(numbers)
         done = self.done[last % self.capacity]
@@ -179,12 +181,12 @@ class ReplayBuffer:
         self, indexes: NDArray[np.int64], priorities: NDArray[np.float32]
     ) -> None:
         """Write new priorities, in order: of two of one slot the last stays."""
-        kept = [self._dtype(priority) for priority in priorities]
-        for priority in kept:
-            self.max_priority = max(self.max_priority, priority)
-        leaves = np.array([self._leaf(priority) for priority in kept], dtype=self._dtype)
+        kept = priorities.astype(self._dtype)
+        # NaN is larger than nothing.
+        self.max_priority = np.fmax.reduce(kept, initial=self.max_priority)
+        leaves = raised(kept, self.alpha)
         self.trees.set(indexes, leaves)
-        self.updated = self.updated or bool(kept)
+        self.updated = self.updated or len(kept) > 0
 
     def rings(self) -> dict[str, Ring]:
         """Return the rows that checkpoints keep apart."""

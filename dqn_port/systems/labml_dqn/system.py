@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any, ClassVar, Final
 
 import torch
 
 from dqn_port.arguments.declared import Declared
 from dqn_port.devices import use_threads
-from dqn_port.errors import MemoryNeedError, SnapshotError
+from dqn_port.errors import SnapshotError
 from dqn_port.events import Event
 from dqn_port.games.ale.emulator import AleEmulator
-from dqn_port.games.ale.roms import rom_of_id
-from dqn_port.games.picture_games import Emulator, open_game
+from dqn_port.games.ale.roms import check_rom, rom_of_id
+from dqn_port.games.picture_games import Emulator, action_names, open_game
 from dqn_port.games.toy import GAMES
 from dqn_port.interfaces import Facts, Files
-from dqn_port.memory import machine_memory
+from dqn_port.memory import check_memory
 from dqn_port.options import Param
 from dqn_port.records import Table
 from dqn_port.saved_networks import SavedNetwork
@@ -40,10 +40,26 @@ def _about(emulator: Emulator) -> dict[str, str]:
     return {"rom_md5": emulator.rom_md5} if isinstance(emulator, AleEmulator) else {}
 
 
+def _soon(options: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the assignments of Facts.soon: a small buffer, some minibatches, and one game."""
+    capacity = min(options["capacity"], max(1024, options["mini_batch_size"]))
+    filling = -(-capacity // (options["n_workers"] * options["worker_steps"]))
+    updates = min(options["updates"], filling + -(-80 // options["train_epochs"]))
+    exploration = {"points": [], "outside": options["exploration"]["outside"]}
+    return (
+        f"capacity={capacity}",
+        f"updates={updates}",
+        f"exploration={json.dumps(exploration)}",
+        f"eval_updates={updates}",
+        "eval_games=1",
+    )
+
+
 class LabmlDqn(Declared):
     """Prioritised, double, dueling, eight games at once."""
 
     NAME = "labml_dqn"
+    CITED: ClassVar[str] = "The annotated PyTorch DQN of labml-nn 0.4.103 (2020–21)."
     OPTIONS: ClassVar[tuple[Param, ...]] = OPTIONS
     HISTORY: ClassVar[tuple[Table, ...]] = HISTORY
 
@@ -55,14 +71,12 @@ class LabmlDqn(Declared):
         """
         if options["game"] not in GAMES:
             options["game"] = rom_of_id(options["game"]) or options["game"]
+            check_rom(options["game"], options["game_path"], option="game")
         check_options(options)
         self._open(options)
-        need, have = self.facts(options).memory, machine_memory()
-        if need > have:
-            raise MemoryNeedError(
-                f"capacity: {options['capacity']} transitions of {options['n_workers']} games take "
-                f"{need / 1e9:.2f} GB, this machine has {have / 1e9:.2f} GB; set a smaller one"
-            )
+        each, beside = self._memory(options)
+        what = f"transitions of {options['n_workers']} games"
+        check_memory("capacity", options["capacity"], what, each=each, beside=beside)
         return options
 
     def _open(self, options: Mapping[str, Any]) -> NoFrameskip:
@@ -74,23 +88,25 @@ class LabmlDqn(Declared):
 
     def facts(self, options: dict[str, Any]) -> Facts:
         """Return what the workshop has to know."""
-        emulator, capacity = self._open(options).emulator, options["capacity"]
-        n_workers = options["n_workers"]
-        # A frame, its action, reward, end and age; four leaves and nodes of the trees.
-        memory = (capacity + 4 * n_workers) * SIZE * SIZE + capacity * (10 + 4 * 8)
-        return Facts(
-            arguments=dict(options),
-            name=options["name"],
+        emulator = self._open(options).emulator
+        each, beside = self._memory(options)
+        return self.facts_of(
+            options,
             game=options["game"],
-            seed=options["seed"],
             length=options["updates"],
             unit="updates",
-            memory=memory + (n_workers + 1) * (_ATARI_MEMORY if _about(emulator) else 0),
-            threads=options["threads"],
+            memory=options["capacity"] * each + beside,
             about_game=_about(emulator),
-            game_path=options["game_path"],
-            start=Path(options["network"]) if options["network"] else None,
+            soon=_soon(options),
         )
+
+    @staticmethod
+    def _memory(options: Mapping[str, Any]) -> tuple[int, int]:
+        """Return the bytes of a transition, and of all that does not depend on their number."""
+        # A frame, its action, reward, end and age; four leaves and nodes of the trees.
+        each = SIZE * SIZE + 10 + 4 * 8
+        n, emulator = options["n_workers"], 0 if options["game"] in GAMES else _ATARI_MEMORY
+        return each, 4 * n * SIZE * SIZE + (n + 1) * emulator
 
     def training(
         self,
@@ -145,6 +161,8 @@ class LabmlDqn(Declared):
             seed=seed,
             epsilon=options["eval_epsilon"] if epsilon is None else epsilon,
             max_frames=options["eval_frames"] if max_frames is None else max_frames,
+            discount=options["gamma"],
+            actions=action_names(env.actions),
         )
 
     def lines(self, event: Event, options: Mapping[str, Any]) -> Iterator[str]:

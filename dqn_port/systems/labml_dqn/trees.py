@@ -2,10 +2,30 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 from numpy.typing import NDArray
 
 from dqn_port.interfaces import Array
+from dqn_port.native.library import kernels
+
+_IN_C: Final = {"float64": "double", "float32": "float"}
+
+
+def raised(x: Array, exponent: float) -> Array:
+    """Return x^exponent, each by itself: on arrays NumPy's powers may end in another bit.
+
+    x: float64 or float32 [n]. A kernel in C makes them where there is one: the same bits.
+    """
+    library = kernels()
+    if library is None:
+        with np.errstate(all="ignore"):
+            return np.array([one**exponent for one in x], dtype=x.dtype)
+    out = np.empty_like(x)
+    of_type = getattr(library, f"raise_{_IN_C[x.dtype.name]}")
+    of_type(x.ctypes.data, len(x), exponent, out.ctypes.data)
+    return out
 
 
 class Trees:
@@ -16,6 +36,9 @@ class Trees:
 
     Quirk: if n is no power of two, leaves stand on two levels and the slots' order in the tree
     begins in their middle; draws are still proportional (golden replay, cap6).
+
+    Many leaves are set, and many sums found, by a kernel in C where there is one, else by NumPy:
+    the same numbers, which are those of one at a time.
     """
 
     def __init__(self, n: int, dtype: type[np.float64] | type[np.float32] = np.float64) -> None:
@@ -24,6 +47,10 @@ class Trees:
         """Above the lowest leaf."""
         self.sum: Array = np.zeros(2 * n, dtype=dtype)
         self.min: Array = np.full(2 * n, np.inf, dtype=dtype)
+        library, kind = kernels(), _IN_C[np.dtype(dtype).name]
+        self._set_leaves = getattr(library, f"set_leaves_{kind}", None)
+        self._find_slots = getattr(library, f"find_slots_{kind}", None)
+        self._trees = self.sum.ctypes.data, self.min.ctypes.data, n
 
     @property
     def root(self) -> np.floating:
@@ -43,6 +70,15 @@ class Trees:
 
         That leaves what one after the other does: a node depends on the leaves below it alone.
         """
+        if len(slots) != len(leaves) or (len(slots) and slots.view(np.uint64).max() >= self.n):
+            raise IndexError(f"expected a slot below {self.n} for each of {len(leaves)} leaves")
+        if self._set_leaves is not None:
+            # A copy each: the kernel's room for nodes, and leaves of the trees' type.
+            nodes, leaves = slots.copy(), leaves.astype(self.sum.dtype)
+            self._set_leaves(
+                *self._trees, self._levels, nodes.ctypes.data, leaves.ctypes.data, len(nodes)
+            )
+            return
         nodes = slots + self.n
         for node, leaf in zip(nodes.tolist(), leaves, strict=True):
             self.sum[node] = self.min[node] = leaf
@@ -61,6 +97,12 @@ class Trees:
         Quirk: the sum of all leaves, or NaN, gives the last slot, filled or not
         (golden replay, odd).
         """
+        if self._find_slots is not None and prefix_sums.dtype == self.sum.dtype:
+            slots, left_over = np.empty(len(prefix_sums), dtype=np.int64), prefix_sums.copy()
+            self._find_slots(
+                self._trees[0], self.n, left_over.ctypes.data, len(slots), slots.ctypes.data
+            )
+            return slots
         nodes = np.ones(len(prefix_sums), dtype=np.int64)
         left_over = prefix_sums.copy()
         while (inner := nodes < self.n).any():

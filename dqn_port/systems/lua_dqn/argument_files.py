@@ -1,4 +1,4 @@
-"""Show what options take effect and where they come from, and convert argument files."""
+"""Show the options in effect and where each comes from, and convert argument files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dqn_port.arguments.values import origin_of
 from dqn_port.errors import DqnPortError, MemoryNeedError, RomError
 from dqn_port.files import write_whole
 from dqn_port.options import Converted, OptionRow, Param, ShownOptions
-from dqn_port.systems.lua_dqn.drafts import Draft, read_lua_words, read_set, warned
+from dqn_port.systems.lua_dqn.drafts import Draft, warned
 from dqn_port.systems.lua_dqn.old_arguments import (
     given_options,
     read_old_line,
@@ -26,24 +26,20 @@ from dqn_port.systems.lua_dqn.options import (
     Options,
     shown_value,
 )
-from dqn_port.systems.lua_dqn.setup import declared_params, finish_draft, resolve
+from dqn_port.systems.lua_dqn.setup import collect, declared_params, finish_draft, resolve
 from dqn_port.torch7.t7 import save
 
 
 def show_options(
     draft: Draft, args_file: Path | None, words: Sequence[str], assignments: Sequence[str]
 ) -> ShownOptions:
-    """Return every option as it takes effect, also where they cannot be run.
+    """Return every option in effect, also of options that cannot be run.
 
     Raises:
         ArgsError, LuaExit: see setup.load_options.
     """
     with warned(draft):
-        if args_file is not None:
-            read_options_file(draft, args_file)
-        read_lua_words(draft, words)
-        read_set(draft, assignments)
-        opt = finish_draft(draft)
+        opt = collect(draft, args_file, words, assignments)
     declared = declared_params(draft.values)
     fault: DqnPortError | None = None
     try:

@@ -1,4 +1,4 @@
-"""What makes two runs the same run: their arguments, in one canonical form, and its hash."""
+"""What makes two runs the same: their arguments in a canonical form, and its hash."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, Final
 from dqn_port.errors import RunFolderError
 from dqn_port.files import reading, sha256_of
 from dqn_port.options import Differences
-from dqn_port.systems.lua_dqn.options import OPTIONS, Options
+from dqn_port.systems.lua_dqn.options import OPTIONS, Options, flat
 from dqn_port.systems.lua_dqn.setup import names_snapshot, network_name
 
 LENGTH: Final = 10
@@ -19,10 +19,10 @@ LENGTH: Final = 10
 
 
 def canonical_arguments(opt: Options) -> str:
-    """Return resolved options as JSON that is equal exactly where the runs are.
+    """Return resolved options as JSON that is equal exactly when the runs are the same.
 
-    Keys are sorted, 1.0 is 1, options that change nothing are gone, and a network's file counts by
-    its content.
+    Keys are sorted, 1.0 is 1, options that change nothing are left out, and a network's file
+    counts by its content.
 
     Raises:
         RunFolderError: the network's file cannot be read.
@@ -44,7 +44,7 @@ def arguments_hash(opt: Options) -> str:
 
 def differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> Differences:
     """Compare the options of two runs, both as Options.to_json gives them."""
-    old, new = _flat(_counting(there)), _flat(_counting(here))
+    old, new = flat(_counting(there)), flat(_counting(here))
     both = {path: (old.get(path), new.get(path)) for path in sorted(old.keys() | new.keys())}
     differing = {path: pair for path, pair in both.items() if not _same(*pair)}
     return Differences(
@@ -57,9 +57,9 @@ _CHANGES: Final = {option.name: option.changes for option in OPTIONS} | {"ignore
 
 
 def _counting(table: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options that change something, in the form in which they count.
+    """Return the options that make two runs differ, in the form that is compared.
 
-    save_freq does where save_versions keeps every snapshot; of gpu, whether it is one.
+    save_freq counts where save_versions keeps every snapshot; of gpu only whether there is one.
     """
     counting = {key: value for key, value in table.items() if _CHANGES.get(key) != "nothing"}
     if _is_above_0(table.get("save_versions")):
@@ -73,16 +73,8 @@ def _is_above_0(value: Any) -> bool:
     return isinstance(value, int | float) and value > 0
 
 
-def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in table.items():
-        path = f"{prefix}.{key}" if prefix else str(key)
-        flat |= _flat(value, path) if isinstance(value, dict) else {path: value}
-    return flat
-
-
 def _same(old: Any, new: Any) -> bool:
-    """Tell whether two values are equal; NaN, which old arguments may hold, is so to itself."""
+    """Tell whether two values are equal. NaN, which old arguments may hold, equals itself."""
     return bool(old == new) or json.dumps(old) == json.dumps(new)
 
 

@@ -1,4 +1,4 @@
-"""Check a snapshot, or a file of parameters, against what the rest of its run's folder tells."""
+"""Check a snapshot, or a file of parameters, against the rest of its run's folder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def check_networks(path: Path, record: RunRecord | None) -> str:
     """Return what a snapshot, or a file of parameters, holds.
 
     Raises:
-        DqnPortError, ValueError: it is damaged, or not what the rest of the folder says.
+        DqnPortError, ValueError: it is damaged, or does not match the rest of the folder.
     """
     if path.name.endswith(".params.t7"):
         parameters = load_network(path).parameters

@@ -1,9 +1,8 @@
-"""Refuse options that contradict each other, or the machine, before a run begins."""
+"""Refuse options that contradict each other, or need too much memory, before a run begins."""
 
 from __future__ import annotations
 
-from dqn_port.errors import ArgsError, MemoryNeedError
-from dqn_port.memory import machine_memory
+from dqn_port.errors import ArgsError
 from dqn_port.systems.lua_dqn.options import Options
 
 
@@ -20,7 +19,7 @@ def check_numbers(opt: Options) -> None:
 
 
 def check_learning_start(opt: Options) -> None:
-    """Refuse what the original fails on when learning starts.
+    """Refuse options with which the original fails when learning starts.
 
     Raises:
         ArgsError: a size does not fit bufferSize, or an evaluation would come too early.
@@ -54,7 +53,7 @@ def check_learning_start(opt: Options) -> None:
 
 
 def check_history(opt: Options, recent_mem_size: int) -> None:
-    """Refuse a history of more frames than are held when learning starts.
+    """Refuse a history of more frames than the replay holds when learning starts.
 
     Raises:
         ArgsError: a state spans more frames.
@@ -65,19 +64,4 @@ def check_history(opt: Options, recent_mem_size: int) -> None:
             f"agent_params.hist_len: expected states of at most {held - 2} steps, "
             f"as learn_start and replay_memory are, got {recent_mem_size} (histType, histSpacing); "
             "lower it or raise learn_start"
-        )
-
-
-def check_memory(entries: int, need: int) -> None:
-    """Refuse a replay of ``entries`` transitions, ``need`` bytes, that the machine cannot hold.
-
-    Raises:
-        MemoryNeedError: it takes more than there is.
-    """
-    have = machine_memory()
-    if need > have:
-        raise MemoryNeedError(
-            f"agent_params.replay_memory: {entries} transitions take {need / 1e9:.2f} GB, "
-            f"this machine has {have / 1e9:.2f} GB; set a smaller one, "
-            f"--set agent_params.replay_memory={int(have * 0.7 / need * entries)}"
         )

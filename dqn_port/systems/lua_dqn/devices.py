@@ -1,4 +1,4 @@
-"""Where the network is computed, and how."""
+"""The device that computes the network, and its settings."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from dqn_port.systems.lua_dqn.options import Options
 def pick_device(opt: Options, *, explicit: bool = False) -> Device:
     """Return the device that option gpu names.
 
-    ``explicit``: the user asked for CUDA by --device, so that its absence is an error.
+    ``explicit``: the user asked for CUDA with --device, so that a missing device is an error.
 
     Raises:
-        DeviceError: a CUDA device was asked for by name and is not there.
+        DeviceError: a CUDA device was asked for by name and does not exist.
     """
     if opt.gpu < 0:
         return Device(torch.device("cpu"))
@@ -33,11 +33,11 @@ def pick_device(opt: Options, *, explicit: bool = False) -> Device:
 
 
 def set_up_torch(opt: Options, device: torch.device) -> Generator:
-    """Set the threads and the arithmetic, and return the seeded generator, one number drawn.
+    """Set threads and arithmetic; return the seeded generator after its first draw.
 
-    Of option threads no more are used than there are cores for this process.
+    Option threads is limited to the number of cores of this process.
 
-    Lua: initenv.lua, torchSetup. The number seeds the GPU's generator there.
+    Lua: initenv.lua, torchSetup, where the first draw seeds the GPU's generator.
     """
     use_threads(opt.threads)
     if device.type == "cuda":

@@ -1,6 +1,6 @@
-"""Options while they are put together: from a file, from Lua words, from ``--set``.
+"""Options while they are collected from a file, from Lua words and from ``--set``.
 
-Order: defaults < argument file < Lua words < --set and the flags, which callers turn into
+Order: defaults < argument file < Lua words < --set and the flags, which callers pass as
 assignments. Lua: torch.CmdLine, initenv.lua's str_to_table.
 """
 
@@ -24,7 +24,7 @@ from dqn_port.torch7.cmdline import CmdLine
 from dqn_port.torch7.table_literal import parse_table
 
 _IGNORED: Final = "ignored"
-"""Key of an args.json for what old arguments held and nothing reads."""
+"""Key of an args.json for old arguments that nothing reads."""
 _LUA_WORDS: Final = "Lua words"
 _SET: Final = "--set"
 _TYPED: Final = (_LUA_WORDS, _SET)
@@ -36,16 +36,16 @@ class BareName:
     """A key that is absent because its value is a bare name, which is nil in Lua."""
 
     text: str
-    """What is to be said of it."""
+    """The warning about it."""
     meant: Any
-    """What the same table holds by that name; None if nothing."""
+    """The value of that name in the same table; None without one."""
     harmless: bool = False
-    """Whether that is the default which the absent key takes."""
+    """Whether that value is the default which the absent key takes."""
 
 
 @dataclass
 class Draft:
-    """Options while they are being put together: values by path, and where each came from."""
+    """Options while they are collected: values by path, and where each came from."""
 
     values: dict[str, Any] = field(default_factory=dict)
     """Path ('seed', 'agent_params.lr') → value."""
@@ -60,18 +60,18 @@ class Draft:
     bare: dict[str, BareName] = field(default_factory=dict)
     """Path → the bare name that it was given."""
     left_out: list[str] = field(default_factory=list)
-    """What was said of values that are left out or ignored."""
+    """Warnings about values that are left out or ignored."""
     stem: str = ""
     """Name of the argument file, without its ending."""
 
     @property
     def warnings(self) -> list[str]:
-        """What may change a number or was not meant."""
+        """Warnings about what changes a number or was probably a mistake."""
         return [name.text for name in self.bare.values() if not name.harmless] + self.left_out
 
     @property
     def notes(self) -> list[str]:
-        """What is odd and changes nothing."""
+        """Remarks on what is unusual and changes nothing."""
         return [name.text for name in self.bare.values() if name.harmless]
 
     def put(self, path: str, value: Any, source: str, *, lenient: bool = False) -> None:
@@ -94,7 +94,7 @@ class Draft:
 
 @contextmanager
 def warned(draft: Draft) -> Iterator[None]:
-    """Add a draft's warnings to a fault as its notes: they may tell what is behind it."""
+    """Add a draft's warnings to a fault as its notes: they may name its cause."""
     try:
         yield
     except DqnPortError as error:
@@ -147,7 +147,7 @@ def read_args_file(draft: Draft, path: Path) -> None:
 
 
 def _refuse_script(path: Path, content: bytes) -> None:
-    """Say what to do with a shell script of the original's, or with words of a command line.
+    """Tell the user what to do with a shell script, or with words of a command line.
 
     Raises:
         ArgsError: the file is one of these.
@@ -196,7 +196,7 @@ def _put_device(draft: Draft, device: str, gpu: Any, source: str) -> None:
     """Set option gpu by the workshop's word for it.
 
     Raises:
-        ArgsError: it is no device, or ``gpu`` stands beside it and says something else.
+        ArgsError: it is no device, or ``gpu`` names another.
     """
     for assignment in device_assignment(device):
         value = int(assignment.partition("=")[2])
@@ -212,11 +212,11 @@ def read_lua_words(
 ) -> None:
     """Add the words after ``--``. An option given replaces all of it, a table whole.
 
-    ``source``: where the words come from, if not from the command line. ``old``: they are of an
-    old script, perhaps a fork's, whose own options are left out and told.
+    ``source``: where the words come from, if not from the command line. ``old``: they are an old
+    script's, perhaps a fork's; its own options are left out, with a warning.
 
     Raises:
-        LuaExit: words at which the original would stop, with its code and message.
+        LuaExit: the original would stop at these words; with its code and message.
         TableSyntaxError: a table string is none.
     """
     cmdline = train_cmdline()
@@ -245,7 +245,7 @@ def read_set(draft: Draft, assignments: Iterable[str]) -> None:
     """Add ``--set`` assignments: ``key=value``, the value as JSON or else as a string.
 
     Raises:
-        ArgsError: there is no ``=``, or a key of what is no table.
+        ArgsError: ``=`` is missing, or the value does not fit.
     """
     for assignment in assignments:
         path, equals, text = assignment.partition("=")
@@ -287,10 +287,10 @@ _MODULE_OBJECT: Final = re.compile(r"[^/\\.][^/\\]*:[^/\\]+")
 
 
 def refuse_imports(draft: Draft) -> None:
-    """Refuse module:object names that a file brought: importing them would run code.
+    """Refuse module:object names that come from a file: importing them would run code.
 
     Raises:
-        TrustError: one of the names of parts is such a name and not from the command line.
+        TrustError: the name of a part is such a name and does not come from the command line.
     """
     overridden = {"agent_params.network"} if draft.values.get("network") else set()
     for path in [path for path in _PARTS if path not in overridden]:
@@ -356,18 +356,18 @@ def finish(draft: Draft, declared: Mapping[str, Sequence[Param]]) -> Options:
 
 
 def _default_name(draft: Draft, env: str) -> str:
-    """Return the argument file's name, with ``env`` behind it if that is not the file's; or env."""
+    """Return the argument file's name, followed by ``env`` if given elsewhere; without file env."""
     if draft.stem and draft.sources.get("env") not in draft.files:
         return f"{draft.stem}_{env}"
     return draft.stem or env
 
 
 def _near_key(path: str, known: Iterable[str]) -> str:
-    """Return near_match of a path: in a table, of its keys; else, first, of a table's same key."""
+    """Return the near match of a path: among its table's keys, or a table's key of that name."""
     table, dot, key = path.rpartition(".")
     if not dot:
         same = [p for p in known if p.endswith(f".{path}")]
         return f"; did you mean '{same[0]}'?" if same else near_match(path, known)
     keys = [p.removeprefix(table + dot) for p in known if p.startswith(table + dot)]
-    # Where there is no such table, its name may be what is misspelt.
+    # Without such a table its name may be misspelt.
     return near_match(key, keys) if keys else near_match(path, known)

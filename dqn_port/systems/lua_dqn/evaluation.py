@@ -17,13 +17,11 @@ class Episode:
     """Undiscounted sum of the game's own rewards."""
     steps: int
     """Agent steps."""
-    cut: bool = False
-    """Whether it was ended by the limit of its length rather than by the game."""
 
 
 @dataclass(kw_only=True)
 class EvaluationState:
-    """Where an evaluation stands."""
+    """The state of an evaluation."""
 
     steps: int = 0
     n_rewards: int = 0
@@ -42,8 +40,8 @@ class EvaluationState:
 class Evaluation:
     """Play ``agent`` in ``env`` with probability ``epsilon`` of a random action.
 
-    This is no Player: it takes the training's own game and generator where they stand and leaves
-    them to it, and all of its state is EvaluationState, so that a run can stop and go on inside it.
+    This is no Player: it plays on in the training's own game with its generator, and keeps all of
+    its state in EvaluationState, so that a run can stop and resume inside it.
     """
 
     def __init__(
@@ -54,12 +52,12 @@ class Evaluation:
         epsilon: float,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        """Take what the training plays with; ``clock`` gives seconds."""
+        """``env`` and ``agent`` are the training's; ``clock`` gives seconds."""
         self.env, self.agent, self.epsilon = env, agent, epsilon
         self._clock = clock
 
     def tick(self, at: State, state: EvaluationState) -> State:
-        """Play one agent step from ``at``, change ``state``, and return what is seen next.
+        """Play one agent step from ``at``, update ``state``, and return the next observation.
 
         Lua quirk: lost lives are not terminal here, the agent never sees the last screen of a
         game, and rewards of null frames count nowhere (tests/systems/lua_dqn/test_loop_traces.py).

@@ -9,9 +9,9 @@ from dqn_port.errors import ArgsError, near_match
 from dqn_port.games.ale.emulator import AleEmulator
 from dqn_port.games.ale.roms import check_rom
 from dqn_port.games.toy import GAMES, ToyEmulator
-from dqn_port.options import Param
 from dqn_port.systems.lua_dqn.game_environment import GameEnvironment
 from dqn_port.systems.lua_dqn.game_screen import POOL_PARAMS
+from dqn_port.systems.lua_dqn.options import param
 from dqn_port.systems.lua_dqn.slots import EnvironmentArgs
 
 
@@ -19,25 +19,16 @@ class AleFramework:
     """Provide the Atari games."""
 
     ENV_PARAMS = (
-        Param(
-            name="useRGB",
-            kind="boolean",
-            default=True,
-            meaning="colour screens; only true, as every shipped script set it",
-        ),
-        Param(
-            name="reset",
-            kind="string",
-            default="xitari",
-            choices=("xitari", "ale"),
-            meaning="where games start: as in the original's emulator, or as in today's ale-py",
-        ),
-    )
+        param("useRGB", "boolean", True, "colour screens; only true, as every shipped script set "
+              "it"),
+        param("reset", "string", "xitari", "where games start: as in the original's emulator, or "
+              "as in today's ale-py", choices=("xitari", "ale")),
+    )  # fmt: skip
     POOL_PARAMS = POOL_PARAMS
 
     @staticmethod
     def check(env: str, game_path: str, env_params: Mapping[str, Any]) -> dict[str, str]:
-        """Check the ROM and return what a run records of it.
+        """Check the ROM and return what a run records about it.
 
         Raises:
             RomError, UnknownGameError: see roms.check_rom.
@@ -55,12 +46,12 @@ class AleFramework:
 class ToyFramework:
     """Provide the toy games."""
 
-    ENV_PARAMS = (Param(name="useRGB", kind="boolean", default=True, meaning="colour screens"),)
+    ENV_PARAMS = (param("useRGB", "boolean", True, "colour screens"),)
     POOL_PARAMS = POOL_PARAMS
 
     @staticmethod
     def check(env: str, game_path: str, env_params: Mapping[str, Any]) -> dict[str, str]:
-        """Return nothing to record: the games are part of the program.
+        """Return an empty record: the games are part of the program.
 
         Raises:
             ArgsError: there is no such game.

@@ -1,4 +1,4 @@
-"""A game as the agent meets it: action repeat, lost lives, random starts.
+"""A game as the agent sees it: action repeat, lost lives, random starts.
 
 Lua: alewrap's GameEnvironment.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Protocol, runtime_checkable
+from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,11 +20,11 @@ from dqn_port.systems.lua_dqn.slots import EnvironmentArgs
 _log = logging.getLogger(__name__)
 
 _NOT_UNDONE: Final = frozenset({"qbert"})
-"""Games whose state, as xitari saves and loads it, lacks something: see GameEnvironment."""
+"""Games whose state xitari does not save completely: see GameEnvironment."""
 
 
 class Emulator(Protocol):
-    """What plays single frames."""
+    """An emulator, which plays single frames."""
 
     actions: tuple[int, ...]
     """The numbers of the actions that the agent may choose from."""
@@ -49,17 +49,6 @@ class Emulator(Protocol):
         """Paint the current frame as indices into uint8 [height, width]."""
 
 
-@runtime_checkable
-class SavableEmulator(Emulator, Protocol):
-    """What plays single frames and can go on exactly from a saved state."""
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the exact state."""
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over a state, all of it or nothing."""
-
-
 class GameEnvironment:
     """Play an emulator's game. Lua: alewrap.GameEnvironment.
 
@@ -70,8 +59,8 @@ class GameEnvironment:
         """Take a freshly reset emulator and play the first null frame.
 
         Lua quirk: one more null frame is played before it and undone by loading the emulator's
-        state. In qbert that does not take it back, so that the first game, and no later one, begins
-        a frame later (golden ale_qbert). Of 56 other games nothing of it remains.
+        state. In qbert that does not undo it, so that the first game, and no later one, begins
+        a frame later (golden ale_qbert). In 56 other games no trace of it remains.
         """
         self.emulator, self._generator = emulator, args.generator
         self._actrep, self._random_starts = args.actrep, args.random_starts
@@ -151,7 +140,7 @@ class GameEnvironment:
         """Return the exact state, of emulator and screen too, but not the generator's.
 
         Raises:
-            CheckpointError: the emulator has none that can be saved.
+            CheckpointError: the emulator has no state that can be saved.
         """
         return {
             "emulator": self._savable().state_dict(),
@@ -165,10 +154,10 @@ class GameEnvironment:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from a state of an environment built from the same arguments.
+        """Continue from a state of an environment built from the same arguments.
 
-        All is checked before anything is changed, and nothing is if it is refused. It may come
-        from a stranger: see AleEmulator.load_state_dict.
+        All of it is checked before anything is changed: it may come from a stranger, see
+        AleEmulator.load_state_dict.
 
         Raises:
             CheckpointError: a field is missing, damaged or does not fit.
@@ -180,7 +169,7 @@ class GameEnvironment:
         if fields.has("last_random_start"):
             last_random_start = fields.integer("last_random_start", low=1)
         fields.number("reward")
-        # As it was, a whole number too: what is printed of it stays the same.
+        # Not as a float: a whole number is printed as one.
         reward, terminal = fields.raw("reward"), fields.boolean("terminal")
         lives = fields.integer("lives", low=-(2**31), high=2**31 - 1)
         emulator, emulators = self._savable(), fields.raw("emulator")
@@ -194,8 +183,9 @@ class GameEnvironment:
         self.frames, self.resets, self.last_random_start = frames, resets, last_random_start
         self._update_state(reward, terminal, lives)
 
-    def _savable(self) -> SavableEmulator:
-        if not isinstance(self.emulator, SavableEmulator):
+    def _savable(self) -> Any:
+        """Return the emulator, whose state_dict and load_state_dict not every emulator has."""
+        if not hasattr(self.emulator, "load_state_dict"):
             raise CheckpointError(
                 "environment.emulator: expected one whose state can be saved, got a "
                 f"{type(self.emulator).__name__}; train with --checkpoint weights"

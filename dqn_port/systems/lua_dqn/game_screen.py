@@ -1,8 +1,8 @@
 """The last frames an emulator painted, pooled into one screen.
 
-Lua: alewrap's GameScreen. Frames are kept as palette indices, one byte a pixel: colours, and the
-luminance of a pair of frames, are then looked up in tables made once, which gives the same float32
-numbers as pooling RGB frames does.
+Lua: alewrap's GameScreen. Frames are kept as palette indices, one byte a pixel. Colours, and the
+luminance of a pair of frames, are looked up in tables, which gives the same float32 numbers as
+pooling RGB frames.
 """
 
 from __future__ import annotations
@@ -17,25 +17,12 @@ from numpy.typing import NDArray
 from dqn_port.errors import ArgsError
 from dqn_port.fields import Fields
 from dqn_port.native.library import kernels
-from dqn_port.options import Param
+from dqn_port.systems.lua_dqn.options import param
 
 POOL_TYPES: Final = ("max", "mean", "min")
 POOL_PARAMS: Final = (
-    Param(
-        name="type",
-        kind="string",
-        default="mean",
-        choices=POOL_TYPES,
-        meaning="how the last frames become one screen",
-    ),
-    Param(
-        name="size",
-        kind="integer",
-        default=2,
-        unit="frames",
-        low=1,
-        meaning="how many of the last frames are pooled",
-    ),
+    param("type", "string", "mean", "how the last frames become one screen", choices=POOL_TYPES),
+    param("size", "integer", 2, "how many of the last frames are pooled", unit="frames", low=1),
 )
 """What pool_frms may hold."""
 
@@ -52,9 +39,12 @@ def _pool(frames: NDArray[np.float32], pool_type: str) -> NDArray[np.float32]:
     return (frames.sum(axis=0, dtype=np.float64) / len(frames)).astype(np.float32)
 
 
-def _luminance(rgb: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return Y of float32 [..., 3]: summed in double, rounded once."""
-    r, g, b = np.moveaxis(rgb.astype(np.float64), -1, 0)
+def rgb2y(rgb: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return Y, float32 [...], of float32 [3, ...]. Lua: image.rgb2y.
+
+    The weights are those of ITU-R BT.601; the sum is computed in double and rounded once.
+    """
+    r, g, b = rgb.astype(np.float64)
     return (0.299 * r + 0.587 * g + 0.114 * b).astype(np.float32)
 
 
@@ -64,7 +54,7 @@ def _luminance_of_pairs(palette: bytes, pool_type: str) -> NDArray[np.float32]:
     colours = np.frombuffer(palette, dtype=np.uint8).reshape(256, 3) / np.float32(255)
     first = np.repeat(colours, 256, axis=0)
     second = np.tile(colours, (256, 1))
-    return _luminance(_pool(np.stack((first, second)), pool_type))
+    return rgb2y(_pool(np.stack((first, second)), pool_type).T)
 
 
 def look_up_pairs(
@@ -72,7 +62,7 @@ def look_up_pairs(
 ) -> NDArray[np.float32]:
     """Return table[256 · first + second]: float32 [height, width], as first and second are.
 
-    A kernel in C does it where there is one, else NumPy (tests/native/test_kernels.py).
+    A kernel in C does it if compiled, else NumPy: the same numbers (tests/native/test_kernels.py).
     """
     library = kernels()
     if library is not None and first.flags.c_contiguous and second.flags.c_contiguous:
@@ -90,7 +80,7 @@ def look_up_pairs(
 class PooledScreen:
     """A screen at one moment: a copy of the frames it is pooled from.
 
-    Its pixels are computed when asked for: ``rgb`` and ``luminance`` as interfaces.Screen says.
+    Its pixels are computed on demand: see slots.Screen.
     """
 
     def __init__(
@@ -104,14 +94,10 @@ class PooledScreen:
         colours = np.divide(self.palette[self.frames], 255, dtype=np.float32)
         return np.ascontiguousarray(_pool(colours, self.pool_type).transpose(2, 0, 1))
 
-    def rgb_bytes(self) -> NDArray[np.uint8]:
-        """Return uint8 [height, width, 3], rounded, for pictures."""
-        return np.rint(self.rgb().transpose(1, 2, 0) * 255).astype(np.uint8)
-
     def luminance(self) -> NDArray[np.float32]:
         """Return Y of ``rgb``: float32 [height, width], 0..1."""
         if len(self.frames) > 2:
-            return _luminance(self.rgb().transpose(1, 2, 0))
+            return rgb2y(self.rgb())
         return look_up_pairs(
             _luminance_of_pairs(self.palette.tobytes(), self.pool_type),
             self.frames[0],
@@ -147,7 +133,7 @@ class GameScreen:
         self.painted = 0
 
     def clear(self) -> None:
-        """Forget the painted frames. Lua: GameScreen:clear."""
+        """Discard the painted frames. Lua: GameScreen:clear."""
         self.painted = 0
 
     def next_frame(self) -> NDArray[np.uint8]:
@@ -157,9 +143,9 @@ class GameScreen:
         return slot
 
     def grab(self) -> PooledScreen:
-        """Return the pooled screen of now. Lua: GameScreen:grab.
+        """Return the current pooled screen. Lua: GameScreen:grab.
 
-        Until the ring is full only the painted frames are pooled.
+        Until the ring is full, only the painted frames are pooled.
         """
         n = min(self.painted, len(self.frames))
         return PooledScreen(self.frames[:n].copy(), self.palette, self.pool_type)
@@ -169,7 +155,7 @@ class GameScreen:
         return {"frames": self.frames.copy(), "painted": self.painted}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over a state, all of it or nothing.
+        """Restore a state, all of it or nothing.
 
         Raises:
             CheckpointError: a field is missing or does not fit.

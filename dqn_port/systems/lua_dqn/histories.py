@@ -1,4 +1,4 @@
-"""What a training remembers of its evaluations. Lua: the histories of train_agent.lua."""
+"""The results of a training's evaluations. Lua: the histories of train_agent.lua."""
 
 from __future__ import annotations
 
@@ -88,12 +88,12 @@ COLUMNS: Final = {
 }
 """Column of history.csv → the list of the same numbers."""
 TIME: Final = "time_history"
-"""The list that has one number more."""
+"""The list with one number more."""
 
 
 @dataclass
 class Histories:
-    """One entry an evaluation in every list; time_history has one more, 0 before the first.
+    """Lists with one entry per evaluation; time_history begins with one more, 0.
 
     The names are those of the original's snapshot; ``steps`` is ours.
     """
@@ -105,7 +105,7 @@ class Histories:
     episode_counts: list[int] = field(default_factory=list)
     """Finished episodes."""
     time_history: list[float] = field(default_factory=lambda: [0.0])
-    """Seconds of training so far, evaluations left out."""
+    """Seconds of training so far, without evaluations."""
     v_history: list[float] = field(default_factory=list)
     """Mean over the validation sample of the target network's best value."""
     td_history: list[float] = field(default_factory=list)

@@ -45,7 +45,7 @@ def lines_of(event: Event, *, verbose: int = 2) -> Iterator[str]:
             f"training rate: {int(event.training_rate)}fps, "
             f"testing time: {int(event.testing_seconds)}s, "
             f"testing rate: {int(event.testing_rate)}fps,  "
-            f"num. ep.: {event.n_episodes},  num. rewards: {event.n_rewards}"
+            f"num. ep.: {event.episodes},  num. rewards: {event.rewards}"
         )
     elif isinstance(event, Saved):
         yield f"Saved:\t{event.path}"

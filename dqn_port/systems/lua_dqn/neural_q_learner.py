@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from dqn_port.errors import DivergedError
 from dqn_port.fields import Fields
-from dqn_port.options import Param
 from dqn_port.randoms.torch import Generator
+from dqn_port.systems.lua_dqn.options import param
 from dqn_port.systems.lua_dqn.rmsprop import CentredRmsprop, add_scaled
 from dqn_port.systems.lua_dqn.schedule import anneal_epsilon, anneal_lr
 from dqn_port.systems.lua_dqn.slots import (
@@ -37,52 +37,48 @@ Q_MAX: Final = 1.0
 """
 
 _VALIDATION_CHUNK: Final = 60
-"""Held-out transitions valued at once, to keep their floats small; whole twelves are summed as in
-one batch (networks/products.py)."""
-
-
-def _param(name: str, kind: str, default: Any, meaning: str, **more: Any) -> Param:
-    return Param(name=name, kind=kind, default=default, meaning=meaning, **more)
+"""Held-out transitions evaluated at once, to save memory; a multiple of twelve, so that the sums
+are those of one batch (native/products.py)."""
 
 
 class NeuralQLearner:
     """Q-learning with a network, a replay memory and a target network.
 
-    ``network`` values the actions; ``transitions`` is the replay memory; both are injected.
+    ``network`` gives the action values; ``transitions`` is the replay memory.
     """
 
     PARAMS = (
-        _param("lr", "number", 0.01, "learning rate at the start", low=0),
-        _param("lr_end", "number", None, "learning rate at the end", default_from="lr", low=0),
-        _param("lr_endt", "number", 1_000_000, "steps of its anneal", unit="agent steps", low=1),
-        _param("ep", "number", 1, "ε at the start", low=0, high=1),
-        _param("ep_end", "number", None, "ε at the end", default_from="ep", low=0, high=1),
-        _param("ep_endt", "number", 1_000_000, "steps of its anneal", unit="agent steps", low=1),
-        _param("wc", "number", 0, "L2 weight cost", low=0),
-        _param("minibatch_size", "integer", 1, "of an update", unit="transitions", low=1),
-        _param("valid_size", "integer", 500, "held out for V and TD", unit="transitions", low=1),
-        _param("discount", "number", 0.99, "of future rewards", unit="per step", low=0, high=1),
-        _param("update_freq", "integer", 1, "learn every so many", unit="agent steps", low=1),
-        _param("n_replay", "integer", 1, "updates at a time", unit="minibatches", low=1),
-        _param("learn_start", "integer", 0, "play so long before learning", unit="agent steps",
+        param("lr", "number", 0.01, "learning rate at the start", low=0),
+        param("lr_end", "number", None, "learning rate at the end", default_from="lr", low=0),
+        param("lr_endt", "number", 1_000_000, "steps of its anneal", unit="agent steps", low=1),
+        param("ep", "number", 1, "ε at the start", low=0, high=1),
+        param("ep_end", "number", None, "ε at the end", default_from="ep", low=0, high=1),
+        param("ep_endt", "number", 1_000_000, "steps of its anneal", unit="agent steps", low=1),
+        param("wc", "number", 0, "L2 weight cost", low=0),
+        param("minibatch_size", "integer", 1, "of an update", unit="transitions", low=1),
+        param("valid_size", "integer", 500, "held out for V and TD", unit="transitions", low=1),
+        param("discount", "number", 0.99, "of future rewards", unit="per step", low=0, high=1),
+        param("update_freq", "integer", 1, "learn every so many", unit="agent steps", low=1),
+        param("n_replay", "integer", 1, "updates at a time", unit="minibatches", low=1),
+        param("learn_start", "integer", 0, "play so long before learning", unit="agent steps",
                low=0),
-        _param("replay_memory", "integer", 1_000_000, "kept for replay", unit="transitions", low=1),
-        _param("hist_len", "integer", 1, "in a state", unit="frames", low=1),
-        _param("rescale_r", "truth", None, "divide rewards by the largest seen; 0 is on, too"),
-        _param("max_reward", "number", None, "rewards are clipped to it from above"),
-        _param("min_reward", "number", None, "rewards are clipped to it from below"),
-        _param("clip_delta", "number", None, "TD errors are clipped to ± it; 0 zeroes all", low=0),
-        _param("target_q", "integer", None, "copy the network to the target every so many; "
+        param("replay_memory", "integer", 1_000_000, "kept for replay", unit="transitions", low=1),
+        param("hist_len", "integer", 1, "in a state", unit="frames", low=1),
+        param("rescale_r", "truth", None, "divide rewards by the largest seen; 0 is on, too"),
+        param("max_reward", "number", None, "rewards are clipped to it from above"),
+        param("min_reward", "number", None, "rewards are clipped to it from below"),
+        param("clip_delta", "number", None, "TD errors are clipped to ± it; 0 zeroes all", low=0),
+        param("target_q", "integer", None, "copy the network to the target every so many; "
                "absent: no target network", unit="agent steps", low=0),
-        _param("ncols", "integer", 1, "of a frame", unit="colour channels", low=1),
-        _param("input_dims", "table", None, "shape of a state",
+        param("ncols", "integer", 1, "of a frame", unit="colour channels", low=1),
+        param("input_dims", "table", None, "shape of a state",
                default_is="{hist_len*ncols, 84, 84}"),
-        _param("state_dim", "integer", None, "numbers in a frame", low=1,
+        param("state_dim", "integer", None, "numbers in a frame", low=1,
                default_is="the preproc's"),
-        _param("preproc", "string", None, "preprocessing of screens (required)"),
-        _param("network", "string", None, "network by name or file; option network goes before"),
-        _param("transition_params", "table", None, "read and ignored, as in the original"),
-        _param("best", "truth", None, "of a file, take the best network rather than the last"),
+        param("preproc", "string", None, "preprocessing of screens (required)"),
+        param("network", "string", None, "network by name or file; option network goes before"),
+        param("transition_params", "table", None, "read and ignored, as in the original"),
+        param("best", "truth", None, "of a file, take the best network rather than the last"),
     )  # fmt: skip
 
     def __init__(
@@ -96,7 +92,7 @@ class NeuralQLearner:
         generator: Generator,
         device: torch.device,
     ) -> None:
-        """Take parameters with every default filled in (assemble.py does), nil as None."""
+        """``params``: with every default filled in (setup.py), nil as None."""
         self.params = dict(params)
         self.n_actions = n_actions
         self.network, self.preproc, self.transitions = network, preproc, transitions
@@ -126,7 +122,7 @@ class NeuralQLearner:
 
         self.num_steps = 0
         self.learn_from = self.learn_start
-        """Learning begins after so many steps: later where a run goes on without its replay."""
+        """Steps before learning begins: more where a run resumes without its replay."""
         self.r_max = 1.0
         self.bestq: float | None = None
         self.greedy = False
@@ -150,6 +146,14 @@ class NeuralQLearner:
         state = self.preproc.forward(rawstate)
         return (state * np.float32(255)).astype(np.uint8)
 
+    def clip_reward(self, reward: float) -> float:
+        """Return a reward clipped to min_reward … max_reward."""
+        if self.max_reward is not None:
+            reward = min(reward, self.max_reward)
+        if self.min_reward is not None:
+            reward = max(reward, self.min_reward)
+        return reward
+
     def perceive(
         self,
         reward: float,
@@ -158,24 +162,21 @@ class NeuralQLearner:
         testing: bool = False,
         testing_ep: float | None = None,
     ) -> int | None:
-        """Take in what happened, learn, and return the next action's index; None at a terminal.
+        """Store what happened, learn, and return the next action's index; None at a terminal.
 
-        ``reward`` is what came with ``rawstate``; with ``testing`` nothing is stored or learnt and
-        ε is ``testing_ep``. Lua: NeuralQLearner.lua, perceive.
+        ``reward`` came with ``rawstate``; with ``testing`` nothing is stored or learnt and ε is
+        ``testing_ep``. Lua: NeuralQLearner.lua, perceive.
 
-        Lua quirk: the last state is remembered while testing, too, so that the first training
-        step after an evaluation stores a transition from it; and the target network is copied
-        while testing, as long as num_steps stands at its remainder
+        Lua quirk: the last state is kept while testing, too, so that the first training step after
+        an evaluation stores a transition from it; and the target network is copied at every step
+        of an evaluation that begins when num_steps is 1 modulo target_q
         (tests/systems/lua_dqn/test_loop_traces.py).
 
         Raises:
             DivergedError: a TD error or an action value is not a finite number.
         """
         state = self.preprocess(rawstate)
-        if self.max_reward is not None:
-            reward = min(reward, self.max_reward)
-        if self.min_reward is not None:
-            reward = max(reward, self.min_reward)
+        reward = self.clip_reward(reward)
         if self.rescale_r:
             self.r_max = max(self.r_max, reward)
         self.transitions.add_recent_state(state, term=terminal)
@@ -202,7 +203,7 @@ class NeuralQLearner:
         return None if terminal else action
 
     def e_greedy(self, testing_ep: float | None = None) -> int:
-        """Choose an action for the recent state. Lua: eGreedy.
+        """Choose an action for the current state. Lua: eGreedy.
 
         Lua quirk: ``ep`` keeps the testing value until it is computed again
         (tests/systems/lua_dqn/test_loop_traces.py).
@@ -241,7 +242,8 @@ class NeuralQLearner:
         """Return (targets float32 [B, A], delta float32 [B], q2_max float32 [B]).
 
         delta = r (÷ r_max) + (1 − term) · discount · max_a Q_target(s2, a) − Q(s, a), clipped;
-        targets hold delta at the action taken and 0 elsewhere. ``keep`` what the gradient needs.
+        targets hold delta at the action taken and 0 elsewhere. ``keep``: store what ``backward``
+        needs.
         Lua: getQUpdate.
         """
         r, a = batch.r.to(self.device), batch.a.to(self.device)[:, None]
@@ -270,7 +272,7 @@ class NeuralQLearner:
     def learn(self, batch: Minibatch) -> None:
         """Take one step of the optimiser on ``batch``."""
         targets, delta, _ = self.get_q_update(batch)
-        # On a GPU it would be waited for at every update; there the loop looks at the weights.
+        # A GPU would have to be waited for at every update; the loop checks the weights instead.
         if self.device.type == "cpu" and not bool(torch.isfinite(delta).all()):
             raise DivergedError(
                 f"network: expected finite TD errors, got {delta.tolist()[:4]}… at step "
@@ -310,7 +312,7 @@ class NeuralQLearner:
         return self.network.report()
 
     def fields(self) -> dict[str, Any]:
-        """Return the fields that describe the agent, of plain types, by their Lua names."""
+        """Return the agent's fields of plain types, by their Lua names."""
         state = {
             "numSteps": self.num_steps,
             "n_actions": self.n_actions,
@@ -329,10 +331,10 @@ class NeuralQLearner:
         return self.params | {name: value for name, value in state.items() if value is not None}
 
     def to_lua(self) -> TorchObject:
-        """Return the dqn.NeuralQLearner that Torch7 loads, slim as train_agent saves it.
+        """Return the dqn.NeuralQLearner that Torch7 loads, without what train_agent leaves out.
 
-        Lua quirk: of the last state Torch7 keeps the floats, of which the bytes are stored; here
-        they are the bytes over 255 (tests/systems/lua_dqn/test_snapshot.py).
+        Lua quirk: Torch7 keeps the last state as floats, before it is truncated to bytes; here it
+        is the bytes divided by 255 (tests/systems/lua_dqn/test_snapshot.py).
         """
         parts = {
             "network": self.network.to_lua(),
@@ -348,11 +350,11 @@ class NeuralQLearner:
         return TorchObject("dqn.NeuralQLearner", LuaTable(fields.items()))
 
     def state_dict(self) -> dict[str, Any]:
-        """Return all that learning on needs, but the transitions and the generator."""
+        """Return what resuming needs, without the transitions and the generator."""
         return state_of(self)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over what ``state_dict`` gave.
+        """Restore what ``state_dict`` returned.
 
         Raises:
             CheckpointError: a field is missing or does not fit this agent.

@@ -1,7 +1,7 @@
-"""Arguments as the original kept them in .t7 files, in and out.
+"""Read and write arguments as the original kept them in .t7 files.
 
-Three shapes are found: the process' ``arg`` table of words, the options that train_agent made of
-them (before or after its table strings became tables), and the field ``arguments`` of a snapshot.
+They have three shapes: the process' ``arg`` table of words, the options that train_agent made of it
+(before or after its table strings became tables), and the field ``arguments`` of a snapshot.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _BLANKS: Final = re.compile(r"(?:\s|\\\r?\n)*")
 _WORD: Final = re.compile(
     r"""(?:"(?:[^"\\]|\\[\s\S])*"|'(?:[^'\\]|\\[\s\S])*'|\\(?:.|\Z)|[^\s"'\\])+"""
 )
-"""Of a line: runs in quotes, escaped characters, and others that are no blank."""
+"""A word of a line: runs in quotes, escaped characters, and other characters but blanks."""
 _ESCAPED_QUOTE: Final = re.compile(r"\\([\"'])")
 
 _SHAPES: Final = (
@@ -36,11 +36,11 @@ _SHAPES: Final = (
 
 
 def read_options_file(draft: Draft, path: Path) -> None:
-    """Add an argument file: JSON, or a .t7 of the original's; the content tells which.
+    """Add an argument file: JSON, or a .t7 of the original's, recognised by its content.
 
     Raises:
         ArgsError: it is neither; see drafts.read_args_file, read_old_arguments.
-        LuaExit: the words of an arg table end the original.
+        LuaExit: the original would stop at the words of an arg table.
         T7Error: the .t7 is damaged.
     """
     head = _head(path)
@@ -57,7 +57,7 @@ def read_options_file(draft: Draft, path: Path) -> None:
 
 
 def _head(path: Path) -> bytes:
-    """Return a file's first bytes; none where it cannot be read, which reading it then tells."""
+    """Return a file's first bytes; none if it cannot be read, which raises an error later."""
     try:
         with path.open("rb") as file:
             return file.read(HEAD)
@@ -66,18 +66,18 @@ def _head(path: Path) -> bytes:
 
 
 def _is_t7(head: bytes) -> bool:
-    """Tell a .t7 from JSON by its first bytes: a tag of 0 to 8, as an int or in ASCII."""
+    """Distinguish a .t7 from JSON by its first bytes: a tag of 0 to 8, as an int or in ASCII."""
     return sorted(head[:4])[:3] == [0, 0, 0] or (head[:1] in b"012345678" and head[1:2] == b"\n")
 
 
 def read_old_arguments(draft: Draft, value: Any, source: str, *, keep_paths: bool = False) -> None:
-    """Add arguments of any of the three shapes; what is left out is told in ``draft.warnings``.
+    """Add arguments of any of the three shapes; ``draft.warnings`` lists what is left out.
 
-    ``keep_paths``: those that exist here stay, as for a snapshot of our own.
+    ``keep_paths``: keep paths that exist here, as for a snapshot of this program.
 
     Raises:
         ArgsError: the value has none of the shapes, or a table string is none.
-        LuaExit: the words of an arg table end the original.
+        LuaExit: the original would stop at the words of an arg table.
     """
     if not isinstance(value, LuaTable):
         raise ArgsError(f"{source}: {_SHAPES}, got {value!r}")
@@ -99,7 +99,7 @@ def read_old_arguments(draft: Draft, value: Any, source: str, *, keep_paths: boo
 
 
 def read_old_line(draft: Draft, line: str, source: str) -> None:
-    """Add the words of a script of the original's; paths of its machine are left out.
+    """Add the words of a script of the original's, without the paths of its machine.
 
     Raises:
         ArgsError: see split_line.
@@ -114,12 +114,12 @@ def read_old_line(draft: Draft, line: str, source: str) -> None:
 def split_line(line: str, source: str) -> list[str]:
     r"""Return the words of a line that a script echoed, or that was typed.
 
-    A shell does not look for quotes in what it echoes: ``network="x"`` kept them, and the original
-    read them. So a quote within a word stays, ``\"`` is a quote, and only quotes round a whole
-    word go. Blanks in quotes are part of the word.
+    A shell keeps the quotes in what it echoes, as in ``network="x"``, and the original read them.
+    So a quote within a word stays, ``\"`` is a quote, and only quotes around a whole word are
+    removed. Blanks in quotes are part of the word.
 
     Raises:
-        ArgsError: a quote is not closed, or a shell's variable stands there.
+        ArgsError: a quote is not closed, or the line has a shell variable.
     """
     variable = _VARIABLE.search(line)
     if variable is not None:
@@ -144,7 +144,7 @@ def split_line(line: str, source: str) -> list[str]:
 
 
 def _words(table: LuaTable, source: str) -> list[str]:
-    """Return the words at 1..n: Lua leaves out what stands at 0 and before it."""
+    """Return the words at 1..n; Lua ignores the entries at 0 and below."""
     last = max(table)
     if last > len(table):
         raise ArgsError(f"{source}: expected words at 1 to {last}, got {len(table)} in all")
@@ -158,7 +158,7 @@ def _words(table: LuaTable, source: str) -> list[str]:
 
 
 def _plain_table(draft: Draft, table: LuaTable, source: str) -> dict[str, Any]:
-    """Return a table of options as JSON would hold it; other values are left out and told."""
+    """Return a table of options as JSON holds it; other values are left out, with a warning."""
     plain: dict[str, Any] = {}
     values = OptionValues()
     for key, value in table.items():
@@ -183,7 +183,7 @@ def _put_plain(
 
 
 def _leave_out_paths(draft: Draft, source: str, *, keep: bool) -> None:
-    """Take out the paths of the machine on which the arguments were made."""
+    """Remove the paths of the machine on which the arguments were made."""
     given = {path: draft.values.get(path) for path in ("game_path", "network")}
     folder, network = given["game_path"], given["network"]
     if isinstance(folder, str) and folder and not (keep and _exists(folder)):
@@ -218,7 +218,7 @@ def _exists(name: str) -> bool:
 
 
 def given_options(draft: Draft, opt: Options) -> dict[str, Any]:
-    """Return the options that a draft gave, checked, in their order: an argument file's object."""
+    """Return the checked options that a draft gave, in their order: an argument file's object."""
     table: dict[str, Any] = {}
     for option in OPTIONS:
         name = option.name
@@ -235,7 +235,7 @@ def given_options(draft: Draft, opt: Options) -> dict[str, Any]:
 
 
 def _as_list(value: Any) -> Any:
-    """Return a Lua array, as table strings give it, as the list that JSON has for it."""
+    """Return a Lua array, a dict of 1..n, as a list."""
     if isinstance(value, dict) and value and set(value) == set(range(1, len(value) + 1)):
         return [_as_list(value[i]) for i in range(1, len(value) + 1)]
     return value
@@ -244,7 +244,7 @@ def _as_list(value: Any) -> Any:
 def to_options_table(opt: Options) -> LuaTable:
     """Return the options as train_agent's own table of them, which a snapshot's arguments are."""
     table = opt.to_json()
-    # What nothing reads stands where it stood, as Lua keeps it.
+    # Keys that nothing reads go back to their places, as Lua keeps them.
     for path, value in table.pop("ignored", {}).items():
         name, dot, key = path.partition(".")
         (table[name] if dot else table)[key or name] = value

@@ -1,4 +1,4 @@
-"""What fields of files were called while this program was the only one: by its own words."""
+"""Names that fields of files had while this program was the only one."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The record of a training that a snapshot alone tells, the original's or one of ours.
+"""The record of a training from a snapshot alone, the original's or one of this program.
 
-It holds the histories, the arguments, and the agent where it was saved whole. What it lacks is not
-in the record.
+A snapshot holds the histories, the arguments, and the agent if it was saved whole. What it lacks is
+not in the record.
 
 Lua: the torch.save of train_agent.lua.
 """
@@ -32,14 +32,14 @@ _TABLES: Final = ("env_params", "pool_frms", "agent_params")
 
 
 def read_old_run(path: Path) -> RunRecord:
-    """Read what a snapshot, by itself, tells of its training; its name is the file's.
+    """Read the record of a training from its snapshot; its name is the file's.
 
-    The steps of the evaluations are not in it. They follow from eval_freq and from the step at
-    which learning began, and are told only where both are known and the rest does not contradict.
+    The steps of the evaluations are not in a snapshot. They follow from eval_freq and the step at
+    which learning began, and are given only if both are known and nothing contradicts them.
 
     Raises:
         T7Error: the file cannot be read or is damaged.
-        SnapshotError: it holds no histories, or some that do not go together.
+        SnapshotError: it holds no histories, or histories that do not match.
     """
     table = load(path)
     if not isinstance(table, LuaTable) or not {*COLUMNS.values(), TIME} & table.keys():
@@ -88,7 +88,7 @@ def _histories(
 ) -> tuple[int, dict[str, NDArray[Any]], NDArray[np.float64] | None]:
     """Return the number of evaluations, the columns that the file has, and time_history.
 
-    A list that is empty where others are not was never filled: the file lacks it.
+    A list that is empty while others are not was never filled, and counts as missing.
     """
     lists = {column: _numbers(table, name, path) for column, name in COLUMNS.items()}
     time = _numbers(table, TIME, path)
@@ -112,7 +112,7 @@ def _histories(
 
 
 def _numbers(table: LuaTable, name: str, path: Path) -> NDArray[np.float64]:
-    """Return a list of the file, empty where there is none."""
+    """Return a list of the file; empty if it is missing."""
     found = table.get(name, LuaTable())
     if not isinstance(found, LuaTable):
         _fail(path, name, "a list of numbers", repr(found))
@@ -128,7 +128,7 @@ def _numbers(table: LuaTable, name: str, path: Path) -> NDArray[np.float64]:
 
 
 def _best(reward: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return 1 where a network was the best so far; see Histories.is_best."""
+    """Return 1 where the network was the best so far; see Histories.is_best."""
     best = np.ones(len(reward), dtype=np.int64)
     with np.errstate(over="ignore"):
         before = np.maximum.accumulate(reward)[:-1].astype(np.float32)
@@ -137,7 +137,7 @@ def _best(reward: NDArray[np.float64]) -> NDArray[np.int64]:
 
 
 def _steps(n: int, arguments: Mapping[str, Any], agent: Any) -> NDArray[np.int64] | None:
-    """Return the agent steps of the evaluations; None where they do not follow for certain.
+    """Return the agent steps of the evaluations; None if they are not certain.
 
     train_agent evaluates at every multiple of eval_freq above the agent's learn_start.
     """
@@ -147,7 +147,7 @@ def _steps(n: int, arguments: Mapping[str, Any], agent: Any) -> NDArray[np.int64
     planned = whole_number(arguments.get("steps"), 0)
     begin = _learn_start(arguments, agent)
     if begin is None and planned is not None and n == planned // eval_freq:
-        # There was one at every multiple up to the last step.
+        # There was an evaluation at every multiple up to the last step.
         begin = 0
     if begin is None:
         return None
@@ -181,7 +181,7 @@ def whole_number(value: Any, low: int) -> int | None:
 
 
 def _arguments(table: Any) -> dict[str, Any]:
-    """Return the options that the file tells, as JSON can hold them; others are left out."""
+    """Return the options in the file that JSON can hold."""
     found: dict[str, Any] = {}
     values = OptionValues()
     for name, value in table.items() if isinstance(table, LuaTable) else ():

@@ -1,4 +1,4 @@
-"""The options of a training: where they come from, what they may be, what took effect.
+"""The options of a training: their declarations, and the values in effect.
 
 Order: defaults < argument file < Lua words < --set and the flags. Names are those of the Lua
 program, to the letter. Lua: train_agent.lua's options, initenv.lua's str_to_table.
@@ -7,6 +7,7 @@ program, to the letter. Lua: train_agent.lua's options, initenv.lua's str_to_tab
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -14,45 +15,46 @@ from dqn_port.options import Param
 from dqn_port.torch7.table_writer import format_table
 
 
-def _option(name: str, kind: str, default: Any, meaning: str, **more: Any) -> Param:
+def param(name: str, kind: str, default: Any, meaning: str, **more: Any) -> Param:
+    """Declare an option, or a key of a table option."""
     return Param(name=name, kind=kind, default=default, meaning=meaning, **more)
 
 
 OPTIONS: Final = (
-    _option("framework", "string", "", "module that provides the game (alewrap)"),
-    _option("env", "string", "", "game: the name of its ROM without .bin",
-            role="game"),
-    _option("game_path", "string", "", "folder of the ROMs; empty: those of ale-py",
+    param("framework", "string", "", "module that provides the game (alewrap)"),
+    param("env", "string", "", "game: the name of its ROM without .bin",
+          role="game"),
+    param("game_path", "string", "", "folder of the ROMs; empty: those of ale-py",
             changes="nothing"),
-    _option("env_params", "table", {}, "parameters of the framework"),
-    _option("pool_frms", "table", {}, "how frames are pooled: type and size"),
-    _option("actrep", "integer", 1, "times an action is repeated", unit="frames", low=1),
-    _option("random_starts", "integer", 0, "up to so many null actions start an episode; 0: none",
+    param("env_params", "table", {}, "parameters of the framework"),
+    param("pool_frms", "table", {}, "how frames are pooled: type and size"),
+    param("actrep", "integer", 1, "times an action is repeated", unit="frames", low=1),
+    param("random_starts", "integer", 0, "up to so many null actions start an episode; 0: none",
             unit="frames", low=0),
-    _option("name", "string", "", "name of the run's folder and files",
+    param("name", "string", "", "name of the run's folder and files",
             default_is="the argument file's, and env if given elsewhere", changes="nothing",
             role="name"),
-    _option("network", "string", "", "saved network to start from; goes before agent_params",
+    param("network", "string", "", "saved network to start from; goes before agent_params",
             role="start"),
-    _option("agent", "string", "", "agent (NeuralQLearner)"),
-    _option("agent_params", "table", {}, "parameters of the agent, its preproc, network, replay"),
-    _option("seed", "integer", 1, "of all random numbers", role="seed"),
-    _option("saveNetworkParams", "boolean", False, "also save the flat parameters"),
-    _option("prog_freq", "integer", 5000, "report every so many", unit="agent steps", low=1,
+    param("agent", "string", "", "agent (NeuralQLearner)"),
+    param("agent_params", "table", {}, "parameters of the agent, its preproc, network, replay"),
+    param("seed", "integer", 1, "of all random numbers", role="seed"),
+    param("saveNetworkParams", "boolean", False, "also save the flat parameters"),
+    param("prog_freq", "integer", 5000, "report every so many", unit="agent steps", low=1,
             changes="nothing"),
-    _option("save_freq", "integer", 50_000, "save every so many", unit="agent steps", low=1,
+    param("save_freq", "integer", 50_000, "save every so many", unit="agent steps", low=1,
             changes="nothing"),
-    _option("eval_freq", "integer", 10_000, "evaluate every so many", unit="agent steps", low=1),
-    _option("save_versions", "integer", 0, "0: one file, overwritten; v: NAME_floor(step/v)",
+    param("eval_freq", "integer", 10_000, "evaluate every so many", unit="agent steps", low=1),
+    param("save_versions", "integer", 0, "0: one file, overwritten; v: NAME_floor(step/v)",
             unit="agent steps", low=0),
-    _option("steps", "integer", 100_000, "to train", unit="agent steps", low=1,
+    param("steps", "integer", 100_000, "to train", unit="agent steps", low=1,
             changes="length", role="length"),
-    _option("eval_steps", "integer", 100_000, "of an evaluation", unit="agent steps", low=1),
-    _option("verbose", "integer", 2, "1 or less: no description of the run and no norms of layers",
+    param("eval_steps", "integer", 100_000, "of an evaluation", unit="agent steps", low=1),
+    param("verbose", "integer", 2, "1 or less: no description of the run and no norms of layers",
             low=0, changes="nothing"),
-    _option("threads", "integer", 1, "of the CPU's arithmetic", unit="threads", low=1, high=1024,
+    param("threads", "integer", 1, "of the CPU's arithmetic", unit="threads", low=1, high=1024,
             changes="nothing", role="threads"),
-    _option("gpu", "integer", -1, "-1: CPU; 0: the first CUDA device, or GPU_ID's; n: the n-th",
+    param("gpu", "integer", -1, "-1: CPU; 0: the first CUDA device, or GPU_ID's; n: the n-th",
             low=-1, changes="nothing", role="device"),
 )  # fmt: skip
 """Every option in the order of train_agent's help."""
@@ -62,12 +64,12 @@ TABLES: Final = ("env_params", "pool_frms", "agent_params")
 KNOWN_AND_IGNORED: Final = frozenset(
     {"tensorType", "agent_params.gpu", "agent_params.verbose", "agent_params.transition_params"}
 )
-"""Keys found in old arguments that never did anything there, or that the program sets itself."""
+"""Keys of old arguments that never had an effect, or that the program sets itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """The options as they take effect; every attribute is an option of OPTIONS."""
+    """The options in effect; every attribute is an option of OPTIONS."""
 
     framework: str
     env: str
@@ -94,11 +96,11 @@ class Options:
     ignored: dict[str, Any] = field(default_factory=dict)
     """Keys from old arguments that nothing reads, by path."""
     game: dict[str, str] | None = field(default=None, init=False, compare=False)
-    """What a run records of its game, known once setup.resolve has checked the options as a whole;
-    None in options not yet checked, as dataclasses.replace returns them."""
+    """What a run records about its game, set by setup.resolve; None before, and after
+    dataclasses.replace."""
 
     def to_json(self) -> dict[str, Any]:
-        """Return what args.json holds; as an argument file it gives the same options."""
+        """Return the content of args.json; as an argument file it gives the same options."""
         table = dataclasses.asdict(self)
         del table["game"]
         if not table["ignored"]:
@@ -106,8 +108,17 @@ class Options:
         return table
 
 
+def flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested options by path: seed, agent_params.lr."""
+    found: dict[str, Any] = {}
+    for key, value in table.items():
+        path = f"{prefix}{key}"
+        found |= flat(value, f"{path}.") if isinstance(value, dict) else {path: value}
+    return found
+
+
 def lua_truth(value: Any) -> bool:
-    """Tell whether Lua takes ``value`` as true: all but nil and false, 0 too."""
+    """Tell whether ``value`` is true in Lua: anything but nil and false, also 0."""
     return value is not None and value is not False
 
 

@@ -1,4 +1,4 @@
-"""What a run's arguments have in common with the paper's, and what not."""
+"""Compare a run's arguments with the paper's."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from typing import Any, Final
 
 from dqn_port.arguments.values import shown
 from dqn_port.options import OtherOption
+from dqn_port.systems.lua_dqn.options import flat
 
 NOT_COMPARED: Final = frozenset({"env", "game_path", "name", "ignored"})
-"""What names a run rather than shapes it."""
+"""Options that name a run and do not change its results."""
 
 WITHOUT_EFFECT: Final = frozenset({"prog_freq", "save_freq", "threads", "verbose"})
-"""What changes no result, only when it is told and how quickly it is there."""
+"""Options that change only the progress lines or the speed."""
 
 
 @functools.cache
 def dqn3_0_1() -> dict[str, Any]:
-    """Return the options of DQN3_0_1, the paper's program, as they took effect, by path.
+    """Return the options in effect of DQN3_0_1, the paper's program, by path.
 
-    Those of run_gpu; legacy_args/pong.json holds them as they were given.
+    They are those of run_gpu; legacy_args/pong.json holds them as given.
     """
     text = (resources.files("dqn_port.systems.lua_dqn") / "dqn3_0_1.json").read_text("utf-8")
-    return dict(flat(json.loads(text)))
+    return flat(json.loads(text))
 
 
 def differences(arguments: Mapping[str, Any], *, told: bool = False) -> list[OtherOption]:
     """Return where a run's options, those of its args.json, differ from the paper's.
 
-    Those that change no result come last. ``told``: only those that ``arguments`` holds are
-    compared, which are not all of them.
+    Those that change no result come last. ``told``: compare only the options in ``arguments``.
     """
     here, paper = flat(arguments), dqn3_0_1()
     every = here if told else here | paper
@@ -43,17 +43,3 @@ def differences(arguments: Mapping[str, Any], *, told: bool = False) -> list[Oth
         if here.get(path) != paper.get(path)
     ]
     return sorted(found, key=lambda difference: not difference.matters)
-
-
-def flat(table: Mapping[str, Any]) -> dict[str, Any]:
-    """Return nested options by path."""
-    found: dict[str, Any] = {}
-    left = [("", table)]
-    while left:
-        prefix, inner = left.pop()
-        for key, value in inner.items():
-            if isinstance(value, dict):
-                left.append((f"{prefix}{key}.", value))
-            else:
-                found[prefix + key] = value
-    return found

@@ -1,6 +1,6 @@
-"""The parts of every slot by name, imported when they are first asked for.
+"""The parts of every slot by name, imported on first use.
 
-A new part is a new file in a slot and a line here; ``my_pkg.module:object`` is taken as it is.
+A new part is a new file in a slot and a line here; ``my_pkg.module:object`` is a name, too.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ PARTS: Final[dict[str, dict[str, str]]] = {
     },
     "network": {
         "convnet_atari3": "dqn_port.systems.lua_dqn.networks.convnet_atari3:convnet_atari3",
+        "convnet_small": "dqn_port.systems.lua_dqn.networks.convnet_small:convnet_small",
         "net_small": "dqn_port.systems.lua_dqn.networks.toy:net_small",
         "net_toy_conv": "dqn_port.systems.lua_dqn.networks.toy:net_toy_conv",
         "net_toy_mlp": "dqn_port.systems.lua_dqn.networks.toy:net_toy_mlp",
@@ -49,13 +50,13 @@ _NEEDED: Final[dict[str, tuple[str, ...]]] = {
     "agent": ("PARAMS", "perceive"),
     "saved network": (),
 }
-"""What a part of a slot has, at the least."""
+"""Attributes that a part of a slot must have."""
 
 _MODULE_OBJECT: Final = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 
 def find(slot: str, name: str) -> Any:
-    """Return the part of ``slot`` that ``name`` stands for.
+    """Return the part of ``slot`` with this name.
 
     Raises:
         RegistryError: no part has that name, or the module:object cannot be imported.
@@ -69,7 +70,7 @@ def find(slot: str, name: str) -> Any:
         try:
             part = getattr(importlib.import_module(module), attribute)
         except Exception as error:
-            # Importing runs code of others, which may raise anything.
+            # Importing runs other people's code, which may raise anything.
             raise RegistryError(f"{slot}: cannot import '{name}': {error}") from error
         missing = [what for what in _NEEDED[slot] if not hasattr(part, what)]
         if missing or not (slot == "framework" or callable(part)):

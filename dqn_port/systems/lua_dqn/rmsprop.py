@@ -17,7 +17,7 @@ EPSILON: Final = 0.01
 
 
 _FUSED_BY: Final = 32
-"""OpenBLAS's saxpy rounds what is left over from so many twice, the rest once."""
+"""OpenBLAS's saxpy rounds whole blocks of so many numbers once each, the rest twice."""
 
 
 def add_scaled(to: torch.Tensor, x: torch.Tensor, scale: float) -> None:
@@ -34,13 +34,13 @@ def add_scaled(to: torch.Tensor, x: torch.Tensor, scale: float) -> None:
 
 
 def _kernels_for(vector: torch.Tensor) -> ctypes.CDLL | None:
-    """Return the kernels if the vector is theirs, and fused multiply-adds are fast."""
+    """Return the kernels if the vector is on the CPU and fused multiply-adds are fast."""
     library = kernels() if vector.device.type == "cpu" else None
     return library if library is not None and library.lanes_of_a_panel() > 0 else None
 
 
 class CentredRmsprop:
-    """Climb along a gradient divided by its own running standard deviation.
+    """Ascend a gradient divided by its own running standard deviation.
 
     g  ← 0.95 g  + 0.05 dw
     g2 ← 0.95 g2 + 0.05 dw²

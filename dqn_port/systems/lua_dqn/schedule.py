@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dqn_port.fields import number
+from dqn_port.systems.lua_dqn.options import Options
 
 
 def anneal_epsilon(t: float, *, start: float, end: float, endt: float) -> float:
@@ -28,7 +29,7 @@ def anneal_lr(t: float, *, start: float, end: float, endt: float) -> float:
 
 
 def epsilon_curve(arguments: Mapping[str, Any]) -> tuple[NDArray[Any], NDArray[Any]] | None:
-    """Return (frames, ε in training) by a run's arguments; None where they do not tell."""
+    """Return (frames, ε in training) from a run's arguments; None if they are incomplete."""
     params = arguments.get("agent_params")
     params = params if isinstance(params, dict) else {}
     values = [arguments.get("steps"), arguments.get("actrep")]
@@ -41,3 +42,18 @@ def epsilon_curve(arguments: Mapping[str, Any]) -> tuple[NDArray[Any], NDArray[A
     learnt = [max(0.0, step - learn_start) for step in at]
     ep = [anneal_epsilon(t, start=start, end=end, endt=max(endt, 1)) for t in learnt]
     return at * actrep, np.array(ep)
+
+
+def soon(opt: Options) -> tuple[str, ...]:
+    """Return the assignments of Facts.soon: short phases, with the sampling buffer filled often."""
+    params = opt.agent_params
+    learn_start = min(params["learn_start"], max(500, params.get("bufferSize", 0)))
+    steps = min(opt.steps, learn_start + 384)
+    return (
+        f"agent_params.learn_start={learn_start}",
+        "agent_params.ep_endt=1",
+        f"steps={steps}",
+        f"eval_freq={steps}",
+        f"eval_steps={min(opt.eval_steps, 300)}",
+        f"save_freq={learn_start or steps}",
+    )

@@ -21,31 +21,24 @@ from dqn_port.systems.lua_dqn.slots import Screen
 from dqn_port.tools.pictures import enlarge, opencv, resize, write_png
 
 _NO_LEARNING: Final = ("steps=1", "agent_params.learn_start=1", "agent_params.replay_memory=1")
-"""What keeps the parts that screens do not need small."""
+"""Keeps the parts that screens do not need small."""
 
-_Colour = tuple[int, int, int]
-_BACKGROUND: Final = (22, 24, 29)
-_TITLE: Final = (235, 235, 235)
-_TEXT: Final = (160, 165, 175)
-_GAIN: Final = (120, 205, 120)
-_LOSS: Final = (235, 150, 90)
-_END: Final = (240, 100, 100)
-
-# In pixels.
+_BACKGROUND: Final = 24
+_TEXT: Final = 200
+"""Gray levels."""
+_BETWEEN: Final = 4
 _MARGIN: Final = 16
-_BETWEEN_CELLS: Final = 18
-_BETWEEN_PICTURES: Final = 4
 _LINE: Final = 24
 _LEAST_HEIGHT: Final = 150
-
-_TITLE_SIZE: Final = 0.6
-_TEXT_SIZE: Final = 0.42
+"""In pixels; of a screen."""
+_LETTER: Final = 9
+"""Pixels that a letter takes at most."""
 _SHAPE: Final = 1.6
 """Width of a sheet by its height, about."""
 
 
 class _SeeingAgent(Protocol):
-    """An agent that tells what it sees."""
+    """An agent that shows what it sees."""
 
     def preprocess(self, rawstate: Screen | NDArray[Any]) -> NDArray[np.uint8]:
         """Return the state that is stored: uint8 [D]."""
@@ -53,7 +46,7 @@ class _SeeingAgent(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """A screen and how it came about."""
+    """A screen and what led to it."""
 
     step: int
     """Agent steps played before it."""
@@ -73,15 +66,6 @@ class Cell:
         reward = f"  reward {self.reward:+g}" if self.reward else ""
         return f"{self.step}  {how}{reward}{'  terminal' if self.terminal else ''}"
 
-    @property
-    def colour(self) -> _Colour:
-        """Return the caption's colour."""
-        if self.terminal:
-            return _END
-        if self.reward:
-            return _GAIN if self.reward > 0 else _LOSS
-        return _TEXT
-
 
 def options_to_watch(
     *,
@@ -90,7 +74,7 @@ def options_to_watch(
     assignments: Sequence[str] = (),
     draft: Draft | None = None,
 ) -> Options:
-    """Read the options of a game to look at; what only learning needs is made small.
+    """Read the options of a game to look at; parts that only learning needs are made small.
 
     Raises:
         DqnPortError: see assemble.load_options.
@@ -118,7 +102,7 @@ def watch(ready: Setup, n: int) -> Iterator[Cell]:
             rgb=picture_of(screen),
             state=as_image(seeing.preprocess(screen)),
         )
-        # With ε = 1 the network is not asked; while testing nothing is stored.
+        # With ε = 1 the network is not used; while testing nothing is stored.
         chosen = agent.perceive(reward, screen, terminal, True, 1.0)
         if chosen is not None:
             action = env.actions[chosen]
@@ -129,7 +113,7 @@ def watch(ready: Setup, n: int) -> Iterator[Cell]:
 
 
 def title(opt: Options, args_file: Path | None = None) -> str:
-    """Return the sheet's first line: the game and what shapes its screens."""
+    """Return the sheet's first line: the game and the options that shape its screens."""
     parts = [
         opt.env,
         *([] if args_file is None else [args_file.name]),
@@ -142,59 +126,52 @@ def title(opt: Options, args_file: Path | None = None) -> str:
 
 
 def sheet(cells: Sequence[Cell], heading: str) -> Picture:
-    """Return the contact sheet: rows of cells under a heading.
+    """Return the contact sheet: rows of cells under a heading, uint8 [height, width, 3].
 
     Raises:
         MissingLibraryError: see pictures.opencv.
     """
-    height, width = _pair(cells[0]).shape[:2]
-    row, column = height + _LINE + _BETWEEN_CELLS, width + _BETWEEN_CELLS
-    n_columns = min(len(cells), max(1, round(math.sqrt(_SHAPE * len(cells) * row / column))))
-    n_rows = -(-len(cells) // n_columns)
-    state = cells[0].state.shape
-    legend = (
-        f"Left: the pooled screen. Right: what the agent sees of it, {state[1]} x {state[0]} bytes."
+    tiles = [_tile(cell) for cell in cells]
+    height, width = tiles[0].shape[:2]
+    n_columns = min(len(tiles), max(1, round(math.sqrt(_SHAPE * len(tiles) * height / width))))
+    tiles += [_blank(height, width)] * (-len(tiles) % n_columns)
+    rows = [
+        np.concatenate(tiles[i : i + n_columns], axis=1) for i in range(0, len(tiles), n_columns)
+    ]
+    top = _blank(2 * _LINE, max(rows[0].shape[1], _LETTER * len(heading)))
+    _write(top, heading, y=0)
+    h, w = cells[0].state.shape
+    _write(
+        top, f"Left: the pooled screen. Right: what the agent sees of it, {w} x {h} bytes.", _LINE
     )
-    top = _MARGIN + 2 * _LINE + _BETWEEN_CELLS
-    inner = max(
-        n_columns * column - _BETWEEN_CELLS,
-        _text_width(heading, _TITLE_SIZE),
-        _text_width(legend, _TEXT_SIZE),
-    )
-    picture = np.empty(
-        (top + n_rows * row - _BETWEEN_CELLS + _MARGIN, inner + 2 * _MARGIN, 3), dtype=np.uint8
-    )
-    picture[:] = _BACKGROUND
-    _write(picture, heading, x=_MARGIN, y=_MARGIN, size=_TITLE_SIZE, colour=_TITLE)
-    _write(picture, legend, x=_MARGIN, y=_MARGIN + _LINE, size=_TEXT_SIZE, colour=_TEXT)
-    for i, cell in enumerate(cells):
-        y, x = top + i // n_columns * row, _MARGIN + i % n_columns * column
-        picture[y : y + height, x : x + width] = _pair(cell)
-        _write(picture, cell.caption, x=x, y=y + height, size=_TEXT_SIZE, colour=cell.colour)
+    picture = _blank(len(top) + len(rows) * height + 2 * _MARGIN, top.shape[1] + 2 * _MARGIN)
+    inner = picture[_MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
+    inner[: len(top)] = top
+    inner[len(top) :, : rows[0].shape[1]] = np.concatenate(rows)
     return picture
 
 
-def _pair(cell: Cell) -> Picture:
-    """Return the screen and the state side by side, equally high."""
+def _tile(cell: Cell) -> Picture:
+    """Return the screen and the state side by side, equally high, and the caption below."""
     rgb = enlarge(cell.rgb, _LEAST_HEIGHT)
-    height = len(rgb)
+    height, width = rgb.shape[:2]
     gray = resize(cell.state, height, height * cell.state.shape[1] // cell.state.shape[0])
-    between = np.empty((height, _BETWEEN_PICTURES, 3), dtype=np.uint8)
-    between[:] = _BACKGROUND
-    return np.concatenate((rgb, between, np.repeat(gray[..., None], 3, axis=-1)), axis=1)
+    tile = _blank(height + 2 * _LINE, width + _BETWEEN + gray.shape[1] + _LINE)
+    tile[:height, :width] = rgb
+    tile[:height, width + _BETWEEN : -_LINE] = gray[..., None]
+    _write(tile, cell.caption, y=height)
+    return tile
 
 
-def _text_width(text: str, size: float) -> int:
-    cv2 = opencv()
-    width: int = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, size, 1)[0][0]
-    return width
+def _blank(height: int, width: int) -> Picture:
+    return np.full((height, width, 3), _BACKGROUND, dtype=np.uint8)
 
 
-def _write(picture: Picture, text: str, *, x: int, y: int, size: float, colour: _Colour) -> None:
+def _write(picture: Picture, text: str, y: int) -> None:
     """Write a line of text into the _LINE rows from ``y`` on."""
-    cv2 = opencv()
-    foot = y + _LINE - 7
-    cv2.putText(picture, text, (x, foot), cv2.FONT_HERSHEY_SIMPLEX, size, colour, 1, cv2.LINE_AA)
+    cv2, colour = opencv(), (_TEXT,) * 3
+    foot = (0, y + _LINE - 7)
+    cv2.putText(picture, text, foot, cv2.FONT_HERSHEY_SIMPLEX, 0.45, colour, 1, cv2.LINE_AA)
 
 
 def write_sheet(opt: Options, path: Path, n: int, args_file: Path | None = None) -> None:

@@ -16,7 +16,7 @@ def state_dict_of(saved: SavedNetwork) -> tuple[dict[str, torch.Tensor], list[st
     and gives Q, float32 [B, A].
 
     Raises:
-        SnapshotError: the file holds parameters alone, whose layers are not told.
+        SnapshotError: the file holds parameters alone, without their layers.
         T7Error: see torch7.nn_modules.rows_of.
     """
     if saved.module is None:

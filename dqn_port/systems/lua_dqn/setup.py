@@ -1,7 +1,7 @@
-"""Wire a run together as the original's setup does: the only place that looks parts up.
+"""Build a run from its parts as the original's setup does; only this module looks parts up.
 
-Lua: initenv.lua, setup. The order of draws is Lua's: one number when torch is set up, what the
-framework draws (nothing), then the network's weights.
+Lua: initenv.lua, setup. The order of draws is Lua's: one number when torch is set up, those of the
+framework (none), then the network's weights.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ import torch
 
 from dqn_port.arguments.values import name_of_folder
 from dqn_port.errors import ArgsError, MemoryNeedError, RegistryError, SnapshotError
+from dqn_port.memory import check_memory
 from dqn_port.options import Param
 from dqn_port.randoms.torch import Generator
 from dqn_port.systems.lua_dqn import parts as registry
 from dqn_port.systems.lua_dqn.checks import (
     check_history,
     check_learning_start,
-    check_memory,
     check_numbers,
 )
 from dqn_port.systems.lua_dqn.devices import pick_device, set_up_torch
@@ -53,22 +53,22 @@ from dqn_port.systems.lua_dqn.snapshot import (
 )
 
 _REPLAY: Final = "TransitionTable"
-"""The replay of an agent that does not name another in its REPLAY, as none of Lua's does."""
+"""The replay of an agent without an attribute REPLAY."""
 
 _READ_HERE: Final = frozenset(
     "preproc network best hist_len ncols input_dims state_dim replay_memory learn_start "  # noqa: SIM905
     "minibatch_size valid_size".split()
 )
-"""Parameters of an agent that are read here, so that every agent has to declare them."""
+"""Parameters that are read here, so that every agent must declare them."""
 
 _BARE_PARAMETERS_NETWORK: Final = "convnet_atari3"
-"""Which network a NAME.params.t7 is of where agent_params.network does not tell."""
+"""The network of a NAME.params.t7 if agent_params.network does not name one."""
 
 _SHOWN_INPUT: Final = 84
 
 
 class Setup(NamedTuple):
-    """What the original's setup returns: environment, actions, agent, options."""
+    """The result of the original's setup: environment, actions, agent, options."""
 
     env: GameEnvironment
     actions: Sequence[int]
@@ -77,13 +77,13 @@ class Setup(NamedTuple):
 
 
 def declared_params(values: Mapping[str, Any]) -> dict[str, tuple[Param, ...]]:
-    """Return the keys that each table option may hold, as its parts declare them.
+    """Return the keys that each table option may hold, as declared by its parts.
 
-    ``values`` holds the options by path, not yet checked: what is no name declares nothing, and
-    ``finish`` refuses it.
+    ``values``: the options by path, not yet checked. A value that is no name declares nothing;
+    ``finish`` refuses it later.
 
     Raises:
-        RegistryError: no part has that name; its keys cannot be told from mistakes.
+        RegistryError: no part has that name, so that its keys are unknown.
     """
 
     def params(slot: str, name: Any, attribute: str) -> tuple[Param, ...]:
@@ -122,7 +122,7 @@ def _replay_of(opt: Options) -> Any:
 
 
 def finish_draft(draft: Draft) -> Options:
-    """Return the options of a draft, every key and value checked against its declaration.
+    """Return the options of a draft after checking every key and value.
 
     Raises:
         ArgsError, RegistryError: see drafts.refuse_imports, declared_params, drafts.finish.
@@ -132,19 +132,19 @@ def finish_draft(draft: Draft) -> Options:
 
 
 def names_snapshot(name: str) -> bool:
-    """Tell whether ``name`` is a saved network's rather than a part's; parts go before files."""
+    """Tell whether ``name`` is that of a saved network; names of parts take precedence."""
     return name not in registry.PARTS["network"] and is_snapshot(name)
 
 
 def network_name(opt: Options) -> str:
-    """Return what names the network: the option network, or else agent_params.network."""
+    """Return the name of the network: option network, or else agent_params.network."""
     return opt.network or opt.agent_params.get("network", "")
 
 
 def resolve(opt: Options) -> Options:
     """Check the options as a whole and return them with the computed defaults filled in.
 
-    What it has returned before is returned as it is.
+    Options that are already resolved are returned unchanged.
 
     Raises:
         UsageError: a part is missing or unknown, or the options contradict each other.
@@ -190,20 +190,21 @@ def resolve(opt: Options) -> Options:
             f"{params['hist_len'] * state_dim}, got {input_dims}"
         )
     resolved = params | {"state_dim": state_dim, "input_dims": list(input_dims)}
-    # In one order, whether they were given or derived.
+    # In one order, whether given or derived.
     order = [param.name for param in agent.PARAMS]
     resolved = dict(sorted(resolved.items(), key=lambda item: [*order, item[0]].index(item[0])))
     opt = dataclasses.replace(opt, agent_params=resolved)
     check_numbers(opt)
     check_learning_start(opt)
-    check_memory(*replay_size(opt))
-    # Not by dataclasses.replace, whose result is to be checked again.
+    each = _replay_of(opt).bytes_per_transition(opt.agent_params)
+    check_memory("agent_params.replay_memory", replay_size(opt)[0], "transitions", each=each)
+    # Not by dataclasses.replace, whose result is checked again.
     object.__setattr__(opt, "game", game)
     return opt
 
 
 def replay_size(opt: Options) -> tuple[int, int]:
-    """Return the transitions that the replay of resolved options comes to hold, and its bytes."""
+    """Return how many transitions the replay will hold, and their bytes."""
     entries = min(opt.agent_params["replay_memory"], opt.steps)
     return entries, entries * _replay_of(opt).bytes_per_transition(opt.agent_params)
 
@@ -218,10 +219,10 @@ def _required(value: str, key: str, example: str) -> str:
 
 
 def game_record(opt: Options) -> dict[str, str]:
-    """Return what a run records of its game: the md5 of an Atari game's ROM.
+    """Return what a run records about its game: the md5 of an Atari game's ROM.
 
     Raises:
-        DqnPortError: see resolve, where that is yet to be done.
+        DqnPortError: see resolve.
     """
     return resolve(opt).game or {}
 
@@ -231,7 +232,7 @@ def build_network(
 ) -> Network:
     """Return the network that the options name: built and drawn, or loaded without a draw.
 
-    ``saved``: the network to take, if it is at hand.
+    ``saved``: the network, if it was already read.
 
     Raises:
         SnapshotError: the file cannot be read, or its network is for another game or input.
@@ -267,14 +268,14 @@ def _loaded(saved: SavedNetwork, args: NetworkArgs, opt: Options) -> Network:
     if saved.module is not None:
         kind = saved.module.class_name
         if kind not in registry.PARTS["saved network"]:
-            # A file may not name a module:object of its own: it would be imported and called.
+            # A file must not name a module:object: it would be imported and called.
             known = " or ".join(registry.PARTS["saved network"])
             raise SnapshotError(f"{saved.where}: expected a network of class {known}, got {kind!r}")
         network: Network = registry.find("saved network", kind)(saved.module, saved.where)
         return network
     name = opt.agent_params.get("network", "")
     name = _BARE_PARAMETERS_NETWORK if not name or names_snapshot(name) else name
-    # The draws of its first weights are not the run's: a network that is loaded makes none.
+    # Not the run's generator: loading a network must not draw from it.
     network = _built(name, args, Generator(1))
     found = saved.parameters_of(network, f"{name} with {args.n_actions} actions")
     with torch.no_grad():
@@ -298,7 +299,7 @@ def setup(
 ) -> Setup:
     """Return (env, actions, agent, opt) ready to play. Lua: initenv.lua, setup.
 
-    ``device``: what pick_device gives, unless named. ``saved``: see build_network.
+    ``device``: by default that of pick_device. ``saved``: see build_network.
 
     Raises:
         DqnPortError: see resolve, pick_device, build_network.
@@ -324,7 +325,7 @@ def setup(
     except (MemoryError, ValueError, OverflowError) as error:
         raise MemoryNeedError(
             "agent_params: replay_memory, bufferSize, hist_len and histSpacing ask for more "
-            "memory than there is; set smaller ones"
+            "memory than the machine has; set smaller ones"
         ) from error
     check_history(opt, transitions.recent_mem_size)
     agent_class = registry.find("agent", opt.agent)
@@ -349,21 +350,31 @@ def load_options(
 ) -> Options:
     """Read options from a file, Lua words and assignments, check them, and fill in the defaults.
 
-    ``draft``, if given, is filled and keeps the sources and warnings; a fault has the warnings as
-    its notes.
+    ``draft``: filled if given, with sources and warnings. An error carries the warnings as notes.
 
     Raises:
         ArgsError: see old_arguments.read_options_file, drafts.read_set, drafts.finish.
-        LuaExit: Lua words at which the original would stop.
+        LuaExit: the original would stop at the Lua words.
         UsageError, RomError, MemoryNeedError: see resolve.
     """
     draft = Draft() if draft is None else draft
     with warned(draft):
-        if args_file is not None:
-            read_options_file(draft, args_file)
-        read_lua_words(draft, lua_words)
-        read_set(draft, assignments)
-        return resolve(finish_draft(draft))
+        return resolve(collect(draft, args_file, lua_words, assignments))
+
+
+def collect(
+    draft: Draft, args_file: Path | None, words: Sequence[str], assignments: Sequence[str]
+) -> Options:
+    """Fill ``draft`` from a file, Lua words and assignments; return its options, not yet resolved.
+
+    Raises:
+        ArgsError, LuaExit: see load_options.
+    """
+    if args_file is not None:
+        read_options_file(draft, args_file)
+    read_lua_words(draft, words)
+    read_set(draft, assignments)
+    return finish_draft(draft)
 
 
 def options_of_snapshot(snapshot: Snapshot, assignments: Sequence[str] = ()) -> Options:
@@ -391,11 +402,11 @@ def setup_to_play(
     assignments: Sequence[str] = (),
     draft: Draft | None = None,
 ) -> tuple[Setup, SavedNetwork]:
-    """Return what is needed to play a saved network, and which one it is.
+    """Return what is needed to play with a saved network, and the network.
 
-    ``args_file``: whose options to play by, rather than the snapshot's own; needed where the file
-    holds a network alone. The replay memory is as small as it can be: nothing is stored while
-    testing. ``draft``, if given, keeps the warnings about ``args_file``.
+    ``args_file``: options to use in place of the snapshot's; needed if the file holds a network
+    alone. The replay memory is minimal, as nothing is stored while testing. ``draft``, if given,
+    collects the warnings about ``args_file``.
 
     Raises:
         T7Error, SnapshotError: the file cannot be read or does not fit the options.

@@ -1,4 +1,4 @@
-"""What the slots promise each other: the Protocols, and the few records that cross their borders.
+"""The Protocols of the slots, and the records that they exchange.
 
 Legend of shapes, here and in the slots: B transitions, H hist_len, D state_dim (84·84 = 7056 in
 the Atari setting), A actions. Indices are 0-based.
@@ -17,7 +17,7 @@ from dqn_port.randoms.torch import Generator
 from dqn_port.torch7.values import TorchObject
 
 if TYPE_CHECKING:
-    # Only named here: what needs no network, such as listing the games, need not wait for it.
+    # Only for types: commands without a network, such as roms, should not wait for PyTorch.
     import torch
 
 
@@ -32,12 +32,12 @@ class Screen(Protocol):
 
 
 State = tuple[Screen, float, bool]
-"""(screen, reward, terminal): what an environment's ``get_state`` and steps return."""
+"""(screen, reward, terminal), as returned by an environment's ``get_state`` and steps."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EnvironmentArgs:
-    """What an environment is built from: the options that concern it, and the generator."""
+    """What an environment is built from: its options, and the generator."""
 
     env: str
     game_path: str
@@ -54,7 +54,7 @@ class GameEnvironment(Protocol):
 
     @property
     def actions(self) -> Sequence[int]:
-        """The emulator's own numbers of the actions an agent may choose from."""
+        """The emulator's numbers of the actions that an agent may choose from."""
 
     def get_state(self) -> State:
         """Return the current (screen, reward, terminal)."""
@@ -69,22 +69,21 @@ class GameEnvironment(Protocol):
         """Start a new game after a random number of null frames."""
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the exact state, all but the generator's.
+        """Return the exact state, without the generator's.
 
-        It is made of dicts with str keys, None, bool, int below 2^53, float, str and NumPy
-        arrays, all of them copies.
+        It consists of dicts with str keys, None, bool, int below 2^53, float, str and NumPy arrays,
+        all of them copies.
         """
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on exactly from what ``state_dict`` gave of an environment of the same arguments.
+        """Restore what ``state_dict`` returned, of an environment of the same arguments.
 
-        All of ``state`` is taken over or, with a CheckpointError, nothing. A stranger may have
-        written it.
+        All of ``state`` is restored or, with a CheckpointError, nothing. It may be a stranger's.
         """
 
 
 class Preproc(Protocol):
-    """From a screen to the state that is stored."""
+    """Turns a screen into the state that is stored."""
 
     @property
     def state_dim(self) -> int:
@@ -99,7 +98,7 @@ class Preproc(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class LayerReport:
-    """Mean and maximum of the absolute weights and gradients of one layer, biases left out."""
+    """Mean and maximum of the absolute weights and gradients of one layer, without biases."""
 
     layer: str
     weight_norm: float
@@ -109,25 +108,25 @@ class LayerReport:
 
 
 class Network(Protocol):
-    """From states to action values, with all parameters in one flat vector."""
+    """Turns states into action values; all parameters are in one flat vector."""
 
     lua_class: str
-    """Of its snapshots: the registry knows by it what reads them."""
+    """Class of its snapshots, by which parts.py finds the reader."""
     w: torch.Tensor
     """float32 [n_params]: layer by layer, weight then bias."""
     dw: torch.Tensor
     """float32 [n_params]: the gradient that ``backward`` leaves."""
 
     def forward(self, s: torch.Tensor) -> torch.Tensor:
-        """Return Q, float32 [B, A]; nothing is kept for a gradient.
+        """Return Q, float32 [B, A], without storing anything for a gradient.
 
-        s: uint8 [B, H·D], 0..255, as the replay memory holds them, or float32, 0..1.
+        s: uint8 [B, H·D], 0..255, as in the replay memory, or float32, 0..1.
         """
 
     def forward_for_update(self, s: torch.Tensor) -> torch.Tensor:
-        """Return Q as ``forward`` does and keep what ``backward`` needs.
+        """Return Q as ``forward`` does and store what ``backward`` needs.
 
-        s itself may be kept: it must not change before ``backward``.
+        That may include s itself, which must not change before ``backward``.
         """
 
     def backward(self, targets: torch.Tensor) -> None:
@@ -140,13 +139,13 @@ class Network(Protocol):
         """Return a copy on ``device``."""
 
     def copy_from(self, other: Network) -> None:
-        """Take over the parameters of ``other``."""
+        """Copy the parameters of ``other``."""
 
     def is_finite(self) -> bool:
         """Tell whether every parameter is a finite number."""
 
     def report(self) -> list[LayerReport]:
-        """Return the norms of every layer that has weights."""
+        """Return the norms of every layer with weights."""
 
     def to_lua(self) -> TorchObject:
         """Return the object that Torch7 loads, for a snapshot; its tensors may be our memory."""
@@ -155,12 +154,12 @@ class Network(Protocol):
         """Return the layers as Torch7 prints them."""
 
     def flattened_size(self) -> int | None:
-        """Return how many features the convolutions give; None without convolutions."""
+        """Return the number of features after the convolutions; None without convolutions."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkArgs:
-    """What a network is built from. Lua: the agent's fields that ``create_network`` reads."""
+    """What a network is built from. Lua: the agent's fields read by ``create_network``."""
 
     n_actions: int
     hist_len: int
@@ -170,7 +169,7 @@ class NetworkArgs:
 
 @dataclass(frozen=True)
 class Minibatch:
-    """Transitions drawn from a replay, views of its buffer until it is filled again."""
+    """Transitions drawn from a replay: views of its buffer, valid until it is filled again."""
 
     s: torch.Tensor
     """uint8 [B, H·D], 0..255."""
@@ -185,14 +184,14 @@ class Minibatch:
 
 
 class Replay(Protocol):
-    """A memory of transitions and of the frames seen last."""
+    """A memory of transitions and of the last frames."""
 
     @property
     def num_entries(self) -> int:
-        """How many transitions are held."""
+        """The number of transitions held."""
 
     def add_recent_state(self, s: NDArray[np.uint8], *, term: bool) -> None:
-        """Remember a frame, uint8 [D], as the newest."""
+        """Add a frame, uint8 [D], as the newest."""
 
     def get_recent(self) -> NDArray[np.uint8]:
         """Return the current full state, uint8 [H, D]."""
@@ -210,21 +209,21 @@ class Replay(Protocol):
         """Return the object that Torch7 loads, for a snapshot: without the transitions."""
 
     added: int
-    """How many transitions were ever stored; the n-th lies at n modulo the ring's length."""
+    """The number of transitions ever stored; the n-th is at n modulo the ring's length."""
 
     @property
     def ring(self) -> Mapping[str, NDArray[Any]]:
-        """The transitions' own memory, arrays of one length, for saving and restoring."""
+        """The memory of the transitions, arrays of one length, for saving and restoring."""
 
     def state_dict(self) -> dict[str, Any]:
-        """Return all else that going on needs."""
+        """Return what else resuming needs."""
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over what ``state_dict`` gave."""
+        """Restore what ``state_dict`` returned."""
 
 
 class Agent(Protocol):
-    """What plays and learns. Lua: NeuralQLearner's face to train_agent."""
+    """Plays and learns. Lua: NeuralQLearner as train_agent uses it."""
 
     num_steps: int
     learn_start: int
@@ -246,7 +245,7 @@ class Agent(Protocol):
         testing: bool = False,
         testing_ep: float | None = None,
     ) -> int | None:
-        """Take in what happened, learn, and return the next action's index; None at a terminal."""
+        """Store what happened, learn, and return the next action's index; None at a terminal."""
 
     def compute_validation_statistics(self) -> None:
         """Set v_avg and tderr_avg from the held-out transitions."""
@@ -258,7 +257,7 @@ class Agent(Protocol):
         """Return the object that Torch7 loads, for a snapshot; field ``network`` is its network."""
 
     def state_dict(self) -> dict[str, Any]:
-        """Return all that learning on needs, but the transitions and the generator."""
+        """Return what resuming needs, without the transitions and the generator."""
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over what ``state_dict`` gave."""
+        """Restore what ``state_dict`` returned."""

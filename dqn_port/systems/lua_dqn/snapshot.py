@@ -1,4 +1,4 @@
-"""What a run saves of itself, in the original's own format: a .t7 that Torch7 loads.
+"""The snapshot of a run in the original's format: a .t7 that Torch7 loads.
 
 Lua: the torch.save of train_agent.lua.
 """
@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dqn_port.errors import SnapshotError
+from dqn_port.state_dicts import Weights, is_pytorch, read_weights
 from dqn_port.systems.lua_dqn.histories import Histories
 from dqn_port.systems.lua_dqn.slots import Agent, Network
-from dqn_port.systems.lua_dqn.weights_file import Weights, is_pytorch, read_weights
 from dqn_port.torch7.nn_modules import parameters_of, rows_of
 from dqn_port.torch7.t7 import load, save
 from dqn_port.torch7.tensors import Tensor
@@ -27,17 +27,17 @@ SUFFIX: Final = ".t7"
 
 
 def is_snapshot(name: str) -> bool:
-    """Tell whether ``name`` is that of a file, or of a run's folder, rather than of a part."""
+    """Tell whether ``name`` names a file, or a run's folder, rather than a part."""
     try:
         return name.endswith(SUFFIX) or os.sep in name or (bool(name) and Path(name).exists())
     except OSError:
-        # Longer than any file's name.
+        # The name is too long for a file.
         return False
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What a snapshot's file holds; also one that the original saved."""
+    """The content of a snapshot, this program's or the original's."""
 
     path: Path
     table: LuaTable
@@ -50,13 +50,13 @@ class Snapshot:
 
     @property
     def num_steps(self) -> int | None:
-        """Agent steps played so far, if the agent is there and tells."""
+        """Agent steps played so far, if the snapshot has an agent with them."""
         agent = self.table.get("agent")
         steps = agent.get("numSteps") if isinstance(agent, TorchObject) else None
         return int(steps) if isinstance(steps, float) and steps == steps // 1 else None
 
     def history(self, name: str) -> list[float]:
-        """Return one of the histories, such as reward_history; empty if it is not there.
+        """Return one of the histories, such as reward_history; empty if it is missing.
 
         Raises:
             SnapshotError: it is no list of numbers.
@@ -77,13 +77,13 @@ def snapshot_table(
     arguments: LuaTable,
     actions: Sequence[int],
 ) -> LuaTable:
-    """Return what a snapshot's file holds; its tensors are the networks' own memory.
+    """Return the content of a snapshot; its tensors share the networks' memory.
 
-    ``actions``: the emulator's numbers of them.
+    ``actions``: the emulator's numbers of the actions.
     """
     saved = agent.to_lua()
     best = None if best_network is None else best_network.to_lua()
-    # What train_agent and its setup put into the agent, beside what the agent knows itself.
+    # Fields that train_agent and its setup add to the agent's own.
     of_setup = {
         "actions": list(actions),
         "best_network": best,
@@ -94,7 +94,7 @@ def snapshot_table(
     }
     for name, value in of_setup.items():
         saved.fields[name] = value
-    # Setup puts the option network into the agent's parameters, too: Lua, initenv.lua.
+    # Setup adds option network to the agent's parameters: Lua, initenv.lua.
     if arguments["network"]:
         arguments["agent_params"] |= {"network": arguments["network"]}
     return LuaTable(
@@ -108,15 +108,6 @@ def snapshot_table(
     )
 
 
-def save_snapshot(path: Path, table: LuaTable) -> None:
-    """Write a snapshot whole.
-
-    Raises:
-        RunFolderError: see files.write_whole.
-    """
-    save(path, table)
-
-
 def save_parameters(path: Path, network: Network) -> None:
     """Write a network's flat parameters, in ASCII as the original's saveNetworkParams does.
 
@@ -127,11 +118,11 @@ def save_parameters(path: Path, network: Network) -> None:
 
 
 def load_snapshot(path: Path) -> Snapshot:
-    """Read a snapshot of ours or the original's; nothing in it is executed.
+    """Read a snapshot, this program's or the original's; nothing in it is executed.
 
     Raises:
         T7Error: the file cannot be read or is damaged.
-        SnapshotError: it is something else than a snapshot.
+        SnapshotError: it is no snapshot.
     """
     table = load(path)
     expected = {"model": TorchObject, "arguments": LuaTable}
@@ -165,11 +156,11 @@ def _is_network_alone(value: Any, path: Path) -> bool:
 
 @dataclass(frozen=True)
 class SavedNetwork:
-    """A network as a file holds it: its module, or its parameters alone."""
+    """A network in a file: its module, or its parameters alone."""
 
     path: Path
     name: str
-    """Which of the file's: model, best_model, agent.network, …; network, weights where alone."""
+    """Its name in the file: model, best_model, agent.network, …; network or weights if alone."""
     module: TorchObject | None = None
     parameters: NDArray[np.float32] | None = None
     """float32 [n], flat, of a NAME.params.t7."""
@@ -178,21 +169,21 @@ class SavedNetwork:
 
     @property
     def where(self) -> str:
-        """Where it was found, for errors."""
+        """Its place, for errors."""
         return f"{self.path}: {self.name}"
 
     @property
     def which(self) -> str:
-        """Which of a training's networks it is: best or last; only where the file tells no more."""
+        """Which of a training's networks it is: best or last; only, if the file does not tell."""
         if "best_" in self.name:
             return "best"
         return "only" if self.name in ("network", "weights") else "last"
 
     def parameters_of(self, network: Network, whose: str) -> NDArray[np.float32]:
-        """Return the file's parameters as ``network`` has them, flat; ``whose``: what it is called.
+        """Return the file's parameters, flat, in the order of ``network``, which ``whose`` names.
 
         Raises:
-            SnapshotError: they are those of another network.
+            SnapshotError: they belong to another network.
         """
         mend = "name the network they are of with --set agent_params.network=…"
         if self.weights is None:
@@ -218,14 +209,14 @@ class SavedNetwork:
 
 
 def load_network(path: Path, *, best: bool = False) -> SavedNetwork:
-    """Read the network of a snapshot, an agent or a file that holds one alone, or its parameters.
+    """Read the network of a snapshot, of an agent or alone, or its parameters.
 
-    Parameters are those of a NAME.params.t7, or of a PyTorch file. ``best``: of a snapshot or an
-    agent the best network, where it has one.
+    Parameters come from a NAME.params.t7 or a PyTorch file. ``best``: the best network of a
+    snapshot or an agent, if it has one.
 
     Raises:
         T7Error: the file cannot be read or is damaged.
-        SnapshotError: there is no network in it.
+        SnapshotError: it holds no network.
     """
     if is_pytorch(path):
         return SavedNetwork(path, "weights", weights=read_weights(path))

@@ -1,4 +1,4 @@
-"""What a NeuralQLearner goes on from: out as plain values and arrays, and in again, checked."""
+"""The state of a NeuralQLearner as plain values and arrays, and its checked restoring."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _vectors(agent: NeuralQLearner) -> dict[str, torch.Tensor]:
 
 
 def state_of(agent: NeuralQLearner) -> dict[str, Any]:
-    """Return all but the transitions and the generator; arrays may be the agent's own memory."""
+    """Return the state without transitions and generator; arrays may be the agent's memory."""
     names = (*_WHOLE, *_FLAGS, *_NUMBERS, *_ABSENT_AT_FIRST, "last_action", "last_state")
     state: dict[str, Any] = {name: getattr(agent, name) for name in names}
     state["vectors"] = {name: v.detach().cpu().numpy() for name, v in _vectors(agent).items()}
@@ -39,7 +39,7 @@ def state_of(agent: NeuralQLearner) -> dict[str, Any]:
 
 
 def take_state(agent: NeuralQLearner, fields: Fields) -> None:
-    """Take over what ``state_of`` gave; nothing is changed unless all of it fits.
+    """Restore what ``state_of`` returned; nothing is changed unless all of it fits.
 
     Raises:
         CheckpointError: a field is missing or does not fit the agent.
@@ -59,7 +59,7 @@ def take_state(agent: NeuralQLearner, fields: Fields) -> None:
         found["valid"] = _valid(agent, fields.inner("valid"))
     own, saved = _vectors(agent), fields.inner("vectors")
     like = np.empty(agent.network.w.numel(), dtype=np.float32)
-    # A copy is aligned, which a view of the file need not be.
+    # A copy is aligned; a view of the file may not be.
     vectors = {name: torch.from_numpy(np.array(saved.array(name, like))) for name in own}
     with torch.no_grad():
         for name, vector in own.items():

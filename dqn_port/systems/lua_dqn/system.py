@@ -1,4 +1,4 @@
-"""DQN 3.0 as a system: what the workshop asks of it, answered by its own parts."""
+"""DQN 3.0 as a system: the interface to the workshop."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dqn_port.devices import Device
 from dqn_port.events import Event
-from dqn_port.interfaces import Array, Exported, Facts, Files
-from dqn_port.options import Compared, Converted, Differences, Param, ShownOptions
-from dqn_port.records import RunRecord, Table
+from dqn_port.interfaces import Exported, Facts, Files
+from dqn_port.options import Compared, Param
+from dqn_port.records import Table
 from dqn_port.saved_networks import SavedNetwork
 from dqn_port.systems.lua_dqn.argument_files import convert_arguments, show_options
 from dqn_port.systems.lua_dqn.arguments_hash import arguments_hash, differences
@@ -28,7 +27,7 @@ from dqn_port.systems.lua_dqn.old_runs import read_old_run
 from dqn_port.systems.lua_dqn.options import OPTIONS, Options
 from dqn_port.systems.lua_dqn.paper_arguments import differences as paper_differences
 from dqn_port.systems.lua_dqn.player import EVALUATION_EPSILON, MAX_FRAMES, Player
-from dqn_port.systems.lua_dqn.schedule import epsilon_curve
+from dqn_port.systems.lua_dqn.schedule import epsilon_curve, soon
 from dqn_port.systems.lua_dqn.sequential_weights import state_dict_of
 from dqn_port.systems.lua_dqn.setup import (
     game_record,
@@ -50,10 +49,11 @@ class LuaDqn:
     OPTIONS: ClassVar[tuple[Param, ...]] = OPTIONS
     HISTORY: ClassVar[tuple[Table, ...]] = (HISTORY,)
     SUFFIX: ClassVar[str] = SUFFIX
+    CITED: ClassVar[str] = "DQN 3.0, the program of Mnih et al. (2015), in Lua and Torch7."
     best_assignment: ClassVar[str] = "agent_params.best=true"
 
     def option_of(self, role: str) -> str:
-        """Return the name of the option that has a role."""
+        """Return the name of the option with a role."""
         return next(option.name for option in OPTIONS if option.role == role)
 
     def new_draft(self) -> Draft:
@@ -68,29 +68,23 @@ class LuaDqn:
         assignments: Sequence[str] = (),
         draft: Draft | None = None,
     ) -> Options:
-        """Put options together; see setup.load_options."""
+        """Read and check options; see setup.load_options."""
         return load_options(
             args_file=args_file, lua_words=words, assignments=assignments, draft=draft
         )
 
-    def show(
-        self,
-        draft: Draft,
-        args_file: Path | None,
-        words: Sequence[str],
-        assignments: Sequence[str],
-    ) -> ShownOptions:
-        """Return every option as it takes effect."""
-        return show_options(draft, args_file, words, assignments)
-
-    def convert(
-        self, old: Path | None, words: str, new: Path, *, shape: str, as_ascii: bool
-    ) -> Converted:
-        """Turn arguments of a .t7, or the words of a script, into an argument file, or back."""
-        return convert_arguments(old, words, new, shape=shape, as_ascii=as_ascii)
+    show = staticmethod(show_options)
+    convert = staticmethod(convert_arguments)
+    differences = staticmethod(differences)
+    arguments_hash = staticmethod(arguments_hash)
+    device_assignments = staticmethod(device_assignment)
+    device = staticmethod(pick_device)
+    epsilon_curve = staticmethod(epsilon_curve)
+    check_networks = staticmethod(check_networks)
+    read_alone = staticmethod(read_old_run)
 
     def facts(self, options: Options) -> Facts:
-        """Return what the workshop has to know."""
+        """Return what the workshop needs to know."""
         name = network_name(options)
         return Facts(
             arguments=options.to_json(),
@@ -104,26 +98,11 @@ class LuaDqn:
             game_path=options.game_path,
             about_game=game_record(options),
             start=Path(name) if names_snapshot(name) else None,
+            soon=soon(options),
         )
 
-    def differences(self, there: Mapping[str, Any], here: Mapping[str, Any]) -> Differences:
-        """Compare the options of two runs."""
-        return differences(there, here)
-
-    def arguments_hash(self, options: Options) -> str:
-        """Return the short hash of what makes two runs the same."""
-        return arguments_hash(options)
-
-    def device_assignments(self, device: str) -> list[str]:
-        """Return the assignment of option gpu that ``--device`` stands for."""
-        return device_assignment(device)
-
-    def device(self, options: Options, *, explicit: bool = False) -> Device:
-        """Return the device that option gpu names."""
-        return pick_device(options, explicit=explicit)
-
     def start_network(self, options: Options) -> SavedNetwork | None:
-        """Return None: setup reads it by its options."""
+        """Return None: setup reads the network that the options name."""
         del options
         return None
 
@@ -136,7 +115,7 @@ class LuaDqn:
         start: SavedNetwork | None = None,
         parts: Mapping[str, Any] | None = None,
     ) -> LuaTraining:
-        """Set up a training; the network to start from is an option here, and so are the parts."""
+        """Set up a training; here the options name the start network and the parts."""
         del start, parts
         return LuaTraining(setup(options, device=torch.device(device)), files)
 
@@ -174,10 +153,6 @@ class LuaDqn:
         """Yield what train_agent.lua prints at an event."""
         return lines_of(event, verbose=options.verbose)
 
-    def epsilon_curve(self, arguments: Mapping[str, Any]) -> tuple[Array, Array] | None:
-        """Return (frames, ε) as eGreedy anneals it."""
-        return epsilon_curve(arguments)
-
     def compared(self, arguments: Mapping[str, Any], *, told: bool = False) -> Compared:
         """Compare a run's options with the paper's."""
         return Compared(
@@ -188,13 +163,9 @@ class LuaDqn:
         )
 
     def networks_in(self, path: Path) -> list[str]:
-        """Return last, and best where an evaluation was made."""
+        """Return last, and best if there was an evaluation."""
         has_best = load_snapshot(path).table.get("best_model") is not None
         return ["last", "best"] if has_best else ["last"]
-
-    def check_networks(self, path: Path, record: RunRecord | None) -> str:
-        """Return what a snapshot, or a file of parameters, holds."""
-        return check_networks(path, record)
 
     def export(self, path: Path, *, best: bool = False) -> Exported:
         """Return a network as torch.nn.Sequential has it."""
@@ -207,10 +178,6 @@ class LuaDqn:
     def times(self, path: Path) -> NDArray[np.float64] | None:
         """Return time_history."""
         return np.array(load_snapshot(path).history(TIME), dtype=np.float64)
-
-    def read_alone(self, path: Path) -> RunRecord:
-        """Return what a snapshot by itself tells."""
-        return read_old_run(path)
 
 
 SYSTEM = LuaDqn()

@@ -1,7 +1,7 @@
 """The loop of train_agent.lua, as a stream of events.
 
-All of its state stands in TrainState, also that of a running evaluation: ``Training.tick`` plays
-one agent step from it and returns, so that a run can stop and go on anywhere.
+All of its state is in TrainState, also that of a running evaluation: ``Training.tick`` plays one
+agent step and returns, so that a run can stop and resume anywhere.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from dqn_port.errors import DivergedError
 from dqn_port.events import EpisodeEnded, Event, Row, Saved, Ticked
 from dqn_port.systems.lua_dqn.evaluation import Evaluation, EvaluationState
-from dqn_port.systems.lua_dqn.histories import Histories
+from dqn_port.systems.lua_dqn.histories import HISTORY, Histories
 from dqn_port.systems.lua_dqn.options import Options
 from dqn_port.systems.lua_dqn.player import EVALUATION_EPSILON
 from dqn_port.systems.lua_dqn.slots import Agent, GameEnvironment, LayerReport, Network, State
@@ -27,21 +27,27 @@ PLAYING, LEARNING, EVALUATING = "playing", "learning", "evaluating"
 
 @dataclass(frozen=True)
 class Reported(Event):
-    """prog_freq steps were played; the norms of the network's layers."""
+    """prog_freq steps were played: the norms of the network's layers."""
 
     layers: tuple[LayerReport, ...]
 
 
+_DIGITS: Final = {
+    "training_seconds": 3, "training_rate": 1, "testing_seconds": 3, "testing_rate": 1,
+}  # fmt: skip
+"""Of the measured columns in history.csv."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Evaluated(Event):
-    """An evaluation is done."""
+    """An evaluation is done; the fields are the columns of history.csv."""
 
     frames: int
     """Emulator frames of training: steps · actrep."""
     reward: float
     """Mean return of the finished episodes."""
-    n_episodes: int
-    n_rewards: int
+    episodes: int
+    rewards: int
     epsilon: float
     lr: float
     v: float
@@ -54,32 +60,17 @@ class Evaluated(Event):
     testing_seconds: float
     testing_rate: float
     """Frames per second of the evaluation."""
-    is_best: bool
+    best: int
 
     def row(self) -> dict[str, Any]:
         """Return the row of history.csv."""
-        return {
-            "step": self.step,
-            "frames": self.frames,
-            "reward": self.reward,
-            "episodes": self.n_episodes,
-            "rewards": self.n_rewards,
-            "v": self.v,
-            "td": self.td,
-            "qmax": self.qmax,
-            "epsilon": self.epsilon,
-            "lr": self.lr,
-            "training_seconds": round(self.training_seconds, 3),
-            "training_rate": round(self.training_rate, 1),
-            "testing_seconds": round(self.testing_seconds, 3),
-            "testing_rate": round(self.testing_rate, 1),
-            "best": int(self.is_best),
-        }
+        row = {column.name: getattr(self, column.name) for column in HISTORY.columns}
+        return row | {name: round(row[name], digits) for name, digits in _DIGITS.items()}
 
 
 @dataclass(kw_only=True)
 class TrainState:
-    """Where a training stands."""
+    """The state of a training."""
 
     step: int = 0
     """Agent steps played."""
@@ -88,9 +79,9 @@ class TrainState:
     histories: Histories = field(default_factory=Histories)
     best_network: Network | None = None
     evaluation: EvaluationState | None = None
-    """Of the evaluation that is running."""
+    """The state of the running evaluation."""
     save_due: bool = False
-    """Whether the step that was played ends with a save."""
+    """Whether a snapshot is to be saved before the next step."""
     interval_seconds: float = 0.0
     """Training time since the last evaluation."""
     episode_reward: float = 0.0
@@ -113,11 +104,16 @@ class Training:
         state: TrainState | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        """``save`` writes a snapshot and returns where; ``state`` is what to go on from."""
+        """``save`` writes a snapshot and returns its path; ``state``: to resume from."""
         self.env, self.agent, self.opt = env, agent, opt
         self._save, self._clock = save, clock
         self._evaluation = Evaluation(env, agent, epsilon=EVALUATION_EPSILON, clock=clock)
         self.state = state or TrainState(at=env.get_state())
+
+    @property
+    def step(self) -> int:
+        """Agent steps played."""
+        return self.state.step
 
     @property
     def done(self) -> bool:
@@ -128,10 +124,10 @@ class Training:
     def tick(self) -> list[Event]:
         """Play one agent step, or save, and return what happened.
 
-        Between two ticks a training may be left and gone on with.
+        Between two ticks a training can stop and resume.
 
         Raises:
-            DivergedError: a number of the network is no longer finite.
+            DivergedError: a number of the network is not finite.
         """
         try:
             return self._tick()
@@ -152,7 +148,7 @@ class Training:
         return events
 
     def _save_tick(self) -> Event:
-        """Save after the step, and after the evaluation that followed it has been told of."""
+        """Save after the step, and after the evaluation that followed it."""
         self._check_finite()
         path = self._save(self.state)
         self.state.save_due = False
@@ -250,8 +246,8 @@ class Training:
             state.step,
             frames=state.step * opt.actrep,
             reward=reward,
-            n_episodes=len(evaluation.episodes),
-            n_rewards=evaluation.n_rewards,
+            episodes=len(evaluation.episodes),
+            rewards=evaluation.n_rewards,
             epsilon=agent.ep,
             lr=agent.lr,
             v=agent.v_avg,
@@ -261,7 +257,7 @@ class Training:
             training_rate=opt.actrep * steps / max(seconds, 1e-9),
             testing_seconds=evaluation.seconds,
             testing_rate=opt.actrep * opt.eval_steps / max(evaluation.seconds, 1e-9),
-            is_best=is_best,
+            best=int(is_best),
         )
 
     def _check_finite(self) -> None:
@@ -273,7 +269,7 @@ class Training:
             )
 
     def not_finite(self) -> str | None:
-        """Name the first layer that holds NaN or infinity; None where none does."""
+        """Name the first layer with NaN or infinity; None without one."""
         if self.agent.network.is_finite():
             return None
         for number, row in enumerate(self.agent.report(), start=1):

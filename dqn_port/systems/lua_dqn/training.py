@@ -1,4 +1,4 @@
-"""A training of the Lua program as the workshop drives it: its loop, its state, its files."""
+"""A training of the Lua program for the workshop: its loop, its state, its files."""
 
 from __future__ import annotations
 
@@ -7,53 +7,34 @@ from pathlib import Path
 from typing import Any
 
 from dqn_port.errors import CheckpointError, PartError
-from dqn_port.events import Event
 from dqn_port.interfaces import Array, Files, Ring
 from dqn_port.systems.lua_dqn.old_arguments import to_options_table
 from dqn_port.systems.lua_dqn.setup import Setup
 from dqn_port.systems.lua_dqn.snapshot import (
     SUFFIX,
     save_parameters,
-    save_snapshot,
     snapshot_table,
 )
 from dqn_port.systems.lua_dqn.train_agent import Training, TrainState
 from dqn_port.systems.lua_dqn.training_state import gather, put_back
+from dqn_port.torch7.t7 import save
 
 _REPLAY = "replay"
 
 
-class LuaTraining:
+class LuaTraining(Training):
     """The loop of train_agent.lua with its snapshots; see interfaces.Training."""
 
     def __init__(self, ready: Setup, files: Files) -> None:
-        """``ready``: what setup gave, nothing played yet."""
+        """``ready``: from setup, nothing played yet."""
+        super().__init__(ready.env, ready.agent, ready.opt, save=self._save_snapshot)
         self.ready, self._files = ready, files
-        self.loop = Training(ready.env, ready.agent, ready.opt, save=self._save)
-
-    @property
-    def step(self) -> int:
-        """Agent steps played."""
-        return self.loop.state.step
-
-    @property
-    def done(self) -> bool:
-        """Whether every step is played, evaluated and saved."""
-        return self.loop.done
-
-    def tick(self) -> list[Event]:
-        """Play one agent step, or save."""
-        return self.loop.tick()
-
-    def left(self) -> dict[str, int]:
-        """Return how many agent steps of every phase are left."""
-        return self.loop.left()
 
     def state_dict(self, *, full: bool = True) -> dict[str, Any]:
         """Return the state, as training_state.gather gives it.
 
         Raises:
-            PartError: a part of a stranger's has no state.
+            PartError: a part from another package has no state.
         """
         agent, env = self.ready.agent, self.ready.env
         for part in (agent, env, agent.transitions)[: None if full else 1]:
@@ -63,11 +44,11 @@ class LuaTraining:
                     f"state_dict, got {type(part).__name__} without; docs/systems.md says more, or "
                     "use --checkpoint none"
                 )
-        return gather(self.ready, self.loop.state, full=full)
+        return gather(self.ready, self.state, full=full)
 
     def load_state_dict(self, state: Mapping[str, Any], *, full: bool = True) -> None:
-        """Go on from a state; see training_state.put_back."""
-        self.loop.state = put_back(state, self.ready, full=full)
+        """Restore a state; see training_state.put_back."""
+        self.state = put_back(state, self.ready, full=full)
         if not full:
             return
         actions = self.ready.agent.transitions.ring.get("a")
@@ -83,18 +64,22 @@ class LuaTraining:
         return {_REPLAY: Ring(arrays=replay.ring, added=replay.added, held=replay.num_entries)}
 
     def networks(self) -> dict[str, dict[str, Array]]:
-        """Return none: they are in the snapshots."""
+        """Return no networks: they are in the snapshots."""
         return {}
 
+    def save_networks(self) -> Path:
+        """Write the snapshot of now and return where."""
+        return self._save_snapshot(self.state)
+
     def about(self) -> dict[str, Any]:
-        """Return the time of training, evaluations left out, and its frames."""
-        state = self.loop.state
+        """Return the seconds of training, without evaluations, and its frames."""
+        state = self.state
         seconds = state.histories.time_history[-1] + state.interval_seconds
         frames = state.step * self.ready.opt.actrep
         return {"training_seconds": round(seconds, 3), "frames": frames}
 
-    def _save(self, state: TrainState) -> Path:
-        """Write the snapshot of now and return where. Lua: NAME.t7 or NAME_floor(step/v).t7."""
+    def _save_snapshot(self, state: TrainState) -> Path:
+        """Write a snapshot and return its path. Lua: NAME.t7 or NAME_floor(step/v).t7."""
         opt, agent = self.ready.opt, self.ready.agent
         version = f"_{state.step // opt.save_versions}" if opt.save_versions > 0 else ""
         path = self._files.path(f"{opt.name}{version}{SUFFIX}")
@@ -105,7 +90,7 @@ class LuaTraining:
             arguments=to_options_table(opt),
             actions=self.ready.actions,
         )
-        save_snapshot(path, table)
+        save(path, table)
         if opt.saveNetworkParams:
             params = self._files.path(f"{opt.name}{version}.params{SUFFIX}")
             save_parameters(params, agent.network)

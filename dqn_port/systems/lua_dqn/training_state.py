@@ -1,8 +1,8 @@
-"""The state of a whole training: gathered for a checkpoint, and put back to go on from it."""
+"""The state of a whole training: collected for a checkpoint, and restored from it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields
 from typing import Any, Final
 
@@ -17,14 +17,20 @@ from dqn_port.systems.lua_dqn.setup import Setup
 from dqn_port.systems.lua_dqn.slots import Network
 from dqn_port.systems.lua_dqn.train_agent import TrainState
 
-_WHOLE_NUMBERS: Final = frozenset({"reward_counts", "episode_counts", "steps"})
+_READ: Final[dict[str, Callable[[Fields, str], Any]]] = {
+    "int": lambda saved, name: saved.integer(name, low=0),
+    "float": Fields.number,
+    "list[int]": lambda saved, name: saved.numbers(name, int),
+    "list[float]": lambda saved, name: saved.numbers(name, float),
+}
+"""Type of a dataclass's field → how it is read."""
 
 
 def gather(ready: Setup, state: TrainState, *, full: bool) -> dict[str, Any]:
     """Return the state of a training; its arrays may be the agent's own memory.
 
-    ``full``: with what going on exactly needs; else networks, optimiser, counters and histories
-    alone, without replay memory, environment and random numbers.
+    ``full``: all that resuming exactly needs; else only networks, optimiser, counters and
+    histories, without replay memory, environment and random numbers.
     """
     agent = ready.agent
     tree: dict[str, Any] = {
@@ -51,13 +57,13 @@ def _vectors(network: Network) -> dict[str, Any]:
 
 
 def put_back(tree: Mapping[str, Any], ready: Setup, *, full: bool) -> TrainState:
-    """Put a state into a training that was just set up by the same arguments; return the loop's.
+    """Restore a state in a training just set up with the same arguments; return the loop's state.
 
-    The transitions are in their ring already. Where ``full`` is not, the replay memory begins
-    empty, and learning only once it holds as much as at the start of the run.
+    The transitions are already in their ring. Without ``full`` the replay memory begins empty, and
+    learning begins once it holds as much as at the start of the run.
 
     Raises:
-        CheckpointError: the state is not that of such a training.
+        CheckpointError: the state does not belong to such a training.
     """
     root, agent = Fields(tree, "checkpoint"), ready.agent
     train = root.inner("train")
@@ -95,11 +101,13 @@ def put_back(tree: Mapping[str, Any], ready: Setup, *, full: bool) -> TrainState
     )
 
 
+def _fields_of(kind: type[Any], saved: Fields) -> dict[str, Any]:
+    """Return the saved fields of a dataclass that are numbers, or lists of them."""
+    return {f.name: _READ[f.type](saved, f.name) for f in fields(kind) if f.type in _READ}
+
+
 def _histories(saved: Fields) -> Histories:
-    found = {
-        field.name: saved.numbers(field.name, int if field.name in _WHOLE_NUMBERS else float)
-        for field in fields(Histories)
-    }
+    found = _fields_of(Histories, saved)
     n = len(found["steps"])
     for name, values in found.items():
         if len(values) != n + (name == "time_history"):
@@ -111,33 +119,20 @@ def _histories(saved: Fields) -> Histories:
 
 
 def _evaluation(saved: Fields) -> EvaluationState:
-    episodes = []
-    for entry in saved.entries("episodes"):
-        episode = Fields(entry, "checkpoint.train.evaluation.episodes")
-        episodes.append(
-            Episode(
-                reward=episode.number("reward"),
-                steps=episode.integer("steps", low=0),
-                cut=episode.boolean("cut"),
-            )
-        )
-    return EvaluationState(
-        steps=saved.integer("steps", low=0),
-        n_rewards=saved.integer("n_rewards", low=0),
-        episode_reward=saved.number("episode_reward"),
-        episode_steps=saved.integer("episode_steps", low=0),
-        episodes=episodes,
-        seconds=saved.number("seconds"),
-    )
+    where = "checkpoint.train.evaluation.episodes"
+    episodes = [
+        Episode(**_fields_of(Episode, Fields(entry, where))) for entry in saved.entries("episodes")
+    ]
+    return EvaluationState(**_fields_of(EvaluationState, saved), episodes=episodes)
 
 
 def _network(saved: Fields, like: Network) -> Network:
-    """Return a network as ``like`` with the saved parameters and gradients."""
+    """Return a copy of ``like`` with the saved parameters and gradients."""
     network = like.clone()
     shape = np.empty(like.w.numel(), dtype=np.float32)
     with torch.no_grad():
         for name in ("w", "dw"):
-            # A copy is aligned, which a view of the file need not be.
+            # A copy is aligned; a view of the file may not be.
             vector = torch.from_numpy(np.array(saved.array(name, shape)))
             getattr(network, name).copy_(vector)
     return network

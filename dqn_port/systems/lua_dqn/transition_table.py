@@ -15,15 +15,15 @@ from numpy.typing import NDArray
 
 from dqn_port.errors import ArgsError, ReplayError, near_match
 from dqn_port.fields import Fields
-from dqn_port.options import Param
 from dqn_port.randoms.torch import Generator
+from dqn_port.systems.lua_dqn.options import param
 from dqn_port.systems.lua_dqn.slots import Minibatch
 from dqn_port.torch7.values import LuaTable, TorchObject
 
 HIST_TYPES: Final = ("linear", "exp1.25")
-"""Without exp2, whose frames lie outside the recent ones: the original always fails with it."""
+"""Without exp2, with which the original always fails: its frames are outside the recent ones."""
 _MOST_TRIES: Final = 10_000_000
-"""Draws after which a buffer that cannot be filled is given up."""
+"""Draws after which filling a buffer is given up."""
 
 _BYTES_BESIDE_FRAME: Final = 6
 """a: 1, r: 4, t: 1."""
@@ -49,49 +49,25 @@ def hist_indices(hist_len: int, hist_type: str, hist_spacing: int) -> tuple[tupl
 
 
 class TransitionTable:
-    """Transitions as single byte frames, of which full states are put together when sampled.
+    """Transitions as single frames of bytes, from which full states are built when sampled.
 
     Lua quirk: nothing guards the seam between the newest and the oldest entry of a full ring
     (tests/systems/lua_dqn/test_transition_traces.py).
     """
 
     PARAMS = (
-        Param(
-            name="histType",
-            kind="string",
-            default="linear",
-            choices=HIST_TYPES,
-            meaning="which frames back make a state",
-        ),
-        Param(
-            name="histSpacing",
-            kind="integer",
-            default=1,
-            unit="agent steps",
-            low=1,
-            meaning="distance of the frames of a linear history; others ignore it, as in Lua",
-        ),
-        Param(
-            name="nonTermProb",
-            kind="number",
-            default=1,
-            low=0,
-            high=1,
-            meaning="probability to keep a drawn transition that is not terminal",
-        ),
-        Param(
-            name="bufferSize",
-            kind="integer",
-            default=512,
-            unit="transitions",
-            low=2,
-            meaning="transitions drawn at once, from which minibatches are then served",
-        ),
-    )
+        param("histType", "string", "linear", "which frames back make a state", choices=HIST_TYPES),
+        param("histSpacing", "integer", 1, "distance of the frames of a linear history; others "
+              "ignore it, as in Lua", unit="agent steps", low=1),
+        param("nonTermProb", "number", 1, "probability to keep a drawn transition that is not "
+              "terminal", low=0, high=1),
+        param("bufferSize", "integer", 512, "transitions drawn at once, from which minibatches are "
+              "then served", unit="transitions", low=2),
+    )  # fmt: skip
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any], generator: Generator) -> TransitionTable:
-        """Return the memory that agent_params, every default filled in, ask for."""
+        """Return the memory for agent_params with every default filled in."""
         return cls(
             state_dim=params["state_dim"],
             hist_len=params["hist_len"],
@@ -105,7 +81,7 @@ class TransitionTable:
 
     @staticmethod
     def bytes_per_transition(params: Mapping[str, Any]) -> int:
-        """Return what a transition takes: its frame, action, reward and terminal flag."""
+        """Return the bytes of a transition: its frame, action, reward and terminal flag."""
         state_dim: int = params["state_dim"]
         return state_dim + _BYTES_BESIDE_FRAME
 
@@ -123,7 +99,7 @@ class TransitionTable:
         non_event_prob: float = 1.0,
         zero_frames: bool = True,
     ) -> None:
-        """Allocate lazily: a page of the ring costs memory once it is written.
+        """Allocate lazily: a page of the ring uses memory only once it is written.
 
         Raises:
             ArgsError: see hist_indices.
@@ -152,7 +128,7 @@ class TransitionTable:
         self.insert_index = 0
         """Where the next transition is written."""
         self.added = 0
-        """How many transitions were ever stored; the n-th lies at n modulo max_size."""
+        """The number of transitions ever stored; the n-th is at n modulo max_size."""
         self._recent_s = np.zeros((self.recent_mem_size, state_dim), dtype=np.uint8)
         self._recent_t = np.ones(self.recent_mem_size, dtype=np.uint8)
         self._a = torch.empty(buffer_size, dtype=torch.int64)
@@ -162,11 +138,11 @@ class TransitionTable:
         self.last_indices: NDArray[np.int64] = np.empty(0, dtype=np.int64)
         """The entries at which the transitions of the buffer begin: int64 [buffer_size]."""
         self.fills = 0
-        """How often the buffer has been filled."""
+        """How often the buffer was filled."""
 
     @property
     def num_entries(self) -> int:
-        """How many transitions are held."""
+        """The number of transitions held."""
         return self._num_entries
 
     def size(self) -> int:
@@ -174,7 +150,7 @@ class TransitionTable:
         return self._num_entries
 
     def to_lua(self, *, n_actions: int) -> TorchObject:
-        """Return the list of nine that Torch7 keeps of it. Lua: TransitionTable:write."""
+        """Return the list of nine that Torch7 saves. Lua: TransitionTable:write."""
         newest = (self.insert_index - 1) % self.max_size + 1 if self._num_entries else 0
         numbers = [
             self.state_dim,
@@ -190,15 +166,15 @@ class TransitionTable:
         fields = LuaTable.from_list([*map(float, numbers), indices])
         return TorchObject("dqn.TransitionTable", fields)
 
-    # What goes out and comes back when a run is left and gone on with.
+    # Saving and restoring.
 
     @property
     def ring(self) -> dict[str, NDArray[Any]]:
-        """The transitions held, max_size of each: the very memory, for reading and restoring."""
+        """The transitions, arrays of length max_size: the memory itself, not copies."""
         return {"s": self.s, "a": self.a, "r": self.r, "t": self.t}
 
     def state_dict(self) -> dict[str, Any]:
-        """Return all but the ring: counters, recent frames, the sampling buffer."""
+        """Return the state without the ring: counters, recent frames, the sampling buffer."""
         state = {
             "added": self.added,
             "num_entries": self._num_entries,
@@ -222,7 +198,7 @@ class TransitionTable:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over what ``state_dict`` gave; the ring comes by ``ring``.
+        """Restore what ``state_dict`` returned; the ring is restored through ``ring``.
 
         Raises:
             CheckpointError: a field is missing or does not fit this memory.
@@ -248,10 +224,10 @@ class TransitionTable:
         self.added, self._num_entries, self.fills = added, num_entries, fills
         self.insert_index = added % self.max_size
 
-    # The frames seen last.
+    # The recent frames.
 
     def add_recent_state(self, s: NDArray[np.uint8], *, term: bool) -> None:
-        """Remember a frame, uint8 [D], as the newest. Lua: add_recent_state."""
+        """Add a frame, uint8 [D], as the newest. Lua: add_recent_state."""
         self._recent_s[:-1] = self._recent_s[1:]
         self._recent_s[-1] = s
         self._recent_t[:-1] = self._recent_t[1:]
@@ -280,8 +256,8 @@ class TransitionTable:
     def _kept(self, t: NDArray[np.uint8]) -> NDArray[np.bool_]:
         """Tell which of the H frames are kept, bool [B, H], given flags uint8 [B, R].
 
-        A frame and all older ones are zero if a flag from it (its own, too) up to the frame
-        before the next younger one of the state is set.
+        A frame and all older ones are zero if a flag is set between it, inclusive, and the next
+        younger frame of the state.
         """
         kept = np.ones((len(t), self.hist_len), dtype=bool)
         for i in range(self.hist_len - 2, -1, -1):
@@ -290,7 +266,7 @@ class TransitionTable:
         return kept
 
     def concat_frames(self, index: NDArray[np.int64], out: NDArray[np.uint8]) -> None:
-        """Put the full states that begin at ``index`` into out: uint8 [B, H, D].
+        """Copy the full states that begin at ``index`` into out: uint8 [B, H, D].
 
         Lua: concatFrames.
         """
@@ -304,10 +280,10 @@ class TransitionTable:
     # Sampling.
 
     def sample(self, batch_size: int) -> Minibatch:
-        """Return the next ``batch_size`` transitions of the buffer, filled anew when too few.
+        """Return the next ``batch_size`` transitions of the buffer, refilled when too few are left.
 
         Lua quirk: a minibatch can be up to buffer_size / batch_size updates old, and a remainder
-        too short for a minibatch is thrown away (tests/systems/lua_dqn/test_transition_traces.py).
+        too short for a minibatch is discarded (tests/systems/lua_dqn/test_transition_traces.py).
 
         Raises:
             ReplayError: batch_size is not below buffer_size, or too few transitions are held.
@@ -347,10 +323,10 @@ class TransitionTable:
         self.fills += 1
 
     def _draw_indices(self, n: int) -> NDArray[np.int64]:
-        """Draw n entries to begin at, one by one as Lua's sample_one does: int64 [n]."""
+        """Draw n entries, one by one as Lua's sample_one does: int64 [n]."""
         if self._non_term_prob < 1 or self._non_event_prob < 1:
             return np.array([self._sample_one() for _ in range(n)], dtype=np.int64)
-        # Every try takes one draw: look at many, keep the first n valid, consume up to the last.
+        # Every try takes one draw: try many, keep the first n valid ones, consume up to the last.
         n_valid = self._num_entries - self.recent_mem_size - 1
         tries = 2 * n
         while True:
@@ -364,9 +340,9 @@ class TransitionTable:
             tries *= 2
 
     def _sample_one(self) -> int:
-        """Draw one entry to begin at.
+        """Draw one entry.
 
-        Lua quirk: with nonEventProb it is nonTermProb that is compared, so that it only burns
+        Lua quirk: with nonEventProb the draw is compared with nonTermProb, so that it only uses up
         draws; and nonTermProb draws even when the entry is already refused
         (tests/systems/lua_dqn/test_transition_traces.py).
         """

@@ -26,15 +26,16 @@ def play_and_log_episode(
     gamma: float = 0.99,
     t_max: int = 10_000,
     *,
-    last_error_as_given: bool = True,
+    last_error_as_given: bool = False,
 ) -> dict[str, Any]:
     """Play one greedy episode, and return its arrays [T]; the last state is not logged.
 
     v_mc[t] = r_t + γ · v_mc[t + 1] of the rewards alone, also where ``t_max`` cut the episode.
 
-    Quirk: the last of td_errors[t] = |r_t + γ · v_agent[t + 1] − v_agent[t]| takes the values of
-    the step before, where |r_t − v_agent[t]| would be right; of an episode of one step there is
-    none (test_traces.py, play_and_log). Without ``last_error_as_given`` it is right.
+    td_errors[t] = |r_t + γ · v_agent[t + 1] − v_agent[t]|, the last |r_t − v_agent[t]|.
+
+    Quirk: ``last_error_as_given``, for traces, is the original's, which takes the values of the
+    step before; of an episode of one step it has none (test_closer_look.py).
 
     Raises:
         IndexError: the episode has one step, and the last error is as given.

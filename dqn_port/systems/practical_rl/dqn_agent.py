@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
+from dqn_port.convolutions import convolutions_in
+from dqn_port.interfaces import Convolution
+
 ARCHITECTURES: Final = ("dense", "homework", "nature")
 
 
@@ -142,6 +145,12 @@ class DQNAgent(nn.Module):
         with torch.no_grad():
             values = self(seen)
         return values.cpu().numpy()
+
+    def convolutions_of(self, state: NDArray[Any]) -> list[Convolution]:
+        """Return the convolutions, and what they make of a state [C, H, W]; none of a vector."""
+        device = next(self.parameters()).device
+        x = torch.as_tensor(state[None], dtype=torch.float32, device=device)
+        return convolutions_in(self.body, x)
 
     def sample_actions(
         self, qvalues: NDArray[np.float32], generator: np.random.RandomState

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from dqn_port.records import Chart, Column, Table
+from dqn_port.systems.practical_rl.smoothen import smoothed
 
 EVALUATIONS: Final = Table(
     clock="step",
@@ -45,8 +46,10 @@ LOSSES: Final = Table(
     name="loss",
     clock="step",
     charts=(
-        Chart(title="TD loss history", columns=("td_loss",)),
-        Chart(title="Grad norm history", columns=("grad_norm",)),
+        Chart(title="TD loss history, smoothed", columns=("td_loss",), smooth=smoothed,
+              note="Weighted means of a hundred rows, as in the notebook."),
+        Chart(title="Grad norm history, smoothed", columns=("grad_norm",), smooth=smoothed,
+              note="Before clipping, smoothed in the same way."),
     ),
     columns=(
         Column(name="step", dtype="int64", unit="updates", meaning="of the loop"),
@@ -54,5 +57,8 @@ LOSSES: Final = Table(
         Column(name="grad_norm", meaning="before clipping; the notebook's grad_norm_history"),
     ),
 )  # fmt: skip
+
+PLOTS: Final = ("mean_reward_per_life", "td_loss", "initial_state_v", "grad_norm")
+"""What the notebook drew at every evaluation, in its order."""
 
 HISTORY: Final = (EVALUATIONS, LOSSES)

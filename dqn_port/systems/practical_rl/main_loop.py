@@ -22,7 +22,7 @@ from dqn_port.systems.practical_rl.adam import FlatAdam
 from dqn_port.systems.practical_rl.dqn_agent import DQNAgent
 from dqn_port.systems.practical_rl.evaluate import Evaluation
 from dqn_port.systems.practical_rl.linear_decay import linear_decay
-from dqn_port.systems.practical_rl.make_env import make_env, record_of
+from dqn_port.systems.practical_rl.make_env import clips_rewards, make_env, record_of
 from dqn_port.systems.practical_rl.play_and_record import play_and_record
 from dqn_port.systems.practical_rl.replay_buffer import ReplayBuffer
 from dqn_port.systems.practical_rl.td_loss import compute_td_loss
@@ -37,9 +37,7 @@ class Training:
         seed: int = opt["seed"]
         self.python_random = random.Random(seed)
         self.numpy_random = np.random.RandomState(seed)
-        # Quirk: make_env(seed) hands the seed to clip_rewards, so that seed 0 clips nothing.
-        clip_rewards = bool(seed) or not opt["seed_clips_rewards"]
-        self.env: Env = make_env(opt, clip_rewards=clip_rewards)
+        self.env: Env = make_env(opt, clip_rewards=clips_rewards(opt))
         self.record = record_of(self.env)
         space = self.env.observation_space
         assert space.shape is not None

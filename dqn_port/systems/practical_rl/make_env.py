@@ -15,7 +15,7 @@ from gymnasium.wrappers import AtariPreprocessing, ReshapeObservation
 from dqn_port.arguments.trust import is_trusted
 from dqn_port.errors import UsageError, near_match
 from dqn_port.fields import Fields
-from dqn_port.games.ale.roms import check_rom, rom_of_id
+from dqn_port.games.ale.roms import check_rom, expected_md5s, rom_of_id, title_of
 from dqn_port.games.cartpole import CartPole
 from dqn_port.games.gymnasium.making import Env, make, meanings
 from dqn_port.games.gymnasium.replayed import ReplayedEnv, replays_exactly
@@ -54,10 +54,11 @@ def raw_game_of(environment: str) -> str | None:
         return None
     rom = rom_of_id(environment) if environment.endswith(_NO_FRAMESKIP) else None
     if rom is None:
+        ids = [f"{title_of(game)}{_NO_FRAMESKIP}" for game in expected_md5s()]
         raise UsageError(
             f"environment: expected {CARTPOLE}, toyA, an Atari game such as "
-            f"Breakout{_NO_FRAMESKIP}, or gymnasium:ID, got '{environment}'"
-            f"{near_match(environment, [CARTPOLE, *GAMES, f'Breakout{_NO_FRAMESKIP}'])}"
+            f"Breakout{_NO_FRAMESKIP} or breakout, or gymnasium:ID, got '{environment}'"
+            f"{near_match(environment, [CARTPOLE, *GAMES, *expected_md5s(), *ids])}"
         )
     return rom
 
@@ -99,6 +100,8 @@ def fill_in(options: dict[str, Any]) -> None:
         UsageError, RomError, MissingLibraryError: it cannot be played, or a wrapper asks for what
             it lacks.
     """
+    if options["environment"] in expected_md5s():
+        options["environment"] = f"{title_of(options['environment'])}{_NO_FRAMESKIP}"
     environment = options["environment"]
     game = raw_game_of(environment)
     if game is not None and game not in GAMES:
@@ -212,6 +215,15 @@ def make_env(
     if options["n_frames"] > 1:
         env = FrameBuffer(env, options["n_frames"], "pytorch", oldest_first=options["oldest_first"])
     return env
+
+
+def clips_rewards(options: Mapping[str, Any]) -> bool:
+    """Tell whether training clips rewards.
+
+    Quirk: make_env(seed) hands the seed to clip_rewards, so that seed 0 clips nothing.
+    """
+    by_seed = bool(options["seed"]) or not options["seed_clips_rewards"]
+    return bool(options["clip_rewards"] and by_seed)
 
 
 def record_of(env: Env) -> GameRecord:

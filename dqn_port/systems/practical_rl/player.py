@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dqn_port.games.gymnasium.making import Env, frames_of
+from dqn_port.games.gymnasium.making import Env, frames_of, meanings
 from dqn_port.interfaces import Picture, Step
 from dqn_port.systems.practical_rl.atari_wrappers import EpisodicLifeEnv
 from dqn_port.systems.practical_rl.dqn_agent import DQNAgent
-from dqn_port.systems.practical_rl.make_env import chain, make_env, record_of
+from dqn_port.systems.practical_rl.final_score import final_score
+from dqn_port.systems.practical_rl.make_env import chain, clips_rewards, make_env, record_of
 
 _BEFORE: Final = "{} before"
 
@@ -45,6 +46,10 @@ class Player:
         self._generator = np.random.RandomState(seed)
         self.env: Env = make_env(opt, clip_rewards=False, pictures=pictures)
         self.frames_per_step: int = opt["frame_skip"] * frames_of(self.env)[-1]
+        self.discount: float = opt["gamma"]
+        self.actions = meanings(self.env)
+        self._clips = clips_rewards(opt)
+        self._ale = getattr(self.env.unwrapped, "ale", None)
         self._record = record_of(self.env)
         self._s: NDArray[Any] | None = None
         """What is seen; None before an episode."""
@@ -53,6 +58,10 @@ class Player:
         """Frames before this game."""
         self._last: Picture | None = None
         """The last that was shown."""
+
+    def homework(self) -> Iterator[str]:
+        """Yield the score by which the homework is passed; its games are played apart."""
+        yield from final_score(self._opt, self._agent).lines()
 
     def step(self, action: int | None = None, *, show: bool = False) -> Step:
         """Play one agent step: ``action``, or else what the agent chooses."""
@@ -65,7 +74,7 @@ class Player:
             if record.games:
                 # A hidden step has ended the game, and the reset went on to the next.
                 record.games.clear()
-                return self._told(None, "game", frames, earned)
+                return self._told(None, "game", frames, earned, self._s)
         assert self._s is not None
         s = self._s
         if action is None:
@@ -74,7 +83,7 @@ class Player:
         if record.shown == [] and self._last is not None:
             # What was met is the last frame of the step before.
             record.shown.append(self._last)
-        self._s, _, terminated, truncated, _ = self.env.step(action)
+        self._s, reward, terminated, truncated, _ = self.env.step(action)
         ended: Literal["life", "game", "limit"] | None = None
         if record.games:
             ended = "limit" if record.games[-1].cut else "game"
@@ -88,7 +97,8 @@ class Player:
                     part.was_real_done = True
         if ended:
             self._s = None
-        return self._told(action, ended, frames, earned, s)
+        learnt = float(np.sign(float(reward)) if self._clips else reward)
+        return self._told(action, ended, frames, earned, s, learnt, terminated)
 
     def _told(
         self,
@@ -96,11 +106,11 @@ class Player:
         ended: Literal["life", "game", "limit"] | None,
         frames: int,
         earned: float,
-        s: NDArray[Any] | None = None,
+        seen: NDArray[Any],
+        learnt: float = 0.0,
+        terminated: bool = True,
     ) -> Step:
         record, number = self._record, self._number
-        seen = self._s if s is None else s
-        assert seen is not None
         self._number += 1
         if ended in ("game", "limit"):
             self._number, self._first_frame = 0, record.frames
@@ -111,10 +121,14 @@ class Player:
             done=action,
             earned=record.earned - earned,
             ended=ended,
+            learnt=learnt,
+            terminal=terminated,
+            lives=None if self._ale is None else self._ale.lives(),
             frames=record.frames - frames,
             shown=shown,
             look=lambda: self._planes(seen),
             value=lambda: self._agent.get_qvalues(seen[None])[0].tolist(),
+            convolve=lambda: self._agent.convolutions_of(seen),
         )
 
     def _planes(self, s: NDArray[Any]) -> dict[str, NDArray[Any]]:

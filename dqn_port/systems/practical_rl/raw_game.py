@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import gymnasium
 import numpy as np
-from ale_py import Action
 from numpy.typing import NDArray
 
 from dqn_port.errors import MissingLibraryError
 from dqn_port.fields import Fields
 from dqn_port.games.gymnasium.making import Env, frames_of
-from dqn_port.games.picture_games import open_game
-
-_MEANINGS: Final = {int(action.value): name for name, action in Action.__members__.items()}
+from dqn_port.games.picture_games import action_names, open_game
 
 
 class RawGame(gymnasium.Env[Any, Any]):
@@ -48,7 +45,7 @@ class RawGame(gymnasium.Env[Any, Any]):
 
     def get_action_meanings(self) -> list[str]:
         """Return the names of the actions by index."""
-        return [_MEANINGS[action] for action in self.ale.actions]
+        return list(action_names(self.ale.actions))
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None

@@ -30,3 +30,15 @@ def smoothen(values: ArrayLike) -> NDArray[np.float64]:
         ValueError: there are no values.
     """
     return np.convolve(np.asarray(values, dtype=np.float64), kernel(), mode="valid")
+
+
+def smoothed(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return as many values, each the weighted mean of the hundred about it: float64 [n].
+
+    Where a hundred are there they are smoothen's; at the ends, and of fewer than a hundred values,
+    the mean is of what is there.
+    """
+    weights, before = kernel(), (_WINDOW - 1) // 2
+    here = slice(before, before + len(values))
+    sums = np.convolve(values, weights)[here]
+    return np.asarray(sums / np.convolve(np.ones(len(values)), weights)[here])

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any, ClassVar, Final
 
 import numpy as np
 
 from dqn_port.arguments.declared import Declared
 from dqn_port.devices import use_threads
-from dqn_port.errors import CheckpointError, MemoryNeedError, SnapshotError
+from dqn_port.errors import CheckpointError, SnapshotError
 from dqn_port.events import Event, Row, Started
 from dqn_port.fields import Fields
 from dqn_port.games.ale.roms import check_rom
@@ -18,12 +17,12 @@ from dqn_port.games.gymnasium.making import told
 from dqn_port.games.gymnasium.replayed import ReplayedEnv
 from dqn_port.games.toy import GAMES
 from dqn_port.interfaces import Array, Facts, Files
-from dqn_port.memory import machine_memory
+from dqn_port.memory import check_memory
 from dqn_port.options import Param
 from dqn_port.records import Table
 from dqn_port.saved_networks import SavedNetwork
 from dqn_port.systems.practical_rl.dqn_agent import DQNAgent, initialise
-from dqn_port.systems.practical_rl.histories import HISTORY
+from dqn_port.systems.practical_rl.histories import HISTORY, PLOTS
 from dqn_port.systems.practical_rl.linear_decay import linear_decay
 from dqn_port.systems.practical_rl.main_loop import Training
 from dqn_port.systems.practical_rl.make_env import fill_in, raw_game_of, spaces
@@ -39,8 +38,10 @@ class PracticalRL(Declared):
     """The homework; see docs/practical_rl.md."""
 
     NAME: ClassVar[str] = "practical_rl"
+    CITED: ClassVar[str] = "The DQN homework of Practical_RL, a course, as of May 2020."
     OPTIONS: ClassVar[tuple[Param, ...]] = OPTIONS
     HISTORY: ClassVar[tuple[Table, ...]] = HISTORY
+    PLOTS: ClassVar[tuple[str, ...]] = PLOTS
 
     def check(self, options: dict[str, Any]) -> dict[str, Any]:
         """Fill in what is to be chosen by the environment.
@@ -50,14 +51,8 @@ class PracticalRL(Declared):
             MemoryNeedError: the replay does not fit into the machine.
         """
         fill_in(options)
-        need, have = self._memory(options), machine_memory()
-        if need > have:
-            entries = options["buffer_size"]
-            raise MemoryNeedError(
-                f"buffer_size: {entries} transitions take {need / 1e9:.2f} GB, this machine has "
-                f"{have / 1e9:.2f} GB; set a smaller one, --set "
-                f"buffer_size={int(have * 0.7 / need * entries)}"
-            )
+        each = self._bytes_of_a_transition(options)
+        check_memory("buffer_size", options["buffer_size"], "transitions", each=each)
         return options
 
     def facts(self, options: Mapping[str, Any]) -> Facts:
@@ -66,26 +61,21 @@ class PracticalRL(Declared):
         about = {}
         if game is not None and game not in GAMES:
             about["rom_md5"] = check_rom(game, options["game_path"])[1]
-        return Facts(
-            arguments=dict(options),
-            name=options["name"],
+        return self.facts_of(
+            options,
             game=options["environment"],
-            seed=options["seed"],
             length=options["total_steps"],
             unit="updates",
-            memory=self._memory(options),
-            threads=options["threads"],
+            memory=int(options["buffer_size"] * self._bytes_of_a_transition(options)),
             about_game=about,
-            start=Path(options["network"]) if options["network"] else None,
+            soon=_soon(options),
         )
 
-    def _memory(self, options: Mapping[str, Any]) -> int:
-        """Return the bytes of a full replay: a frame a transition, and numbers."""
+    def _bytes_of_a_transition(self, options: Mapping[str, Any]) -> float:
+        """Return the bytes of a frame, and of numbers."""
         seen = spaces(options)
         frame = int(np.prod(seen.shape)) // options["n_frames"] * seen.dtype.itemsize
-        numbers = 24 * options["n_frames"] + 18
-        a_transition = _MORE_FRAMES * frame + numbers
-        return int(options["buffer_size"] * a_transition)
+        return _MORE_FRAMES * frame + 24 * options["n_frames"] + 18
 
     def training(
         self,
@@ -194,6 +184,19 @@ class PracticalRL(Declared):
         if isinstance(event, Row) and not event.table:
             cells = event.cells
             yield f"buffer size = {cells['buffer_size']}, epsilon = {cells['epsilon']:.5f}"
+
+
+def _soon(options: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the assignments of Facts.soon: a short fill, one evaluation, some updates."""
+    n_steps = min(options["n_steps"], 300)
+    return (
+        f"n_steps={n_steps}",
+        f"fill_calls={min(options['fill_calls'], -(-300 // n_steps))}",
+        "decay_steps=1",
+        f"total_steps={min(options['total_steps'], 200)}",
+        f"eval_freq={options['total_steps'] + 1}",
+        f"t_max={min(options['t_max'], 200)}",
+    )
 
 
 def _fill(agent: DQNAgent, network: SavedNetwork) -> None:

@@ -6,7 +6,7 @@ simple_dqn: environment.py.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Literal, Protocol
 
 import numpy as np
@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from dqn_port.errors import CheckpointError, UsageError
 from dqn_port.fields import Fields
-from dqn_port.games.picture_games import Emulator
+from dqn_port.games.gymnasium.making import meanings
+from dqn_port.games.picture_games import Emulator, action_names
 from dqn_port.systems.simple_dqn.resize import resize
 
 Picture = NDArray[np.uint8]
@@ -26,6 +27,7 @@ class Environment(Protocol):
     """A game as the agent sees it."""
 
     num_actions: int
+    action_names: Sequence[str]
     frames: int
     """Emulator frames played so far."""
 
@@ -79,6 +81,7 @@ class ALEEnvironment:
         self.ale, self._frame_skip, self._sticky = emulator, frame_skip, sticky
         self._size = screen_width, screen_height
         self.num_actions = len(emulator.actions)
+        self.action_names: Sequence[str] = action_names(emulator.actions)
         # The emulator's luminance of its 128 colours is what OpenCV makes of them, too.
         self._gray = gray_of(emulator.palette)
         self._screen = np.empty((emulator.height, emulator.width), dtype=np.uint8)
@@ -112,7 +115,8 @@ class ALEEnvironment:
 
     def get_screen(self) -> NDArray[np.uint8]:
         """Return the screen, gray and shrunk: uint8 [h, w]."""
-        return resize(self.gray_screen(), *self._size)
+        self.ale.get_screen(self._screen)
+        return resize(self._screen, *self._size, self._gray)
 
     def gray_screen(self) -> NDArray[np.uint8]:
         """Return the emulator's screen in gray: uint8 [height, width]."""
@@ -193,6 +197,7 @@ class GymEnvironment:
             )
         self._id, self._seed, self._size = env_id, seed, (screen_width, screen_height)
         self.num_actions, self.frames, self._games = int(n), 0, 0
+        self.action_names: Sequence[str] = meanings(self._env)
         self.restart()
 
     def restart(self) -> None:

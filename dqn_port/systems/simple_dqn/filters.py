@@ -23,6 +23,7 @@ from torch.nn.functional import conv_transpose2d
 
 from dqn_port.errors import UsageError
 from dqn_port.systems.simple_dqn.layers import CONVOLUTIONS, Network
+from dqn_port.systems.simple_dqn.player import Player
 
 Array = NDArray[Any]
 
@@ -92,6 +93,25 @@ def find_filters(
                         state=_scaled(x[row], met),
                     )
     yield from (best[key] for key in sorted(best))
+
+
+def filters_of_game(player: Player, name: str) -> tuple[str, str]:
+    """Play one game; return the page of the network's filters, and in a line what was looked at.
+
+    Any history and any length of a game will do; the original needed more than history_length +
+    random_starts steps.
+    """
+    states = []
+    while True:
+        step = player.step()
+        states.append(np.stack(list(step.seen.values())))
+        if step.ended:
+            break
+    n, batch_size = (player.options[key] for key in ("visualization_filters", "batch_size"))
+    found = list(find_filters(player.network, np.stack(states), n=n, batch_size=batch_size))
+    seen = f"{len(states)} state{'' if len(states) == 1 else 's'}"
+    said = f"{len(found)} filters, by {seen} of one game; one state is enough"
+    return page(found, title=f"{name}, {seen} of {player.game}"), said
 
 
 def _dtype(network: Network) -> torch.dtype:

@@ -20,6 +20,8 @@ from torch import Tensor, nn
 from torch.nn.functional import batch_norm
 from torch.nn.utils import skip_init
 
+from dqn_port.errors import SnapshotError
+
 Array = NDArray[Any]
 
 CONVOLUTIONS: Final = ((32, 8, 4), (64, 4, 2), (64, 3, 1))
@@ -126,6 +128,14 @@ class Network(nn.Module):
                 x = x.relu()
         return x
 
+    def convolutional(self) -> Iterator[nn.Module]:
+        """Yield the convolutions, each with what stands between it and the next."""
+        for i in range(1, len(CONVOLUTIONS) + 1):
+            yield self.operations[f"conv{i}"]
+            if f"conv{i}" in self.norms:
+                yield self.norms[f"conv{i}"]
+            yield nn.ReLU()
+
     def tensors(self) -> Iterator[Tensors]:
         """Yield the layers that have tensors, in Neon's order."""
         for name, operation in self.operations.items():
@@ -151,6 +161,15 @@ class Network(nn.Module):
                 weight.copy_(torch.from_numpy(from_neon(drawn, weight)))
 
 
+_NORM: Final = {
+    "weight": "gamma",
+    "bias": "beta",
+    "running_mean": "gmean",
+    "running_var": "gvar",
+}
+"""PyTorch's name in a batch normalisation → Neon's."""
+
+
 def as_sequential(weights: Mapping[str, Array]) -> tuple[dict[str, Array], str]:
     """Return a state dict, and the torch.nn.Sequential that loads it, as a line of Python.
 
@@ -170,19 +189,35 @@ def as_sequential(weights: Mapping[str, Array]) -> tuple[dict[str, Array], str]:
             else f"nn.Linear({n_in}, {n_out}, bias=False)"
         )
         if f"{name}_bnorm.beta" in weights:
-            norm = {
-                "weight": "gamma",
-                "bias": "beta",
-                "running_mean": "gmean",
-                "running_var": "gvar",
-            }
-            for theirs, ours in norm.items():
+            for theirs, ours in _NORM.items():
                 state[f"{len(parts)}.{theirs}"] = weights[f"{name}_bnorm.{ours}"]
             kind = "BatchNorm2d" if is_convolution else "BatchNorm1d"
             parts.append(f"nn.{kind}({n_out}, eps={_EPSILON})")
         if name != "output":
             parts.append("nn.ReLU()")
     return state, f"network = nn.Sequential({', '.join(parts)})"
+
+
+def from_sequential(state: Mapping[str, Array]) -> dict[str, Array]:
+    """Return weights by the names of ``Network.tensors``, from what as_sequential gave.
+
+    Raises:
+        SnapshotError: it is a state of another network.
+    """
+    at = sorted({int(name.partition(".")[0]) for name in state if name[:1].isdecimal()})
+    norms = [i for i in at if f"{i}.running_mean" in state]
+    layers = [i for i in at if i not in norms]
+    if len(layers) != len(LAYERS):
+        raise SnapshotError(
+            f"expected the weights of {len(LAYERS)} layers, as export-weights writes them, got "
+            f"{len(layers)}"
+        )
+    weights = {f"{name}.W": state[f"{i}.weight"] for name, i in zip(LAYERS, layers, strict=True)}
+    for name, i in zip(LAYERS, norms, strict=False):
+        weights |= {
+            f"{name}_bnorm.{ours}": state[f"{i}.{theirs}"] for theirs, ours in _NORM.items()
+        }
+    return weights
 
 
 def screens_fit(height: int, width: int) -> bool:

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
-from dqn_port.errors import MemoryNeedError
-from dqn_port.memory import machine_memory
+from dqn_port.memory import check_memory
 from dqn_port.systems.simple_dqn.replay_memory import BYTES_BESIDE_SCREEN
-
-_SPARED: Final = 0.7
-"""Of the memory, what a replay memory that is proposed may take."""
 
 
 def bytes_per_entry(options: Mapping[str, Any]) -> int:
@@ -21,25 +17,28 @@ def bytes_per_entry(options: Mapping[str, Any]) -> int:
 
 def memory_needed(options: Mapping[str, Any]) -> int:
     """Return the bytes of the replay memory, as far as the run fills it, and of its minibatch."""
-    phases = options["epochs"] - options["start_epoch"]
-    stored = options["random_steps"] + max(phases, 0) * options["train_steps"]
-    entries = options["replay_size"]
-    if not options["play_games"]:
-        entries = min(entries, stored)
-    states = 3 * options["batch_size"] * options["history_length"] + 1
-    return (entries + states) * bytes_per_entry(options)
+    return (_entries(options) + _states(options)) * bytes_per_entry(options)
 
 
-def check_memory(options: Mapping[str, Any]) -> None:
+def check_size(options: Mapping[str, Any]) -> None:
     """Refuse a replay memory that the machine cannot hold.
 
     Raises:
         MemoryNeedError: it cannot, with the size that would fit.
     """
-    need, have = memory_needed(options), machine_memory()
-    if need > have:
-        fits = int(have * _SPARED / bytes_per_entry(options))
-        raise MemoryNeedError(
-            f"replay_size: {options['replay_size']} screens take {need / 1e9:.2f} GB, this machine "
-            f"has {have / 1e9:.2f} GB; set a smaller one, --set replay_size={fits}"
-        )
+    each = bytes_per_entry(options)
+    beside = _states(options) * each
+    check_memory("replay_size", _entries(options), "screens", each=each, beside=beside)
+
+
+def _entries(options: Mapping[str, Any]) -> int:
+    """Return how many entries the run fills."""
+    epochs = max(options["epochs"] - options["start_epoch"], 0)
+    stored: int = options["random_steps"] + epochs * options["train_steps"]
+    size: int = options["replay_size"]
+    return size if options["play_games"] else min(size, stored)
+
+
+def _states(options: Mapping[str, Any]) -> int:
+    """Return the screens of a minibatch and its buffers."""
+    return 3 * int(options["batch_size"]) * int(options["history_length"]) + 1

@@ -131,6 +131,7 @@ ORIGINAL: Final = (
 
 HISTORY: Final = Table(
     clock="step",
+    curves="phase",
     score="score",
     score_means=("in {test_steps} steps", "with ε {exploration_rate_test}"),
     columns=(
@@ -176,3 +177,15 @@ HISTORY: Final = Table(
     ),
 )  # fmt: skip
 """Of history.csv: the original's 16 columns, the clock before them and ours behind."""
+
+STATISTICS: Final = Table(
+    name="statistics",
+    clock="epoch",
+    repeats=True,
+    curves="phase",
+    columns=HISTORY.columns[1:17],
+)
+"""The original's own CSV."""
+
+PLOTS: Final = ("average_reward", "meanq", "nr_games", "meancost")
+"""What plot.py drew unless it was told otherwise."""

@@ -32,12 +32,14 @@ class Player:
         which: str,
         about_game: dict[str, str],
     ) -> None:
-        self.game: str = options["game"]
+        self.options, self.game = options, str(options["game"])
         self.which, self.about_game = which, about_game
         self.random_starts: int = options["random_starts"] + 1
         self.sticky: float = options["repeat_action_probability"]
         self.epsilon, self.max_frames = epsilon, max_frames
         self.frames_per_step = 1 if options["environment"] == "gym" else options["frame_skip"]
+        self.discount: float = options["discount_rate"]
+        self.actions = environment.action_names
         self.network = network.model
         """For filters."""
         self._env, self._net = environment, network
@@ -71,8 +73,10 @@ class Player:
             shown.append(self._env.picture())
         before = self._env.frames
         stepped = self._agent.act(chosen)
+        life_lost, lives = False, None
         if isinstance(self._env, ALEEnvironment):
             self._env.on_frame = lambda: None
+            life_lost, lives = self._env.life_lost, self._env.ale.lives()
         number, frames = self._number, self._env.frames - before
         self._number += 1
         self._frames += frames
@@ -86,8 +90,12 @@ class Player:
             done=chosen,
             earned=float(stepped.reward),
             ended=ended,
+            learnt=float(self._net.clipped(stepped.reward)),
+            terminal=ended in ("life", "game") or life_lost,
+            lives=lives,
             frames=frames,
             shown=shown,
             look=lambda: {f"screen {i} of {len(state)}": s for i, s in enumerate(state, start=1)},
             value=lambda: self._net.predict(state[None])[0].tolist(),
+            convolve=lambda: self._net.convolutions_of(state),
         )

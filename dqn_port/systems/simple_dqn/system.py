@@ -9,16 +9,17 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from dqn_port.arguments.declared import Declared
-from dqn_port.arguments.flat_options import FlatDraft
 from dqn_port.devices import use_threads
 from dqn_port.errors import ArgsError, DeviceError
 from dqn_port.events import Event, Row
-from dqn_port.games.ale.roms import check_rom, expected_md5s, rom_of_id
+from dqn_port.fields import number
+from dqn_port.games.ale.roms import check_rom, expected_md5s, rom_of_id, title_of
 from dqn_port.games.picture_games import open_game
 from dqn_port.games.toy import GAMES
-from dqn_port.interfaces import Exported, Facts, Files
+from dqn_port.interfaces import Array, Exported, Facts, Files
 from dqn_port.options import Param, Words
 from dqn_port.randoms.python2 import Python2Random
 from dqn_port.records import RunRecord, Table
@@ -26,12 +27,19 @@ from dqn_port.saved_networks import SavedNetwork
 from dqn_port.systems.simple_dqn.deepqnetwork import DeepQNetwork
 from dqn_port.systems.simple_dqn.emulator import ArcadeEmulator
 from dqn_port.systems.simple_dqn.environment import ALEEnvironment, Environment, GymEnvironment
-from dqn_port.systems.simple_dqn.filters import find_filters, page
-from dqn_port.systems.simple_dqn.layers import as_sequential, screens_fit
+from dqn_port.systems.simple_dqn.filters import filters_of_game
+from dqn_port.systems.simple_dqn.layers import as_sequential, from_sequential, screens_fit
 from dqn_port.systems.simple_dqn.main import Training
-from dqn_port.systems.simple_dqn.memory import check_memory, memory_needed
+from dqn_port.systems.simple_dqn.memory import check_size, memory_needed
 from dqn_port.systems.simple_dqn.neon_files import SUFFIXES, read_neon
-from dqn_port.systems.simple_dqn.options import HISTORY, NAME, ORIGINAL, OURS
+from dqn_port.systems.simple_dqn.options import (
+    HISTORY,
+    NAME,
+    ORIGINAL,
+    OURS,
+    PLOTS,
+    STATISTICS,
+)
 from dqn_port.systems.simple_dqn.player import Player
 from dqn_port.systems.simple_dqn.recording import Recorder
 from dqn_port.systems.simple_dqn.replay_memory import ReplayMemory
@@ -42,8 +50,11 @@ class SimpleDqn(Declared):
     """The program."""
 
     NAME: ClassVar[str] = NAME
+    CITED: ClassVar[str] = "simple_dqn: Tambet Matiisen's DQN in Python 2 on Neon (2015–2017)."
     OPTIONS: ClassVar[tuple[Param, ...]] = (*ORIGINAL, *OURS)
     HISTORY: ClassVar[tuple[Table, ...]] = (HISTORY,)
+    OLD_TABLES: ClassVar[tuple[Table, ...]] = (STATISTICS,)
+    PLOTS: ClassVar[tuple[str, ...]] = PLOTS
 
     def words(self, words: Sequence[str]) -> Words:
         """Read the words of main.py, or of a script and its name.
@@ -53,25 +64,9 @@ class SimpleDqn(Declared):
         """
         return read_words(words)
 
-    def load(
-        self,
-        *,
-        args_file: Path | None = None,
-        words: Sequence[str] = (),
-        assignments: Sequence[str] = (),
-        draft: FlatDraft | None = None,
-    ) -> dict[str, Any]:
-        """Put options together; see interfaces.System. What acts otherwise here is a warning.
-
-        Raises:
-            UsageError, RomError, MemoryNeedError: they cannot be run.
-        """
-        draft = self.new_draft() if draft is None else draft
-        options = super().load(
-            args_file=args_file, words=words, assignments=assignments, draft=draft
-        )
-        draft.warnings += _remarks(draft.values, options)
-        return options
+    def remarks(self, given: Mapping[str, Any], options: Mapping[str, Any]) -> Iterator[str]:
+        """Yield what acts otherwise here than the options say."""
+        return _remarks(given, options)
 
     def check(self, options: dict[str, Any]) -> dict[str, Any]:
         """Check options as a whole; fill in the seed, the game and the device.
@@ -95,6 +90,11 @@ class SimpleDqn(Declared):
                 raise ArgsError(
                     f"{high}: expected at least {low} ({options[low]}), got {options[high]}"
                 )
+        if options["batch_size"] >= options["replay_size"] and not options["play_games"]:
+            raise ArgsError(
+                f"batch_size: expected below replay_size ({options['replay_size']}), got "
+                f"{options['batch_size']}: with fewer screens nothing is ever learnt"
+            )
         if options["datatype"] == "float16" or options["stochastic_round"] is not False:
             name = "datatype" if options["datatype"] == "float16" else "stochastic_round"
             raise ArgsError(
@@ -106,7 +106,7 @@ class SimpleDqn(Declared):
                 f"epochs: expected above start_epoch ({options['start_epoch']}) and steps to do, "
                 f"got {options['epochs']} and none"
             )
-        check_memory(options)
+        check_size(options)
         return options
 
     @staticmethod
@@ -119,19 +119,14 @@ class SimpleDqn(Declared):
         """Return what the workshop has to know."""
         epochs = max(options["epochs"] - options["start_epoch"], 0)
         length = options["random_steps"] + epochs * (options["train_steps"] + options["test_steps"])
-        return Facts(
-            arguments=dict(options),
-            name=options["name"],
+        return self.facts_of(
+            options,
             game=options["game"],
-            seed=options["random_seed"],
             length=None if options["play_games"] else length,
             longer="" if options["play_games"] else f"epochs={2 * options['epochs']}",
             memory=memory_needed(options),
-            threads=options["threads"],
             about_game=_about_game(options),
-            game_path=options["game_path"],
-            gpu=options["device"] != "cpu",
-            start=Path(options["load_weights"]) if options["load_weights"] else None,
+            soon=_soon(options),
         )
 
     def environment(self, options: Mapping[str, Any], *, sound: bool = False) -> Environment:
@@ -232,30 +227,26 @@ class SimpleDqn(Declared):
             about_game=_about_game(options),
         )
 
-    def filters_page(
-        self, options: Mapping[str, Any], network: SavedNetwork, *, seed: int, max_frames: int = 0
-    ) -> str:
-        """Play one game and return the page with what the network's filters look for.
+    def frames_of(
+        self, arguments: Mapping[str, Any], history: Mapping[str, Any]
+    ) -> NDArray[np.float64] | None:
+        """Return the emulator frames of training at every row, tests left out; None: not told."""
+        skip = number(arguments.get("frame_skip"))
+        each = 1.0 if arguments.get("environment") == "gym" else skip
+        steps = np.where(history["phase"] == "test", 0, history["steps"])
+        return None if each is None else np.cumsum(steps) * each
 
-        Any history and any length of a game of one step or more will do; the original needed more
-        than history_length + random_starts steps. ``max_frames``: 0: to the game's end.
+    def filters_page(self, path: Path, **how: Any) -> tuple[str, str]:
+        """Return a page with what a network's filters look for, and in a line what was looked at.
+
+        ``how``: see open_player, whose player plays the game that is looked at.
 
         Raises:
-            UsageError, RomError, SnapshotError: see player.
+            UsageError, RomError, SnapshotError: see open_player.
         """
-        player = self.player(options, network, seed=seed, max_frames=max_frames)
-        states = []
-        while True:
-            step = player.step()
-            states.append(np.stack(list(step.seen.values())))
-            if step.ended:
-                break
-        n = options["visualization_filters"]
-        found = find_filters(
-            player.network, np.stack(states), n=n, batch_size=options["batch_size"]
-        )
-        title = f"{network.path.name}, {len(states)} states of {player.game}"
-        return page(list(found), title=title)
+        player = self.open_player(path, **how)
+        assert isinstance(player, Player)
+        return filters_of_game(player, path.name)
 
     # Networks in Neon's own files.
 
@@ -298,6 +289,10 @@ class SimpleDqn(Declared):
         state, recipe = as_sequential(saved.weights)
         return Exported(saved.which, state, (recipe,))
 
+    def from_export(self, state: Mapping[str, Array]) -> Mapping[str, Array]:
+        """Return the weights by Neon's names, from the Sequential's."""
+        return from_sequential(state)
+
     def lines(self, event: Event, options: Mapping[str, Any]) -> Iterator[str]:
         """Yield what the original logs at the end of a phase."""
         if not isinstance(event, Row) or options["log_level"] not in ("DEBUG", "INFO"):
@@ -316,6 +311,19 @@ class SimpleDqn(Declared):
         )
 
 
+def _soon(options: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the assignments of Facts.soon: an epoch of short phases."""
+    filled = options["batch_size"] + options["history_length"]
+    steps = {"random_steps": max(300, filled), "train_steps": max(240, filled), "test_steps": 240}
+    return (
+        *(f"{name}={min(options[name], most)}" for name, most in steps.items()),
+        f"epochs={min(options['epochs'], options['start_epoch'] + 1)}",
+        "exploration_decay_steps=1",
+        "record_screen_path=",
+        "record_sound_filename=",
+    )
+
+
 def _about_game(options: Mapping[str, Any]) -> dict[str, str]:
     """Return what a run records of its game."""
     if options["game"] not in expected_md5s():
@@ -332,7 +340,7 @@ def _game(options: Mapping[str, Any]) -> tuple[str, str]:
     game, folder = options["game"], options["game_path"]
     if options["environment"] == "gym":
         if game in expected_md5s():
-            game = f"ALE/{''.join(part.capitalize() for part in game.split('_'))}-v5"
+            game = f"ALE/{title_of(game)}-v5"
         return game, ""
     if game.endswith(".bin"):
         if Path(game).expanduser().is_file():
@@ -347,7 +355,7 @@ def _game(options: Mapping[str, Any]) -> tuple[str, str]:
         return game, ""
     if game not in expected_md5s():
         game = rom_of_id(game) or game
-    check_rom(game, folder)
+    check_rom(game, folder, option="game")
     return game, folder
 
 

@@ -235,6 +235,39 @@ def test_the_clip_and_what_the_agent_sees_are_in_the_page(path):
     ) in page.text
 
 
+def test_planes_that_are_no_frames_are_named(path):
+    run = run_of()
+    seen = replace(seen_of(frames=2), labels=("image", "motion trace"))
+    write_report(path, run, [evaluation_of(run, clip=clip_of(), seen=seen)])
+    page = read_page(path)
+    assert "agent's state at that step: image, motion trace; 84 × 84 bytes each." in page.text
+    labels = [a["aria-label"] for a in page.all("div") if a.get("role") == "img"]
+    assert labels == ["image", "motion trace"]
+
+
+PAPER = (
+    "Paper: Mnih et al., Human-level control through deep reinforcement learning, Nature 518 "
+    "(2015); random, human and DQN scores from its Extended Data Table 2."
+)
+
+
+@pytest.mark.parametrize(
+    ("system", "game", "cited"),
+    [
+        ("lua_dqn", "pong",
+         f"DQN 3.0, the program of Mnih et al. (2015), in Lua and Torch7. {PAPER}"),
+        ("labml_dqn", "toyA", "The annotated PyTorch DQN of labml-nn 0.4.103 (2020–21)."),
+        ("hvass16", "breakout",
+         f"Magnus Erik Hvass Pedersen's TensorFlow tutorial 16 (2017). {PAPER}"),
+    ],
+)  # fmt: skip
+def test_what_the_system_is_is_cited(path, system, game, cited):
+    run = replace(run_of(game=game), system=system, arguments={})
+    write_report(path, run, [])
+    footer = read_page(path).text.partition("Written by dqn-port report")[2]
+    assert footer.lstrip(" .") == cited
+
+
 def test_a_clip_that_shows_a_part_says_so(path):
     run = run_of()
     evaluation = evaluation_of(run, clip=clip_of(episode=4, whole=False))

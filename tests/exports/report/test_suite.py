@@ -41,7 +41,11 @@ def test_a_runs_score_is_that_of_its_best_network():
     run = run_of()
     last = evaluation_of(run, episodes=tuple(episodes_of("last", [4.0, 5.0])))
     runs = [(run, [evaluation_of(run), last]), (run, [last]), (run, []), *RUNS[2:]]
-    assert suite_scores(runs) == {"pong": [15.0, 4.5], "breakout": [401.0], "toyB": [5.0]}
+    assert suite_scores(runs) == {
+        ("pong", "lua_dqn"): [15.0, 4.5],
+        ("breakout", "lua_dqn"): [401.0],
+        ("toyB", "lua_dqn"): [5.0],
+    }
 
 
 def test_the_league_table(path):
@@ -87,10 +91,27 @@ def test_runs_of_several_systems_are_told_apart(path):
     (run, evaluations), *others = RUNS
     page = write(path, [*others, (replace(run, system="labml_dqn"), evaluations)])
     assert "Pong labml_dqn, seed 1 lua_dqn, seed 2" in page.text
-    assert (
-        "The runs are of labml_dqn and lua_dqn: a game's mean is over all of them."
-    ) in page.text
-    assert "The runs are of" not in write(path, RUNS).text
+    assert page.rows[0][:3] == ["Game", "System", "Mean"]
+    assert [row[:3] for row in page.rows[1:5]] == [
+        ["Breakout", "lua_dqn", "401.0"],
+        ["Pong", "labml_dqn", "9.3"],
+        ["Pong", "lua_dqn", "−20.7"],
+        ["toyB", "lua_dqn", "5.0"],
+    ]
+    assert "Over 3 rows of the paper's games" in page.text
+    assert "The annotated PyTorch DQN of labml-nn 0.4.103 (2020–21)." in page.text
+
+
+def test_steps_of_different_kinds_are_not_added(path):
+    page = write(path, RUNS)
+    assert "Trained 3M steps 3 h of training, all runs together" in page.text
+    (run, evaluations), *others = RUNS
+    clock = replace(run.table.column(run.table.clock), heading="updates")
+    columns = tuple(clock if c.name == clock.name else c for c in run.table.columns)
+    counted = replace(run, table=replace(run.table, columns=columns))
+    page = write(path, [*others, (counted, evaluations)])
+    assert "Training time 3 h all runs together" in page.text
+    assert "Trained" not in page.text
 
 
 def test_every_game_has_its_curves_a_line_a_seed(path):

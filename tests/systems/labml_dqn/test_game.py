@@ -19,6 +19,7 @@ class Listed:
     """A game whose n-th picture is gray n everywhere, counted from its resets on."""
 
     height = width = 168
+    grays = np.arange(256, dtype=np.uint8)
 
     def __init__(self, lives, rewards=(), dones=()):
         self.frames, self._lives, self._rewards, self._dones = 0, lives, rewards, dones
@@ -35,8 +36,8 @@ class Listed:
         done = self.frames in self._dones
         return self._rewards[self.frames - 1] if self._rewards else 0.0, done
 
-    def gray(self):
-        return np.full((168, 168), self.frames + 10 * self.resets, dtype=np.float32)
+    def get_screen(self, out):
+        out[:] = self.frames + 10 * self.resets
 
     def rgb(self):
         return np.zeros((168, 168, 3), dtype=np.uint8)
@@ -163,16 +164,39 @@ def test_gray_by_hand():
     assert gray_of(np.array([1, 1, 0], dtype=np.uint8)) == 1
 
 
+GRAYS = np.arange(256, dtype=np.uint8)
+
+
 def test_shrinking_by_hand():
     # From 126 to 84 each pixel is one whole and half of the next, or the other way round.
-    row = np.arange(126, dtype=np.float32)
-    small = Shrinking(126, 126).shrink(np.tile(row, (126, 1)))
+    screen = np.tile(np.arange(126, dtype=np.uint8), (126, 1))
+    small = Shrinking(126, 126, GRAYS).shrink(screen, screen)
     assert small[0, :4].tolist() == [0, 2, 3, 5]
     assert (small == small[0]).all()
 
 
-def test_the_kernel_and_numpy_shrink_to_the_same_bytes():
-    gray = np.random.default_rng(1).integers(0, 256, (210, 160)).astype(np.float32)
-    with_kernel, without = Shrinking(210, 160), Shrinking(210, 160)
-    without._kernels = None
-    np.testing.assert_array_equal(with_kernel.shrink(gray), without.shrink(gray))
+def screens_of_games():
+    """Pairs of screens as a step ends with, and two of noise."""
+    for name in ("breakout", "seaquest"):
+        env = NoFrameskip(open_game(name))
+        env.reset()
+        for frame in range(120):
+            env.step(frame // 7 % len(env.actions))
+            if frame % 10 >= 8:
+                screen = np.empty((210, 160), dtype=np.uint8)
+                env.get_screen(screen)
+                yield env.grays, screen
+    rng = np.random.default_rng(1)
+    for _ in range(2):
+        yield GRAYS, rng.integers(0, 256, (210, 160), dtype=np.uint8)
+
+
+def test_the_kernel_and_numpy_make_the_same_bytes():
+    found = list(screens_of_games())
+    for (grays, first), (_, second) in zip(found[::2], found[1::2], strict=True):
+        shrinking = Shrinking(210, 160, grays)
+        assert shrinking._kernels is not None
+        got = shrinking.shrink(first, second)
+        want = np.maximum(shrinking._picture(first), shrinking._picture(second))
+        np.testing.assert_array_equal(got, want)
+        np.testing.assert_array_equal(shrinking.shrink(first, first), shrinking._picture(first))

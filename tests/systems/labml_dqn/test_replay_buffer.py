@@ -8,9 +8,11 @@ import random
 import numpy as np
 import pytest
 
+from dqn_port.systems.labml_dqn import trees as trees_module
+from dqn_port.systems.labml_dqn.bench import stand_in
 from dqn_port.systems.labml_dqn.replay_buffer import EmptyReplayError, ReplayBuffer
 from dqn_port.systems.labml_dqn.storage import Frames, Stacks
-from dqn_port.systems.labml_dqn.trees import Trees
+from dqn_port.systems.labml_dqn.trees import Trees, raised
 
 BLANK = np.zeros((4, 2, 2), dtype=np.uint8)
 
@@ -42,9 +44,29 @@ def test_trees_by_hand():
     assert trees.find(np.array([0.0, 0.9, 1.0, 3.0, 9.9])).tolist() == [0, 0, 1, 2, 3]
 
 
+@pytest.fixture(params=["kernels", "NumPy"])
+def by(request, monkeypatch):
+    """Run with the kernels in C, and without."""
+    if request.param == "NumPy":
+        monkeypatch.setattr(trees_module, "kernels", lambda: None)
+    else:
+        assert trees_module.kernels() is not None
+
+
+def find_one(trees, prefix):
+    """Find a slot as the original does, step by step."""
+    node = 1
+    while node < trees.n:
+        left = trees.sum[2 * node]
+        node *= 2
+        if not left > prefix:
+            prefix, node = prefix - left, node + 1
+    return node - trees.n
+
+
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("n", [1, 2, 3, 6, 7, 64, 1000])
-def test_many_leaves_at_once_are_one_after_the_other_to_the_bit(n, dtype):
+def test_many_leaves_at_once_are_one_after_the_other_to_the_bit(n, dtype, by):
     rng = np.random.default_rng(n)
     one, many = Trees(n, dtype), Trees(n, dtype)
     for _ in range(20):
@@ -54,6 +76,60 @@ def test_many_leaves_at_once_are_one_after_the_other_to_the_bit(n, dtype):
             one.set_one(slot, leaf)
         assert one.sum[1:].tobytes() == many.sum[1:].tobytes()
         assert one.min[1:].tobytes() == many.min[1:].tobytes()
+        prefixes = rng.random(32).astype(dtype) * many.root
+        prefixes[:3] = 0, many.root, np.nan
+        assert many.find(prefixes).tolist() == [find_one(one, p) for p in prefixes]
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_odd_leaves_at_once_are_one_after_the_other_to_the_bit(dtype, by):
+    one, many = Trees(6, dtype), Trees(6, dtype)
+    slots = np.array([3, 1, 3, 5, 0, 1])
+    leaves = np.array([np.nan, np.inf, 2, np.nan, 0, -0.0], dtype=dtype)
+    many.set(slots, leaves)
+    with np.errstate(all="ignore"):
+        for slot, leaf in zip(slots.tolist(), leaves, strict=True):
+            one.set_one(slot, leaf)
+    assert one.sum[1:].tobytes() == many.sum[1:].tobytes()
+    assert one.min[1:].tobytes() == many.min[1:].tobytes()
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("exponent", [0.6, 0.5, 1.0, 0.0, 2.0, -0.4, -1.0])
+def test_powers_are_those_of_one_at_a_time_to_the_bit(exponent, dtype, by):
+    x = np.random.default_rng(1).random(4000).astype(dtype) * 3
+    x[:5] = 0, np.nan, np.inf, 1e-30, 1e30
+    with np.errstate(all="ignore"):
+        one_at_a_time = np.array([value**exponent for value in x], dtype=dtype)
+    assert raised(x, exponent).tobytes() == one_at_a_time.tobytes()
+
+
+def test_a_replay_draws_and_weighs_as_one_of_lists(by):
+    rng = np.random.default_rng(1)
+    replay, lists = buffer(100, alpha=0.6, seed=5), stand_in.ReplayBuffer(100, 0.6)
+    random.seed(5)
+    for held in (60, 90):
+        while replay.added < held:
+            replay.add(BLANK, 0, 0.0, BLANK, False)
+            lists._set(lists.next_idx, lists.max_priority**0.6)
+            lists.next_idx += 1
+        lists.size = held
+        for _ in range(20):
+            indexes, weights = replay.draw(32, 0.4)
+            of_lists = lists.sample(32, 0.4)
+            assert indexes.tolist() == of_lists["indexes"].tolist()
+            assert weights.tobytes() == of_lists["weights"].tobytes()
+            priorities = rng.random(32, dtype=np.float32) * 2
+            replay.update_priorities(indexes, priorities)
+            lists.update_priorities(indexes, priorities)
+            assert replay.trees.sum[1:].tolist() == lists.sum[1:]
+            assert replay.trees.min[1:].tolist() == lists.min[1:]
+
+
+@pytest.mark.parametrize("slots", [[4], [-1], [0, 1]])
+def test_leaves_that_the_trees_have_not_are_refused(slots, by):
+    with pytest.raises(IndexError, match=r"^expected a slot below 4 for each of 1 leaves$"):
+        Trees(4).set(np.array(slots), np.array([1.0]))
 
 
 # 1. Float drift.

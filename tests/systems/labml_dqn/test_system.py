@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dqn_port.errors import ArgsError, SnapshotError, UsageError
+from dqn_port.errors import ArgsError, MemoryNeedError, SnapshotError, UsageError
 from dqn_port.events import EpisodeEnded, Row
 from dqn_port.games.ale.roms import UnknownGameError
 from dqn_port.saved_networks import SavedNetwork
@@ -64,7 +64,7 @@ def test_more_updates_are_another_run():
         ("n_actions=5", ArgsError,
          "n_actions: expected at most 4, the game's own, got 5; set n_actions=game"),
         ("game=brekout", UnknownGameError,
-         "env: no game is named 'brekout'; did you mean 'breakout'?; `dqn-port roms` lists them"),
+         "game: no game is named 'brekout'; did you mean 'breakout'?; `dqn-port roms` lists them"),
         ("capacity=0", ArgsError, "--set: capacity: expected 1 to 4.29497e+09, got 0"),
         ("norm=mean", ArgsError, "--set: norm: expected one of buffer, batch, got 'mean'"),
     ],
@@ -73,6 +73,18 @@ def test_what_cannot_be_run_is_refused_in_one_line(assignment, error, text):
     with pytest.raises(error) as caught:
         SYSTEM.load(assignments=[assignment])
     assert str(caught.value) == text
+
+
+def test_a_buffer_that_does_not_fit_is_refused_with_one_that_does(monkeypatch):
+    monkeypatch.setattr("dqn_port.memory.machine_memory", lambda: 2 * 10**8)
+    with pytest.raises(MemoryNeedError) as caught:
+        SYSTEM.load(assignments=["capacity=65536"])
+    # 7,098 bytes each; besides 32 frames of 7,056, and nine emulators of 12 MB.
+    assert str(caught.value) == (
+        "capacity: 65536 transitions of 8 games take 0.57 GB, this machine has 0.20 GB; set a "
+        "smaller one, --set capacity=9050"
+    )
+    assert SYSTEM.load(assignments=["capacity=9050"])
 
 
 def test_there_were_never_words():

@@ -61,7 +61,7 @@ def test_a_toy_game_is_learnt_in_seconds(tmp_path):
     opt = load_options(args_file=path)
     assert mean_of_random_play(opt, 4000) < 0
     events = [e for e in Run(SYSTEM, opt, tmp_path).train("cpu") if isinstance(e, Evaluated)]
-    assert [e.n_episodes > 5 for e in events] == [True, True]
+    assert [e.episodes > 5 for e in events] == [True, True]
     assert events[-1].reward > 5
 
 
@@ -71,4 +71,4 @@ def test_pong_rises_above_random_play(tmp_path):
     opt = load_options(args_file=path, assignments=["steps=300000"])
     events = [e for e in Run(SYSTEM, opt, tmp_path).train("cpu") if isinstance(e, Evaluated)]
     # Random play scores -20.7; without a finished episode an evaluation scores 0.
-    assert max(e.reward for e in events if e.n_episodes >= 2) > -18.5
+    assert max(e.reward for e in events if e.episodes >= 2) > -18.5

@@ -5,12 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from dqn_port.arguments.values import shown
-from dqn_port.systems.lua_dqn.paper_arguments import (
-    NOT_COMPARED,
-    differences,
-    dqn3_0_1,
-    flat,
-)
+from dqn_port.systems.lua_dqn.options import flat
+from dqn_port.systems.lua_dqn.paper_arguments import NOT_COMPARED, differences, dqn3_0_1
 from dqn_port.systems.lua_dqn.setup import load_options
 from tests.exports.report.building import arguments_of
 

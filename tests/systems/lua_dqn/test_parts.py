@@ -58,8 +58,8 @@ def test_an_unknown_name_is_refused_with_the_near_match():
     with pytest.raises(RegistryError) as caught:
         find("network", "convnet_atari")
     assert str(caught.value) == (
-        "network: expected one of convnet_atari3, net_small, net_toy_conv, net_toy_mlp, net_tie or "
-        "module:object, got 'convnet_atari'; did you mean 'convnet_atari3'?"
+        "network: expected one of convnet_atari3, convnet_small, net_small, net_toy_conv, "
+        "net_toy_mlp, net_tie or module:object, got 'convnet_atari'; did you mean 'convnet_atari3'?"
     )
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from dqn_port.runs.playing import episodes
 from dqn_port.systems.lua_dqn.evaluation import Evaluation, EvaluationState
-from dqn_port.systems.lua_dqn.player import Player, as_image
+from dqn_port.systems.lua_dqn.player import Player, as_image, picture_of
 from dqn_port.systems.lua_dqn.setup import load_options, setup
 from tests.tools.running import TOY_A, TOY_B
 
@@ -96,9 +96,9 @@ def test_the_last_step_shows_the_screen_that_it_leads_to(max_frames):
     assert steps[-1].ended == ("limit" if max_frames else "game")
     screen, _, terminal = ready.env.get_state()
     assert terminal == (not max_frames)
-    np.testing.assert_array_equal(steps[-1].shown[1], screen.rgb_bytes())
+    np.testing.assert_array_equal(steps[-1].shown[1], picture_of(screen))
     np.testing.assert_array_equal(
-        steps[0].shown[0], ready_to_play(TOY_A).env.new_game()[0].rgb_bytes()
+        steps[0].shown[0], picture_of(ready_to_play(TOY_A).env.new_game()[0])
     )
 
 

@@ -21,7 +21,6 @@ from dqn_port.errors import (
 from dqn_port.games.ale.roms import expected_md5s, rom_path
 from dqn_port.memory import machine_memory
 from dqn_port.runs.run import Run
-from dqn_port.systems.lua_dqn import checks
 from dqn_port.systems.lua_dqn.drafts import Draft, finish, read_args_table
 from dqn_port.systems.lua_dqn.setup import (
     declared_params,
@@ -109,8 +108,8 @@ def test_what_is_missing_of_agent_params_is_named(key, example):
         (
             "network",
             "net_toymlp",
-            "expected one of convnet_atari3, net_small, net_toy_conv, net_toy_mlp, net_tie or "
-            "module:object, got 'net_toymlp'; did you mean 'net_toy_mlp'?",
+            "expected one of convnet_atari3, convnet_small, net_small, net_toy_conv, "
+            "net_toy_mlp, net_tie or module:object, got 'net_toymlp'; did you mean 'net_toy_mlp'?",
         ),
         (
             "preproc",
@@ -268,7 +267,7 @@ def test_exp2_always_fails_in_the_original():
 
 
 def test_a_replay_larger_than_the_memory(monkeypatch):
-    monkeypatch.setattr(checks, "machine_memory", lambda: 10_000)
+    monkeypatch.setattr("dqn_port.memory.machine_memory", lambda: 10_000)
     assert refused(MemoryNeedError, toy(steps=10**6)) == (
         "agent_params.replay_memory: 300 transitions take 0.00 GB, this machine has 0.00 GB; "
         "set a smaller one, --set agent_params.replay_memory=66"

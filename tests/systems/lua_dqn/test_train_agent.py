@@ -72,8 +72,8 @@ def test_the_histories_hold_what_the_events_said():
     assert histories.reward_history == [e.reward for e in evaluated]
     assert histories.v_history == [e.v for e in evaluated]
     assert histories.td_history == [e.td for e in evaluated]
-    assert histories.episode_counts == [e.n_episodes for e in evaluated]
-    assert histories.reward_counts == [e.n_rewards for e in evaluated]
+    assert histories.episode_counts == [e.episodes for e in evaluated]
+    assert histories.reward_counts == [e.rewards for e in evaluated]
     assert histories.qmax_history == [1.0] * 3
     assert histories.steps == [200, 400, 600]
     assert histories.time_history[0] == 0
@@ -132,7 +132,7 @@ def test_the_best_network_is_a_copy_of_its_moment():
     training = make_training(toy_options(), [])
     copies = []
     for event in events_of(training):
-        if isinstance(event, Evaluated) and event.is_best:
+        if isinstance(event, Evaluated) and event.best:
             copies.append(training.agent.network.w.detach().clone())
     assert copies
     assert torch.equal(training.state.best_network.w, copies[-1])

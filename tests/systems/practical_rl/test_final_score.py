@@ -6,7 +6,9 @@ import pytest
 
 from dqn_port.systems.practical_rl.final_score import FinalScore, final_score
 from dqn_port.systems.practical_rl.system import SYSTEM
+from tests.cli.running import run
 from tests.systems.practical_rl.running import options
+from tests.systems.test_every_system import SMALL
 
 
 def test_lives_count_times_their_number_and_pass_from_15_on():
@@ -37,3 +39,27 @@ def test_thirty_are_played(environment, n_lives):
     assert score.by_lives == (environment == "toyA")
     assert score.per_life < 0 if score.by_lives else 8 < score.per_life <= 20
     assert not score.passed
+
+
+def test_evaluate_prints_it_beside_whole_games(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = [f"{key}={value}" for key, value in SMALL["practical_rl"].items() if key != "system"]
+    sets = [word for each in [*words, "environment=toyA", "t_max=20"] for word in ("--set", each)]
+    assert run(capsys, "train", "--system", "practical_rl", "--name", "it", *sets).code == 0
+    result = run(capsys, "evaluate", "artifacts/it", "--episodes", "2", "--homework")
+    assert (result.code, result.err) == (0, "")
+    *_, mean, empty, score, told = result.out.splitlines()
+    assert mean.startswith("mean ")
+    assert (empty, score[:13], told[:16]) == ("", "final score: ", "mean of 30 lives")
+
+
+def test_evaluate_refuses_it_for_other_systems(capsys, tmp_path):
+    words = ["--system", "hvass16", "--name", "it", "--out", tmp_path]
+    sets = [word for key, value in SMALL["hvass16"].items() if key != "system"
+            for word in ("--set", f"{key}={value}")]  # fmt: skip
+    assert run(capsys, "train", *words, *sets).code == 0
+    result = run(capsys, "evaluate", tmp_path / "it", "--homework")
+    assert (result.code, result.err) == (
+        2,
+        "dqn-port: error: --homework: expected a network of a homework, got one of hvass16\n",
+    )

@@ -9,7 +9,6 @@ import pytest
 
 from dqn_port.errors import MemoryNeedError, UsageError
 from dqn_port.events import Row, Started
-from dqn_port.systems.practical_rl import system as module
 from dqn_port.systems.practical_rl.system import SYSTEM
 from tests.systems.practical_rl.running import options, training
 
@@ -31,10 +30,21 @@ def test_wrappers_are_chosen_by_the_environment():
     assert chosen("gymnasium:ALE/Breakout-v5") == [1, False, False, False, "crop64", 4, "homework"]
 
 
+def test_a_roms_name_is_taken_for_the_id():
+    opt = SYSTEM.load(assignments=["environment=space_invaders"])
+    assert opt["environment"] == "SpaceInvadersNoFrameskip-v4"
+    same = [f"{name}={opt[name]}" for name in ("environment", "seed")]
+    assert SYSTEM.load(assignments=same) == opt
+
+
 FAULTS = {
     "environment=Breakout-v4": (
-        "environment: expected CartPole-v1, toyA, an Atari game such as BreakoutNoFrameskip-v4, or "
-        "gymnasium:ID, got 'Breakout-v4'; did you mean 'BreakoutNoFrameskip-v4'?"
+        "environment: expected CartPole-v1, toyA, an Atari game such as BreakoutNoFrameskip-v4 or "
+        "breakout, or gymnasium:ID, got 'Breakout-v4'; did you mean 'breakout'?"
+    ),
+    "environment=spce_invaders": (
+        "environment: expected CartPole-v1, toyA, an Atari game such as BreakoutNoFrameskip-v4 or "
+        "breakout, or gymnasium:ID, got 'spce_invaders'; did you mean 'space_invaders'?"
     ),
     "environment=CartPole-v1 episodic_life=true": (
         "episodic_life: expected a game with lives, got CartPole-v1; set episodic_life=false"
@@ -83,7 +93,7 @@ def test_what_cannot_be_run_is_refused_in_a_line(assignments):
 
 
 def test_a_replay_that_does_not_fit_is_refused_with_one_that_does(monkeypatch):
-    monkeypatch.setattr(module, "machine_memory", lambda: 10**8)
+    monkeypatch.setattr("dqn_port.memory.machine_memory", lambda: 10**8)
     with pytest.raises(MemoryNeedError) as caught:
         options("BreakoutNoFrameskip-v4", buffer_size=10_000)
     assert str(caught.value) == (
@@ -114,7 +124,7 @@ NAMES = (
 
 @pytest.mark.parametrize("name", NUMBERS)
 def test_the_numbers_of_the_files(name, monkeypatch):
-    monkeypatch.setattr(module, "machine_memory", lambda: 10**11)
+    monkeypatch.setattr("dqn_port.memory.machine_memory", lambda: 10**11)
     opt = SYSTEM.load(args_file=FILES / f"{name}.json")
     assert tuple(opt[key] for key in NAMES) == NUMBERS[name]
     assert (opt["init_epsilon"], opt["final_epsilon"], opt["gamma"]) == (1, 0.1, 0.99)
@@ -124,7 +134,7 @@ def test_the_numbers_of_the_files(name, monkeypatch):
 
 
 def test_the_course_of_2024_plays_bytes_oldest_first(monkeypatch):
-    monkeypatch.setattr(module, "machine_memory", lambda: 10**11)
+    monkeypatch.setattr("dqn_port.memory.machine_memory", lambda: 10**11)
     opt = SYSTEM.load(
         args_file=FILES / "practical_rl_2024.json",
         assignments=["buffer_size=40", "n_steps=10", "fill_calls=3", "total_steps=1", "t_max=3"],
@@ -203,3 +213,15 @@ def test_epsilon_is_planned():
     frames, epsilon = SYSTEM.epsilon_curve(opt)
     assert frames.tolist() == [0, 48, 64, 88]
     assert epsilon.tolist() == pytest.approx([1, 1, 0.1, 0.1])
+
+
+def test_options_that_were_filled_in_are_no_differences():
+    opt = SYSTEM.load(assignments=["environment=CartPole-v1", "seed=3", "gamma=0.9"])
+    compared = SYSTEM.compared(opt)
+    assert {other.path: other.here for other in compared.others} == {
+        "environment": "CartPole-v1",
+        "gamma": "0.9",
+    }
+    opt = SYSTEM.load(assignments=["environment=toyA", "frame_skip=2", "seed=3"])
+    found = {other.path: (other.here, other.original) for other in SYSTEM.compared(opt).others}
+    assert found["frame_skip"] == ("2", "4")

@@ -67,8 +67,9 @@ def test_the_newest_screen_is_blue_for_any_history(channels, expected):
 @pytest.mark.parametrize("history_length", [1, 5])
 def test_a_game_of_a_network_becomes_a_page_of_its_own(history_length, tmp_path):
     run = training(history_length=history_length, random_starts=6)
-    saved = SYSTEM.load_network(_saved(run, tmp_path))
-    text = SYSTEM.filters_page(run.options, saved, seed=1)
+    text, said = SYSTEM.filters_page(_saved(run, tmp_path), seed=1)
+    n = int(re.fullmatch(r"12 filters, by (\d+) states of one game; one state is enough", said)[1])
+    assert f"x.safetensors, {n} states of toyA" in text
     assert "<title>Deconv Visualization</title>" in text
     assert re.findall(r"<h2>(\d{4})</h2>", text) == ["0000", "0002", "0004"]
     assert text.count("Feature Map ") == 12

@@ -143,6 +143,10 @@ def test_an_exported_network_computes_the_same_in_plain_pytorch(batch_norm, tmp_
     states = rng.randint(0, 256, (2, 4, 36, 36)).astype(np.uint8)
     q = module(torch.from_numpy(states) / 255).detach().numpy()
     np.testing.assert_allclose(q, net.predict(states), rtol=1e-5)
+    back = SYSTEM.from_export(state)
+    assert back.keys() == {name for name in net.weights() if ".state" not in name}
+    for name, array in back.items():
+        np.testing.assert_array_equal(array, net.weights()[name])
 
 
 def test_a_snapshot_starts_a_run_and_the_target_stays_another_network():

@@ -22,7 +22,7 @@ LEGACY_ARGS = Path(__file__).parents[3] / "legacy_args"
 
 @pytest.fixture(autouse=True)
 def _memory_of_a_big_machine(monkeypatch):
-    monkeypatch.setattr("dqn_port.systems.simple_dqn.memory.machine_memory", lambda: 16 * 2**30)
+    monkeypatch.setattr("dqn_port.memory.machine_memory", lambda: 16 * 2**30)
 
 
 @pytest.mark.parametrize("game", ["breakout", "pong"])
@@ -126,8 +126,14 @@ def test_device_id_names_one_of_the_gpus(monkeypatch):
             "repeat_action_probability: expected 0 in toyA, which is no Atari game, got 0.25",
         ),
         (
+            {"batch_size": 60, "replay_size": 60},
+            "batch_size: expected below replay_size (60), got 60: with fewer screens nothing is "
+            "ever learnt",
+        ),
+        (
             {"game": "brekout"},
-            "env: no game is named 'brekout'; did you mean 'breakout'?; `dqn-port roms` lists them",
+            "game: no game is named 'brekout'; did you mean 'breakout'?; `dqn-port roms` lists "
+            "them",
         ),
     ],
 )
@@ -139,14 +145,14 @@ def test_what_cannot_be_run_is_refused_in_one_line(given, message):
 
 def test_memory_is_checked_first_and_the_size_that_would_fit_is_said(monkeypatch):
     # Users' case: MemoryError at start with the default memory of 7 GB.
-    monkeypatch.setattr("dqn_port.systems.simple_dqn.memory.machine_memory", lambda: 10**9)
+    monkeypatch.setattr("dqn_port.memory.machine_memory", lambda: 10**9)
     with pytest.raises(MemoryNeedError) as caught:
         SYSTEM.load(assignments=["backend=cpu"])
     assert str(caught.value) == (
         "replay_size: 1000000 screens take 7.07 GB, this machine has 1.00 GB; set a smaller one, "
-        "--set replay_size=99065"
+        "--set replay_size=98796"
     )
-    assert SYSTEM.load(assignments=["backend=cpu", "replay_size=99065"])
+    assert SYSTEM.load(assignments=["backend=cpu", "replay_size=98796"])
 
 
 def test_a_run_that_never_fills_its_memory_needs_less():

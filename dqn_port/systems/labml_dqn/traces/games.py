@@ -35,6 +35,7 @@ class Script:
     """A game whose pictures are made bytes, and whose lives, rewards and ends a trace lists."""
 
     height, width = 210, 160
+    grays = np.arange(256, dtype=np.uint8)
 
     def __init__(self, trace: Trace) -> None:
         script = trace.key("script", dict)
@@ -59,9 +60,9 @@ class Script:
         self.frames += 1
         return float(self._at(self._rewards)), bool(self._at(self._dones))
 
-    def gray(self) -> NDArray[np.float32]:
-        """Return the gray of the current picture."""
-        return gray_of(self.rgb()).astype(np.float32)
+    def get_screen(self, out: NDArray[np.uint8]) -> None:
+        """Paint the gray of the current picture."""
+        out[:] = gray_of(self.rgb())
 
     def rgb(self) -> NDArray[np.uint8]:
         """Return the current picture."""

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from dqn_port.games.toy import ToyEmulator
 from dqn_port.systems.labml_dqn.experiment import Tracked, Trainer
 from dqn_port.systems.labml_dqn.traces.formulas import probe, sha256, shas, stats
 from dqn_port.systems.labml_dqn.traces.games import environment_of
@@ -61,7 +62,10 @@ def replay(trace: Trace, compare: Comparer, replaying: Replaying) -> None:
     game = trace.key("game", str)
     options = _options(trace.key("numbers", dict))
     options |= {"seed": trace.key("seed", int), "tree_dtype": np.dtype(tree_dtype(trace)).name}
-    trainer = trainer_of(options, lambda: environment_of(game, 4), replaying.device)
+    # On toyA a value of the third layer is 2e-8 at minibatch 25: on which side of the Rectifier's 0
+    # it comes hangs on the order of additions, and parts two runs. So there PyTorch's own is kept.
+    plain = isinstance(environment_of(game, 4).emulator, ToyEmulator)
+    trainer = trainer_of(options, lambda: environment_of(game, 4), replaying.device, plain=plain)
     compare.value("init_sha256", trace.meta["init_sha256"], shas(trainer.model.parameters()))
     first = [sha256(obs) for obs in trainer.obs]
     compare.value("first_obs_sha256", trace.meta["first_obs_sha256"], first)

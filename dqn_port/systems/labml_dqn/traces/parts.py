@@ -49,8 +49,9 @@ def replay_process_obs(trace: Trace, compare: Comparer, replaying: Replaying) ->
     pictures = _pictures() | {"breakout": trace.numbers("breakout_rgb", ndim=3)}
     compare.seen("breakout_rgb")
     for name, rgb in pictures.items():
-        gray = gray_of(rgb.astype(np.uint8)).astype(np.float32)
-        compare.array(f"{name}_out", Shrinking(*gray.shape).shrink(gray))
+        gray, grays = gray_of(rgb.astype(np.uint8)), np.arange(256, dtype=np.uint8)
+        height, width = gray.shape
+        compare.array(f"{name}_out", Shrinking(height, width, grays).shrink(gray, gray))
     compare.what = plural(len(pictures), "picture")
 
 

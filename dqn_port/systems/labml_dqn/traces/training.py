@@ -39,6 +39,7 @@ def trainer_of(
     device: torch.device,
     *,
     stacks: bool = False,
+    plain: bool = False,
 ) -> Trainer:
     """Return a training as a trace's options say, with four actions.
 
@@ -57,6 +58,7 @@ def trainer_of(
             n_actions=4,
             device=device,
             storage=storage,
+            plain=plain,
         )
     except ArgsError as error:
         raise TraceError(str(error)) from error

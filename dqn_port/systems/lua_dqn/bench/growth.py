@@ -8,8 +8,8 @@ from typing import Any, Final
 import torch
 
 from dqn_port.bench.figures import Figure, Figures, ratio
-from dqn_port.bench.machine import resident_bytes
 from dqn_port.bench.parts import Job, Measured
+from dqn_port.memory import resident_bytes
 from dqn_port.systems.lua_dqn.bench.loops import Loop, bare_emulation, soon_learning, uninterrupted
 from dqn_port.systems.lua_dqn.bench.parts import measured
 from dqn_port.systems.lua_dqn.bench.worker import start_training

@@ -26,7 +26,7 @@ def create_network(
     filter_stride: Sequence[int],
     n_hid: Sequence[int],
 ) -> Sequential:
-    """Return convolutions, then fully connected layers, Rectifiers between, weights drawn.
+    """Return convolutions, then fully connected layers, with Rectifiers between; draw the weights.
 
     Lua quirk: the first convolution is padded by 1 on every side, the others are not
     (tests/systems/lua_dqn/test_quirks.py).

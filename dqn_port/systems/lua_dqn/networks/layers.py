@@ -1,57 +1,42 @@
-"""The layers of DQN networks, as Torch7's nn has them.
+"""The layers of DQN networks, as in Torch7's nn.
 
-Every layer knows its parameters' shapes, how nn initialises them and how nn prints it.
+A layer has its parameters' shapes, their initialisation and the text that nn prints.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, Protocol
+from typing import Any, ClassVar, Final
 
 import torch
 import torch.nn.functional as F
 
 
-class Layer(Protocol):
-    """One module of a Sequential."""
+class Layer:
+    """One module of a Sequential; by default one without parameters."""
 
     lua_class: ClassVar[str]
 
     def shapes(self) -> tuple[tuple[int, ...], ...]:
         """Return the shapes of (weight, bias), or nothing."""
-
-    def fan_in(self) -> int:
-        """Return how many inputs one output sums over."""
-
-    def forward(self, x: torch.Tensor, parameters: Sequence[torch.Tensor]) -> torch.Tensor:
-        """Return the output for x, whose first dimension is the batch."""
-
-    def fields(self) -> dict[str, Any]:
-        """Return what nn keeps of the layer beside its parameters, by nn's names."""
-
-    def __str__(self) -> str: ...
-
-
-class _WithoutParameters:
-    """A layer of which nothing is learnt."""
-
-    def shapes(self) -> tuple[tuple[int, ...], ...]:
-        """Return nothing: there are no parameters."""
         return ()
 
     def fan_in(self) -> int:
-        """Return 0: there are no parameters."""
+        """Return how many inputs one output sums over."""
         return 0
 
+    def forward(self, x: torch.Tensor, parameters: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Return the output for x, whose first dimension is the batch."""
+        raise NotImplementedError
+
     def fields(self) -> dict[str, Any]:
-        """Return nothing."""
+        """Return the layer's fields other than its parameters, by nn's names."""
         return {}
 
 
 @dataclass(frozen=True)
-class Reshape(_WithoutParameters):
+class Reshape(Layer):
     """View every element of the batch in another shape. Lua: nn.Reshape."""
 
     lua_class: ClassVar[str] = "nn.Reshape"
@@ -71,7 +56,7 @@ class Reshape(_WithoutParameters):
 
 
 @dataclass(frozen=True)
-class SpatialConvolution:
+class SpatialConvolution(Layer):
     """Convolve [B, in, H, W] to [B, out, H', W']. Lua: nn.SpatialConvolution."""
 
     lua_class: ClassVar[str] = "nn.SpatialConvolution"
@@ -96,8 +81,8 @@ class SpatialConvolution:
     def forward(self, x: torch.Tensor, parameters: Sequence[torch.Tensor]) -> torch.Tensor:
         """Return the convolution.
 
-        On the CPU by one matrix product a sample, as nn does: its sums are rounded more alike than
-        those of oneDNN's convolutions.
+        On the CPU as one matrix product per sample, as in nn: the rounding is closer to nn's than
+        that of oneDNN's convolutions.
         """
         weight, bias = parameters
         stride, padding = (self.dh, self.dw), (self.pad_h, self.pad_w)
@@ -131,7 +116,7 @@ class SpatialConvolution:
 
 
 @dataclass(frozen=True)
-class Rectifier(_WithoutParameters):
+class Rectifier(Layer):
     """max(x, 0), the gradient 0 at 0.
 
     Lua: Rectifier.lua, (|x| + x) / 2 and a gradient times sign(output): the same numbers.
@@ -149,7 +134,7 @@ class Rectifier(_WithoutParameters):
 
 
 @dataclass(frozen=True)
-class Linear:
+class Linear(Layer):
     """x · weightᵀ + bias. Lua: nn.Linear."""
 
     lua_class: ClassVar[str] = "nn.Linear"
@@ -167,10 +152,6 @@ class Linear:
     def forward(self, x: torch.Tensor, parameters: Sequence[torch.Tensor]) -> torch.Tensor:
         """Return [B, out]."""
         return F.linear(x, *parameters)
-
-    def fields(self) -> dict[str, Any]:
-        """Return nothing: the weight tells the sizes."""
-        return {}
 
     def __str__(self) -> str:
         return f"{self.lua_class}({self.input_size} -> {self.output_size})"
@@ -203,8 +184,3 @@ def layer_of_row(row: Mapping[str, Any]) -> Layer:
 def to_floats(s: torch.Tensor) -> torch.Tensor:
     """Return states as float32: uint8 over 255, floats as they are."""
     return s.float().div_(255) if s.dtype is torch.uint8 else s.to(torch.float32)
-
-
-def n_elements(shape: Sequence[int]) -> int:
-    """Return the product of a shape."""
-    return math.prod(shape)

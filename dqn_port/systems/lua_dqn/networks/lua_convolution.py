@@ -10,21 +10,21 @@ from typing import Final
 import numpy as np
 import torch
 
-from dqn_port.systems.lua_dqn.networks.alike import AlikeProducts
-from dqn_port.systems.lua_dqn.networks.layers import SpatialConvolution
-from dqn_port.systems.lua_dqn.networks.lua_steps import Picture, WeightedStep, Weights
-from dqn_port.systems.lua_dqn.networks.products import (
+from dqn_port.native.alike import AlikeProducts
+from dqn_port.native.products import (
     Planes,
     Products,
     Zeros,
     ends_of_blocks,
     rows_with_two_chains,
 )
+from dqn_port.systems.lua_dqn.networks.layers import SpatialConvolution
+from dqn_port.systems.lua_dqn.networks.lua_steps import Picture, WeightedStep, Weights
 
 _READ_AFTER: Final = 8
-"""Floats that fold may read behind its columns."""
+"""Floats that fold may read after its columns."""
 WORTH_LOOKING: Final = 3
-"""Where no more than such a part of a layer's windows differ, the next layer's are compared."""
+"""The next layer's windows are compared if at most a third of this layer's are different."""
 _BYTES_OF_A_PIXEL: Final = 4
 
 
@@ -86,7 +86,7 @@ class ConvolutionStep(WeightedStep):
         return alike.kinds if found <= alike.kinds.numel() // WORTH_LOOKING else None
 
     def _in_the_middle(self, x: torch.Tensor) -> torch.Tensor:
-        """Return x amid zeros; PyTorch's own copy would wake threads of its own."""
+        """Return x surrounded by zeros; PyTorch's own copy would wake its threads."""
         if x.dtype not in self._rooms:
             room = torch.zeros(self._padded_shape, dtype=x.dtype)
             inner, size = room[self._inner], x.itemsize
@@ -118,7 +118,7 @@ class ConvolutionStep(WeightedStep):
 
     @functools.cached_property
     def _alive(self) -> torch.Tensor:
-        """Room for which planes of which sample are not 0 everywhere."""
+        """Buffer: which planes of which sample are not 0 everywhere."""
         return torch.empty(self._padded_shape[:2], dtype=torch.uint8)
 
     @functools.cached_property
@@ -138,7 +138,7 @@ class ConvolutionStep(WeightedStep):
         )
 
     def backward(self, gradient: torch.Tensor, *, further: bool) -> torch.Tensor:
-        """Add up the weights' gradient sample by sample; fold the input's."""
+        """Sum the weights' gradient sample by sample; fold the input's."""
         layer, library = self._layer, self._library
         batch, planes = self.y.shape[:2]
         self._products_of_weight.into(self._weights.weight_gradient, self._x, gradient)
@@ -216,7 +216,7 @@ class ConvolutionStep(WeightedStep):
 
     @functools.cached_property
     def _back(self) -> tuple[Products, torch.Tensor, torch.Tensor]:
-        """Return the products with the weights turned, and room for columns and their sum."""
+        """Return the products with transposed weights, and buffers for columns and their sum."""
         layer = self._layer
         _, taps, in_y, in_columns = self._offsets
         planes, rows = np.arange(self._layer.n_output_plane), np.arange(len(taps))

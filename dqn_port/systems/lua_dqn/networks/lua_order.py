@@ -1,7 +1,7 @@
 """A network's layers on the CPU with every float32 sum in the order of Lua's nn.
 
-nn: SpatialConvolutionMM.c, unfold.c, Linear.lua, Rectifier.lua. All buffers are made once for a
-batch size. A sample's values hang on where in the batch it stands, as they did in Lua.
+nn: SpatialConvolutionMM.c, unfold.c, Linear.lua, Rectifier.lua. All buffers are made once per
+batch size. A sample's values depend on its place in the batch, as in Lua.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ _MOST_PASSES: Final = 8
 
 
 def can_sum_as_lua(device: torch.device) -> bool:
-    """Tell whether there are kernels for the device, and fused multiply-adds."""
+    """Tell whether the device has compiled kernels and fused multiply-adds."""
     library = kernels()
     return device.type == "cpu" and library is not None and library.lanes_of_a_panel() > 0
 
 
 class LuaOrder:
-    """The layers of one network; it reads the parameters and sets the gradients where they are."""
+    """The layers of one network; parameters and gradients are read and set in place."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class LuaOrder:
         parameters: Sequence[Tensors],
         gradients: Sequence[Tensors],
     ) -> None:
-        """Take the layers, and their (weight, bias), or nothing, and the gradients of them."""
+        """``parameters``: (weight, bias) of each layer, or nothing; ``gradients``: likewise."""
         self._layers = tuple(zip(layers, parameters, gradients, strict=True))
         self._first = next((i for i, of in enumerate(parameters) if of), len(parameters))
         self._first_takes_bytes = self._first < len(parameters) and all(
@@ -62,9 +62,9 @@ class LuaOrder:
         self._kept: list[Step] = []
 
     def forward(self, s: torch.Tensor, *, keep: bool) -> torch.Tensor:
-        """Return Q, float32 [B, A]; ``keep`` what ``backward`` needs, s itself among it.
+        """Return Q, float32 [B, A]; ``keep``: store what ``backward`` needs, including s.
 
-        s: float32, or uint8 for bytes over 255, which the first layer with weights converts.
+        s: float32, or uint8 that stands for s / 255, which the first layer with weights converts.
 
         Raises:
             RuntimeError: s is empty, or of a shape that a layer cannot take.
@@ -83,7 +83,7 @@ class LuaOrder:
         return x.clone()
 
     def backward(self, targets: torch.Tensor) -> None:
-        """Set the gradients of the last ``forward`` that was kept."""
+        """Set the gradients of the last ``forward`` with ``keep``."""
         assert self._kept, "backward comes after forward_for_update"
         gradient = targets.to(torch.float32).contiguous()
         for i in range(len(self._kept) - 1, self._first - 1, -1):

@@ -1,4 +1,4 @@
-"""The steps of lua_order.py but the convolutions."""
+"""The steps of lua_order.py other than convolutions."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import torch
 
-from dqn_port.systems.lua_dqn.networks.layers import Linear
-from dqn_port.systems.lua_dqn.networks.products import (
+from dqn_port.native.products import (
     Products,
     Zeros,
     ends_of_blocks,
     rows_with_two_chains,
 )
+from dqn_port.systems.lua_dqn.networks.layers import Linear
 
 Picture = torch.Tensor | None
-"""Of an x [B, C, H, W], int32 [B, H, W]: the same numbers where all planes of x are the same."""
+"""Int32 [B, H, W] for an x [B, C, H, W]: equal numbers where all planes of x are equal."""
 
 
 class Step(Protocol):
@@ -28,17 +28,17 @@ class Step(Protocol):
     y: torch.Tensor
 
     def forward(self, x: torch.Tensor, picture: Picture) -> Picture:
-        """Set ``y``; x: float32, or uint8 for bytes over 255. Return the picture of y."""
+        """Set ``y`` and return its picture; x: float32, or uint8 that stands for x / 255."""
 
     def backward(self, gradient: torch.Tensor, *, further: bool) -> torch.Tensor:
-        """Set the gradients of the parameters; return that of x if it goes ``further``.
+        """Set the gradients of the parameters; return that of x if ``further``.
 
-        Where a Rectifier that x comes from lets no gradient through, it may be anything.
+        Where a Rectifier before this layer blocks the gradient, it may have any value.
         """
 
 
 class Weights(NamedTuple):
-    """A layer's parameters, and where their gradients go."""
+    """A layer's parameters and gradients."""
 
     weight: torch.Tensor
     bias: torch.Tensor
@@ -47,12 +47,12 @@ class Weights(NamedTuple):
 
 
 class WeightedStep:
-    """What layers with weights have beside a Step's methods."""
+    """What layers with weights have in addition to a Step's methods."""
 
     rectify = False
-    """Whether a Rectifier follows: its values are stored at once, and are y."""
+    """Whether a Rectifier follows; then y holds the rectified values."""
     is_rectified = False
-    """Whether x comes from a Rectifier, which lets no gradient through where it is 0."""
+    """Whether x comes from a Rectifier, which blocks the gradient where it is 0."""
     y: torch.Tensor
 
 
@@ -98,7 +98,7 @@ class LinearStep(WeightedStep):
 
     @functools.cached_property
     def _floats(self) -> torch.Tensor:
-        """Room for an input of bytes."""
+        """Buffer for an input of bytes."""
         return torch.empty(self._shape)
 
     @functools.cached_property
@@ -155,7 +155,7 @@ class RectifierStep:
     def __init__(
         self, library: ctypes.CDLL, shape: tuple[int, ...], before: WeightedStep | None
     ) -> None:
-        """``before``: the layer with weights that comes just before, which then rectifies."""
+        """``before``: the layer with weights just before, which then rectifies."""
         self._library, self._is_done = library, before is not None
         self.y = torch.empty(shape) if before is None else before.y
         self._back = torch.empty(shape)
@@ -169,7 +169,7 @@ class RectifierStep:
         return picture
 
     def backward(self, gradient: torch.Tensor, *, further: bool) -> torch.Tensor:
-        """Let through what was positive."""
+        """Pass the gradient where y is positive."""
         del further
         self._library.rectify_gradient(
             *(self.y.data_ptr(), gradient.data_ptr(), self.y.numel(), self._back.data_ptr())
@@ -178,7 +178,7 @@ class RectifierStep:
 
 
 class ReshapeStep:
-    """The memory is the same."""
+    """A view of the same memory in another shape."""
 
     def __init__(self, shape: tuple[int, ...], before: tuple[int, ...]) -> None:
         if math.prod(shape) != math.prod(before):
@@ -189,7 +189,7 @@ class ReshapeStep:
         self.y = self._x = torch.empty(shape)
 
     def forward(self, x: torch.Tensor, picture: Picture) -> Picture:
-        """View x, which is mostly the same tensor again."""
+        """View x, which is usually the same tensor again."""
         del picture
         if x is not self._x:
             self._x, self.y = x, x.view(self.y.shape)

@@ -12,13 +12,15 @@ from typing import Any
 import numpy as np
 import torch
 
+from dqn_port.convolutions import array_of
+from dqn_port.interfaces import Convolution
 from dqn_port.randoms.torch import Generator
 from dqn_port.systems.lua_dqn.networks.layers import (
     Layer,
+    Rectifier,
     Reshape,
     SpatialConvolution,
     layer_of_row,
-    n_elements,
     to_floats,
 )
 from dqn_port.systems.lua_dqn.networks.lua_order import LuaOrder, can_sum_as_lua
@@ -29,10 +31,10 @@ from dqn_port.torch7.values import TorchObject
 
 
 class Sequential:
-    """Layers one after the other; implements interfaces.Network.
+    """Layers one after the other; see slots.Network.
 
-    On the CPU, where there is a C compiler, every sum is rounded as the original's was
-    (lua_order.py); elsewhere PyTorch sums in its own order, which is as near to the true values.
+    On the CPU with a C compiler every sum is rounded as in the original (lua_order.py). Elsewhere
+    PyTorch sums in its own order, which is as accurate.
     """
 
     lua_class = "nn.Sequential"
@@ -44,13 +46,13 @@ class Sequential:
         settings: Mapping[str, Any] | None = None,
         device: torch.device | str = "cpu",
     ) -> None:
-        """Lay out the parameters, all zero.
+        """Allocate the parameters, all zero.
 
-        ``settings``: what the Lua file of the network sets on the agent (n_units and the like).
+        ``settings``: the fields that the network's Lua file sets on the agent (n_units and others).
         """
         self.layers, self.settings = tuple(layers), dict(settings or {})
         shapes = [shape for layer in self.layers for shape in layer.shapes()]
-        self.w = torch.zeros(sum(map(n_elements, shapes)), device=device)
+        self.w = torch.zeros(sum(map(math.prod, shapes)), device=device)
         self.dw = torch.zeros_like(self.w)
         self._parameters: list[tuple[torch.Tensor, ...]] = []
         self._gradients: list[torch.Tensor] = []
@@ -58,7 +60,7 @@ class Sequential:
         for layer in self.layers:
             views = []
             for shape in layer.shapes():
-                n = n_elements(shape)
+                n = math.prod(shape)
                 views.append(self.w[offset : offset + n].view(shape).requires_grad_())
                 self._gradients.append(self.dw[offset : offset + n].view(shape))
                 offset += n
@@ -76,7 +78,7 @@ class Sequential:
 
     @property
     def device(self) -> torch.device:
-        """Where the parameters are."""
+        """The device of the parameters."""
         return self.w.device
 
     def reset(self, generator: Generator) -> None:
@@ -89,7 +91,7 @@ class Sequential:
             for shape in layer.shapes():
                 stdv = 1.0 / math.sqrt(layer.fan_in())
                 drawn.append(
-                    torch.from_numpy(generator.uniform_float(n_elements(shape), -stdv, stdv))
+                    torch.from_numpy(generator.uniform_float(math.prod(shape), -stdv, stdv))
                 )
         with torch.no_grad():
             self.w.copy_(torch.cat(drawn))
@@ -108,7 +110,7 @@ class Sequential:
             return self._run(s)
 
     def forward_for_update(self, s: torch.Tensor) -> torch.Tensor:
-        """Return Q as ``forward`` does and keep what ``backward`` needs, s itself among it."""
+        """Return Q as ``forward`` does and keep what ``backward`` needs, including s."""
         if self._lua_order is not None:
             return self._lua_order.forward(s, keep=True)
         with torch.enable_grad():
@@ -133,7 +135,7 @@ class Sequential:
         return other
 
     def copy_from(self, other: Any) -> None:
-        """Take over parameters and gradients of a network of the same layers."""
+        """Copy parameters and gradients of a network of the same layers."""
         with torch.no_grad():
             self.w.copy_(other.w)
             self.dw.copy_(other.dw)
@@ -174,7 +176,7 @@ class Sequential:
     def to_lua(self) -> TorchObject:
         """Return the nn.Sequential that Torch7 loads; its tensors are this network's own memory.
 
-        It is to be saved before the network learns on.
+        Save it before the network learns further.
         """
         rows = [
             {"class": layer.lua_class}
@@ -190,6 +192,25 @@ class Sequential:
         rows = [f"  ({i}): {layer}" for i, layer in enumerate(self.layers, start=1)]
         return "\n".join(["nn.Sequential {", f"  [input -> {chain} -> output]", *rows, "}"])
 
+    def convolutions_of(self, s: torch.Tensor) -> list[Convolution]:
+        """Return the convolutions, with what the rectifiers after them make of one state.
+
+        s: uint8 [1, ...], 0..255.
+        """
+        found: list[Convolution] = []
+        kernels: torch.Tensor | None = None
+        x = to_floats(s)
+        with torch.no_grad():
+            for layer, parameters in zip(self.layers, self._parameters, strict=True):
+                x = layer.forward(x, parameters)
+                if isinstance(layer, SpatialConvolution):
+                    kernels = parameters[0]
+                elif isinstance(layer, Rectifier) and kernels is not None:
+                    name = f"conv{len(found) + 1}"
+                    found.append(Convolution(name, array_of(kernels), array_of(x[0])))
+                    kernels = None
+        return found
+
     def flattened_size(self) -> int | None:
         """Return how many features the convolutions give; None without convolutions."""
         flat = [layer.size[0] for layer in self.layers
@@ -202,7 +223,7 @@ class Sequential:
 
 
 def from_lua(network: TorchObject, where: str) -> Sequential:
-    """Return the network of an nn.Sequential; ``where`` it was found is named in errors.
+    """Return the network of an nn.Sequential; ``where`` names it in errors.
 
     Raises:
         T7Error: see torch7.nn_modules.rows_of.

@@ -1,6 +1,8 @@
-"""The small networks of the original's traces, quick to try a change on."""
+"""The small networks of the original's traces, for quick experiments."""
 
 from __future__ import annotations
+
+import math
 
 from dqn_port.randoms.torch import Generator
 from dqn_port.systems.lua_dqn.networks.convnet import create_network
@@ -28,24 +30,17 @@ def net_toy_conv(args: NetworkArgs, generator: Generator) -> Sequential:
     )
 
 
-def _n_inputs(args: NetworkArgs) -> int:
-    n_inputs = 1
-    for dim in args.input_dims:
-        n_inputs *= dim
-    return n_inputs
-
-
 def net_toy_mlp(args: NetworkArgs, generator: Generator) -> Sequential:
     """Return one hidden layer of 24 units."""
-    n = _n_inputs(args)
+    n = math.prod(args.input_dims)
     network = Sequential([Reshape((n,)), Linear(n, 24), Rectifier(), Linear(24, args.n_actions)])
     network.reset(generator)
     return network
 
 
 def net_tie(args: NetworkArgs, generator: Generator) -> Sequential:
-    """Return one linear layer that values every action 0 at first; the usual draws are made."""
-    n = _n_inputs(args)
+    """Return one linear layer whose values are all 0 at first; the usual draws are made."""
+    n = math.prod(args.input_dims)
     network = Sequential([Reshape((n,)), Linear(n, args.n_actions)])
     network.reset(generator)
     network.w.zero_()

@@ -5,7 +5,7 @@ bilinear interpolation. First every row along x, then every column along y, all 
 order or double positions give up to some hundred other bytes of 7056
 (tests/systems/lua_dqn/test_image_scale.py).
 
-An image is scaled by a kernel in C where there is one, else by NumPy: the same numbers
+An image is scaled by a kernel in C if compiled, else by NumPy: the same numbers
 (tests/native/test_kernels.py).
 """
 
@@ -30,11 +30,11 @@ class _Axis:
     weights: Floats
     """float32 [n taps, dst]"""
     total: Floats | None
-    """float32 [dst], the sum of the weights where the axis shrinks; None: no division."""
+    """float32 [dst], the sum of the weights if the axis shrinks; None: no division."""
 
     @property
     def addresses(self) -> tuple[int, int, int, int | None]:
-        """Return (n taps, taps, weights, total) as the kernels take them."""
+        """Return (n taps, taps, weights, total) for the kernels."""
         total = None if self.total is None else self.total.ctypes.data
         return len(self.taps), self.taps.ctypes.data, self.weights.ctypes.data, total
 
@@ -86,10 +86,10 @@ def _axis(src: int, dst: int) -> _Axis | None:
 
 
 class Scale:
-    """Resample images of one size to another, with the tables made once."""
+    """Resample images of one size to another, with precomputed tables."""
 
     def __init__(self, src: tuple[int, int], dst: tuple[int, int]) -> None:
-        """Take (height, width) of source and destination, each at least 1."""
+        """``src``, ``dst``: (height, width), each at least 1."""
         self.src, self.dst = src, dst
         self._x, self._y = _axis(src[1], dst[1]), _axis(src[0], dst[0])
         self._kernels = kernels()

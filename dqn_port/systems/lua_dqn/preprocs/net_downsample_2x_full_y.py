@@ -12,21 +12,13 @@ from numpy.typing import NDArray
 
 from dqn_port.errors import ArgsError
 from dqn_port.options import Param
+from dqn_port.systems.lua_dqn.game_screen import rgb2y
 from dqn_port.systems.lua_dqn.preprocs.image_scale import Scale
 from dqn_port.systems.lua_dqn.slots import Screen
 from dqn_port.torch7.values import LuaTable, TorchObject
 
 HEIGHT: Final = 84
 WIDTH: Final = 84
-
-
-def rgb2y(rgb: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return Y, float32 [H, W], of float32 [3, H, W]. Lua: image.rgb2y.
-
-    The weights are those of ITU-R BT.601; the sum is computed in double and rounded once.
-    """
-    r, g, b = rgb.astype(np.float64)
-    return (0.299 * r + 0.587 * g + 0.114 * b).astype(np.float32)
 
 
 class NetDownsample2xFullY:

@@ -1,4 +1,4 @@
-"""The preprocessing of the toy games' traces: the red channel as it is."""
+"""The preprocessing of the toy games' traces: the unchanged red channel."""
 
 from __future__ import annotations
 

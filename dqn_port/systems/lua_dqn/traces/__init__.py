@@ -1,4 +1,4 @@
-"""The kinds of traces that the Lua original left, each with what replays it."""
+"""The kinds of traces of the Lua original, each with its replay."""
 
 from __future__ import annotations
 
@@ -40,4 +40,4 @@ KINDS: Final = (
     Kind("words", command_line.replay_words, lambda t: rows_with(t, "argv", "exit")),
     Kind("tables", command_line.replay_tables, lambda t: rows_with(t, "input", "ok")),
 )  # fmt: skip
-"""In this order: the first that tells a trace replays it."""
+"""In this order: the first kind that matches a trace replays it."""

@@ -12,6 +12,7 @@ import numpy as np
 from dqn_port.errors import TraceError
 from dqn_port.randoms.torch import Generator
 from dqn_port.systems.lua_dqn.frameworks import AleFramework
+from dqn_port.systems.lua_dqn.player import picture_of
 from dqn_port.systems.lua_dqn.slots import EnvironmentArgs
 from dqn_port.verify.comparing import Comparer
 from dqn_port.verify.kinds import Replaying
@@ -64,7 +65,7 @@ def replay(trace: Trace, compare: Comparer, replaying: Replaying) -> None:
                 kind, action = _STEPPED, 1 + (h // 256) % len(actions)
                 state = env.step(actions[action - 1], training=True)
         screen, reward, terminal = state
-        pixels = np.ascontiguousarray(screen.rgb_bytes().transpose(2, 0, 1))
+        pixels = np.ascontiguousarray(picture_of(screen).transpose(2, 0, 1))
         row: dict[str, Any] = {
             "kind": kind,
             "reward": reward,

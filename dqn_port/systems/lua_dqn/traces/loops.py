@@ -42,7 +42,7 @@ _DISCRETE: Final = [
     "lr",
     "r_max",
 ]
-"""Columns of p_*: what is discrete, or computed in double as the original does."""
+"""Columns of p_* that are discrete, or computed in double as in the original."""
 
 _MB_EXACT: Final = ("call", "numSteps", "is_learn", "r_max", "a_sum", "r_mean", "term_sum", "lr")
 _MB_STATES: Final = ("s_sum", "s2_sum")
@@ -50,30 +50,31 @@ _MB_MEANS: Final = ("q2_max_mean", "mean_delta", "mean_abs_delta")
 _MB_SQUARES: Final = ("dw_ss", "w_ss", "deltas_ss")
 
 _HALF_A_BYTE: Final = 0.5 / 255
-"""A sum of states as floats in double, rounding included: one byte off by one shows."""
+"""A sum of states as floats in double, rounding included: one wrong byte shows."""
 
 _OF_STEPS: Final = 0.05
-"""Of the squared length of a gradient or step. Whether a unit of the network is on at all can hang
-on a rounding: with two right orders of summation in the convolutions those lengths came to be 2 %
-apart over 700 updates of the full network, the action values being well within their tolerance."""
+"""Relative, of the squared length of a gradient or step. Whether a unit of the network is active
+can depend on rounding: with two valid orders of summation in the convolutions these lengths
+differed by 2 % after 700 updates of the full network, while the action values stayed within their
+tolerance."""
 
 _HISTORIES: Final = ("reward_history", "reward_counts", "episode_counts", "qmax_history")
 
 
 def options_of(trace: Trace) -> Options:
-    """Return the options of a trace's run, from the words the original was started with.
+    """Return the options of a trace's run, from the command line of the original.
 
-    argv[0], argv[-1] and game_path mean nothing here.
+    argv[0], argv[-1] and game_path are ignored.
 
     Raises:
-        TraceError: they are not there, or name what would be imported.
+        TraceError: the words are missing, or name a module to import.
         UsageError, RomError, MemoryNeedError: see load_options.
     """
     argv = trace.key("argv", dict)
     words = [argv[str(i)] for i in range(1, len(argv) + 1) if str(i) in argv]
     if not all(isinstance(word, str) for word in words):
         raise TraceError(f"{trace.name}.json: argv: expected words, got other values")
-    # The words stand in a file that may be a stranger's: nothing it names is imported.
+    # The file may be a stranger's: nothing that it names is imported.
     draft = Draft(files={"Lua words"})
     try:
         return load_options(lua_words=words, assignments=["game_path="], draft=draft)
@@ -83,7 +84,7 @@ def options_of(trace: Trace) -> Options:
 
 
 def replay(trace: Trace, compare: Comparer, replaying: Replaying) -> None:
-    """Play the run of the trace's arguments and compare all that the trace holds of it."""
+    """Play the run of the trace's arguments and compare it with all that the trace holds."""
     opt = options_of(trace)
     w_steps = trace.numbers("w_numSteps", ndim=1) if compare.holds("w") else np.empty(0)
     names = {name for name in (*_COSTLY, "w", "emu") if _is_noted(trace, name)}
@@ -114,10 +115,10 @@ class _Comparison:
         self.n_params = watcher.agent.network.w.numel()
         self.columns = {name: np.array(rows) for name, rows in watcher.columns.items()}
         self.until = self._tie()
-        """Compare the calls before this one only; None: all."""
+        """Compare only the calls before this one; None: all."""
 
     def all(self, w_steps: NDArray[Any]) -> None:
-        """Compare everything; what is discrete first."""
+        """Compare everything, discrete values first."""
         self.calls()
         self.draws()
         self.minibatches()
@@ -126,11 +127,11 @@ class _Comparison:
             self.ends()
 
     def _rows(self, calls: Any) -> int | None:
-        """Return how many rows are compared, given the call of each."""
+        """Return the number of rows to compare, given the call of each."""
         return None if self.until is None else int(np.searchsorted(calls, self.until))
 
     def _tie(self) -> int | None:
-        """Return the call from which on a run may differ, for a tie within the tolerance."""
+        """Return the call at which a run may diverge because of a tie within the tolerance."""
         arrays, columns = self.compare.trace.arrays, self.columns
         first = None
         for name in ("p_ret", "p_state_bytesum", "p_ndraw", "p_reward"):
@@ -140,7 +141,7 @@ class _Comparison:
                     first = int(wrong[0]) + 1
         for call, q in zip(self.watcher.q_call, self.watcher.q, strict=True):
             gap = float(np.diff(np.sort(q)[-2:])[0]) if len(q) > 1 else np.inf
-            # What a call has chosen is seen in it, or in the next one's screen.
+            # A call's choice shows in the call itself, or in the next one's screen.
             if first is None or call not in (first - 1, first) or gap > 2 * self.tolerances.q:
                 continue
             near = f"at call {call:,} the best two action values are {gap:.1g} apart"
@@ -196,12 +197,12 @@ class _Comparison:
                     self.compare.value(key, meta[key], got)
 
     def values(self) -> None:
-        """Compare the action values of the greedy calls, or of those that the trace holds."""
+        """Compare the action values of the greedy calls that the trace holds."""
         steps, arrays = self.columns["p_numSteps"], self.compare.trace.arrays
         call = np.array(self.watcher.q_call, dtype=np.int64)
         values = np.array(self.watcher.q).reshape(len(call), self.watcher.agent.n_actions)
         if "p_greedy" in arrays and "q_call" in arrays:
-            # Which calls are greedy is compared there, so here a choice of them will do.
+            # p_greedy already compares which calls are greedy, so a subset is enough here.
             chosen = np.isin(call, arrays["q_call"])
             if chosen.sum() == arrays["q_call"].size < len(call):
                 call, values = call[chosen], values[chosen]
@@ -211,7 +212,7 @@ class _Comparison:
         self.compare.array("q", values, tolerance=q, where=where, rows=rows)
 
     def draws(self) -> None:
-        """Compare what the replay drew, and every frame of the emulator."""
+        """Compare the replay's draws, and every frame of the emulator."""
         watcher = self.watcher
         fills = np.array(watcher.fills, dtype=np.int64).reshape(-1, 5)
         steps = self.columns["p_numSteps"]
@@ -324,7 +325,7 @@ class _Comparison:
                 )
 
     def ends(self) -> None:
-        """Compare what stands at the end: vectors, validation sample, histories, best network."""
+        """Compare the end state: vectors, validation sample, histories, best network."""
         compare, tolerances, watcher = self.compare, self.tolerances, self.watcher
         finals = final_vectors(watcher.agent)
         for name in FINALS:
@@ -336,7 +337,7 @@ class _Comparison:
         for name, tensor in () if valid is None else vars(valid).items():
             got = flat(tensor) + (1 if name == "a" else 0)
             if name in ("s", "s2"):
-                # Only checksums of the states are to be expected: they are floats in the trace.
+                # The states are floats in the trace, and only their checksums are.
                 got = got / np.float32(255)
             if name not in ("s", "s2") or compare.holds(f"valid_{name}"):
                 compare.array(f"valid_{name}", got, where=counted("transition"))

@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 
 from dqn_port.errors import TraceError
 from dqn_port.randoms.torch import Generator
-from dqn_port.systems.lua_dqn.game_screen import PooledScreen
+from dqn_port.systems.lua_dqn.game_screen import PooledScreen, rgb2y
 from dqn_port.systems.lua_dqn.preprocs.image_scale import Scale
-from dqn_port.systems.lua_dqn.preprocs.net_downsample_2x_full_y import rgb2y
 from dqn_port.systems.lua_dqn.traces.replaying import agent_of_parts
 from dqn_port.verify.comparing import Comparer, plural
 from dqn_port.verify.kinds import Replaying

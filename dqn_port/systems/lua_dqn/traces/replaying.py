@@ -1,4 +1,4 @@
-"""What replays are made of: options, networks and agents of parts that a trace names."""
+"""Build the options, networks and agents that traces name, for their replays."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from dqn_port.systems.lua_dqn.transition_table import TransitionTable
 def options_of_parts(network: str, *, seed: int = 1, **params: Any) -> Options:
     """Return options with the Atari setting's preproc and states, a network, and parameters.
 
-    The game is one that needs no ROM; what is built of these options plays none.
+    The game needs no ROM and is not played.
 
     Raises:
         TraceError: no network has that name.
@@ -30,7 +30,7 @@ def options_of_parts(network: str, *, seed: int = 1, **params: Any) -> Options:
     changes = {"learn_start": 1} | params
     changes |= {"network": network, "preproc": "net_downsample_2x_full_y", "hist_len": 4}
     if ":" in network or is_snapshot(network):
-        # What a trace names is neither imported nor opened.
+        # Names in a trace are neither imported nor opened.
         raise TraceError(f"network: expected the name of a part, got {network!r}")
     values = {
         name: str(value).lower() if value is True else value for name, value in changes.items()

@@ -1,4 +1,4 @@
-"""Where games stand right after xitari has reset them, and their action sets."""
+"""The state of games right after xitari's reset, and their action sets."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ _PART: Final = re.compile(r"(max|min)(-?\d+(?:\.\d+)?)")
 
 
 def params_of(combo: str) -> dict[str, Any]:
-    """Return the parameters that a combination's name stands for: rescale_min-1_max1, say.
+    """Return the parameters of a combination by its name, such as rescale_min-1_max1.
 
     Raises:
         TraceError: a part of it is none of none, rescale, max<number>, min<number>.

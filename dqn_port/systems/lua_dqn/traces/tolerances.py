@@ -1,4 +1,4 @@
-"""How far numbers may be off. What is discrete, or drawn, must be equal."""
+"""How far numbers may differ. What is discrete, or drawn, must be equal."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Tolerances:
     forward: float
     """Of the action values of a network as it was built."""
     parts_at_ties: bool
-    """Whether a run may part from the original's where the best two action values are so close
-    that either may come out first."""
+    """Whether a run may diverge from the original's where the best two action values are equal
+    within the tolerance."""
 
     def __str__(self) -> str:
         return (
@@ -34,16 +34,15 @@ class Tolerances:
         )
 
 
-# Float32 sums in another order are off by some 1e-7 of their size; over thousands of updates that
+# Float32 sums in another order differ by about 1e-7 of their size; over thousands of updates that
 # adds up to 6e-6 in action values and 3e-6 in weights (measured between OpenBLAS and PyTorch).
 CPU = Tolerances(
     q=1e-4, w=1e-5, v=1e-6, update=1e-6, sensitive=1e-3, forward=1e-6, parts_at_ties=False
 )
 
-# A GPU computes in float32, too, TF32 being off (devices.set_up_torch), but sums in blocks, and
-# cuDNN may take convolution algorithms (Winograd, FFT) whose rounding errors are 10 to 100 times a
-# plain sum's. What is summed once is allowed 100 times as much; what was 10 times above what
-# was measured already, 10 times.
+# A GPU also computes in float32, with TF32 off (devices.set_up_torch), but sums in blocks, and
+# cuDNN may use convolution algorithms (Winograd, FFT) with rounding errors 10 to 100 times as
+# large. So the tolerances are 100 times those of the CPU, or 10 times where those were generous.
 GPU = Tolerances(
     q=1e-3, w=1e-4, v=1e-4, update=1e-4, sensitive=1e-2, forward=1e-4, parts_at_ties=True
 )

@@ -1,4 +1,4 @@
-"""The replay memory, fed a stream of frames: every recent state, sample and draw."""
+"""The replay memory given a stream of frames: every recent state, sample and draw."""
 
 from __future__ import annotations
 
@@ -83,8 +83,8 @@ def _table(config: dict[str, Any], generator: Generator) -> TransitionTable:
     """Return the memory of a configuration.
 
     Raises:
-        ArgsError: its history is none the port has; Lua fails on it later.
-        TraceError: a value makes no sense.
+        ArgsError: the port does not have its type of history; Lua fails on it later.
+        TraceError: a value is of the wrong type.
     """
     try:
         return TransitionTable(
@@ -104,7 +104,7 @@ def _table(config: dict[str, Any], generator: Generator) -> TransitionTable:
 
 
 class _Stream:
-    """One memory and what it shows while the stream passes."""
+    """One memory while it is given the stream."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Updates of qLearnMinibatch on batches that a formula makes, in several variants of the agent."""
+"""Updates of qLearnMinibatch on computed batches, for several variants of the agent."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from dqn_port.verify.traces import Trace
 
 N_UPDATES: Final = 20
 N_BATCHES: Final = 5
-"""Different batches, taken in turn."""
+"""Different batches, used in turn."""
 
 _STATE: Final = 4 * 84 * 84
 _R_MAX: Final = 2.5
@@ -59,7 +59,7 @@ VARIANTS: Final[dict[str, dict[str, Any]]] = {
     "clip01": {"clip_delta": 0.1, "lr": 0.01},
     "all_off_full": _BARE,
 }
-"""Variant → what it changes of _BASE. In the golden README."""
+"""Variant → its changes to _BASE, from the golden README."""
 
 _PARTS: Final = re.compile(
     rf"(.+)_({'|'.join(sorted(VARIANTS, key=len, reverse=True))})"
@@ -67,9 +67,9 @@ _PARTS: Final = re.compile(
 )
 _ANY: Final = re.compile(r"(.+)_(targets|q2_max)")
 _SENSITIVE_FROM: Final = {("convnet_atari3", "no_target"): 10}
-"""Without a target network, rounding is carried on from update to update."""
+"""Without a target network, rounding errors accumulate from update to update."""
 _CHAOTIC_FROM: Final = {"all_off_full": 5}
-"""This one is numerically unstable: later updates agree with nobody's."""
+"""Numerically unstable: later updates depend on rounding."""
 
 
 def state_bytes(u: int, n_batch: int, which: int) -> NDArray[np.uint8]:
@@ -95,7 +95,7 @@ def make_batch(u: int, n_batch: int, n_actions: int) -> Minibatch:
 
 
 class _Served:
-    """A replay that gives one batch; the original's were replaced in the same way."""
+    """A replay that returns one batch; the original's was replaced in the same way."""
 
     def __init__(self) -> None:
         self.batch: Minibatch | None = None
@@ -153,7 +153,7 @@ def _without_checksum(name: str) -> str:
 
 
 def _inputs(compare: Comparer, made: list[Minibatch]) -> None:
-    """Compare the batches first: of other ones nothing else could be the same."""
+    """Compare the batches first: with others nothing else can be equal."""
     meta = compare.trace.meta
     digests = meta.get("sha256", {}) if isinstance(meta, dict) else {}
     for u, batch in enumerate(made):

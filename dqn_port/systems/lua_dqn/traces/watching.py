@@ -1,7 +1,7 @@
-"""Watch a training from outside and note what the original's traces note.
+"""Observe a training and record what the original's traces hold.
 
-The environment, the agent and the replay are those that ``dqn-port train`` uses; their public
-methods are wrapped, not replaced.
+Environment, agent and replay are those of ``dqn-port train``; their public methods are wrapped, not
+replaced.
 """
 
 from __future__ import annotations
@@ -69,13 +69,13 @@ def _sum_as_floats(s: torch.Tensor) -> float:
 
 
 class Watcher:
-    """Play a run through Training and note it, row by row.
+    """Play a run through Training and record it, row by row.
 
     ``calls`` are the perceive calls in training and evaluation, counted from 1.
     """
 
     def __init__(self, ready: Setup, *, names: set[str], w_steps: set[int]) -> None:
-        """``names``: what to note of the costly; ``w_steps``: when to note the weights."""
+        """``names``: the costly columns to record; ``w_steps``: when to record the weights."""
         self._ready, self._names, self._w_steps = ready, names, w_steps
         self.agent = cast(NeuralQLearner, ready.agent)
         self.table = cast(TransitionTable, self.agent.transitions)
@@ -124,7 +124,7 @@ class Watcher:
             setattr(owner, name, method)
 
     def run(self) -> Iterator[int]:
-        """Play to the end; yield how many calls are made, now and then."""
+        """Play to the end; yield the number of calls from time to time."""
         ready = self._ready
         training = Training(ready.env, self.agent, ready.opt, save=lambda state: Path())
         self.state: TrainState = training.state
@@ -148,11 +148,11 @@ class Watcher:
         testing: bool = False,
         testing_ep: float | None = None,
     ) -> int | None:
-        """Note a call: what went in, what came out, and how the agent then stands."""
+        """Record a call: its arguments, its result and the agent's state."""
         agent, table = self.agent, self.table
         self.calls += 1
         before = agent.num_steps
-        # A terminal leaves it as it was.
+        # A terminal does not set it.
         agent.greedy = False
         action = self._perceive(reward, rawstate, terminal, testing, testing_ep)
         assert agent.last_action is not None
@@ -196,7 +196,7 @@ class Watcher:
         return (table.insert_index - 1) % table.max_size + 1 if table.num_entries else 0
 
     def choose_greedily(self, state: NDArray[np.uint8]) -> int:
-        """Note the action values that are computed meanwhile."""
+        """Record the action values computed for the choice."""
         self._choosing = True
         try:
             return self._choose(state)
@@ -204,7 +204,7 @@ class Watcher:
             self._choosing = False
 
     def forward(self, s: torch.Tensor) -> torch.Tensor:
-        """Note action values if they are for a choice."""
+        """Record action values if they are for a choice."""
         q = self._forward(s)
         if self._choosing:
             self.q.append(flat(q))
@@ -216,7 +216,7 @@ class Watcher:
     def get_q_update(
         self, batch: Minibatch, *, keep: bool = True
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Collect the parts of an update, or of the validation."""
+        """Collect the parts of an update, or of a validation."""
         targets, delta, q2_max = self._get_q_update(batch, keep=keep)
         if self._updates is not None:
             self._updates.append((batch, delta.clone(), q2_max.clone()))
@@ -224,7 +224,7 @@ class Watcher:
 
     @contextlib.contextmanager
     def _collecting(self, *, is_learn: bool) -> Iterator[None]:
-        """Note a row of all parts: the validation sample is valued in several."""
+        """Record one row for all parts: a validation has several."""
         self._updates = []
         yield
         parts, self._updates = self._updates, None
@@ -250,7 +250,7 @@ class Watcher:
             self._add("mb", s2_sum=sum(_sum_as_floats(batch.s2) for batch in batches))
 
     def q_learn_minibatch(self) -> None:
-        """Note an update, and the vectors after it."""
+        """Record an update, and the vectors after it."""
         with self._collecting(is_learn=True):
             self._learn()
         agent = self.agent
@@ -263,14 +263,14 @@ class Watcher:
             self._add("mb", deltas_ss=_sum_of_squares(deltas(agent)))
 
     def compute_validation_statistics(self) -> None:
-        """Note a validation."""
+        """Record a validation."""
         with self._collecting(is_learn=False):
             self._validate()
 
     # The replay and the emulator.
 
     def fill_buffer(self) -> None:
-        """Note which transitions were drawn, and with how many draws."""
+        """Record which transitions were drawn, and the number of draws."""
         generator = self.agent.generator
         draws = generator.n_draws
         self._fill_buffer()
@@ -287,13 +287,13 @@ class Watcher:
         )
 
     def act(self, action: int) -> float:
-        """Note a frame."""
+        """Record a frame."""
         reward = self._act(action)
         self._note_frame(action, reward)
         return reward
 
     def reset_game(self) -> None:
-        """Note a reset: the original's emulator is then called with the null action."""
+        """Record a reset: the original then calls its emulator with the null action."""
         self._reset_game()
         self._note_frame(0, 0.0)
 

@@ -54,7 +54,9 @@ def replay(trace: Trace, compare: Comparer, replaying: Replaying) -> None:
     for row in trace.meta:
         case, game = row["case"], _Game(row["T"], row["mult"])
         try:
-            got = play_and_log_episode(game, agent, gamma=row["gamma"], t_max=row["t_max"])
+            got = play_and_log_episode(
+                game, agent, gamma=row["gamma"], t_max=row["t_max"], last_error_as_given=True
+            )
         except IndexError as fault:
             compare.value("error", row.get("error"), type(fault).__name__, case)
             continue

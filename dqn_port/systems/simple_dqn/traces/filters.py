@@ -33,7 +33,7 @@ def replay(trace: Trace, compare: Comparer, replaying: Replaying) -> None:
         trace.key(name, int, of=args, where="args") for name in ("n_states", "n_actions", *_NAMES)
     )
     given = [f"{name}={value}" for name, value in zip(_NAMES, values, strict=True)]
-    options = SYSTEM.load(assignments=["game=toyA", "backend=cpu", "replay_size=1", *given])
+    options = SYSTEM.load(assignments=["game=toyA", "backend=cpu", "replay_size=1000", *given])
     states = _states(n_states, options)
     digest = hashlib.sha256(states.tobytes()).hexdigest()
     compare.value("states_sha256", trace.meta.get("states_sha256"), digest)

@@ -42,7 +42,7 @@ def _play(trace: Trace, compare: Comparer, name: str, meta: Mapping[str, Any]) -
     settings = trace.key("settings", dict, of=meta, where=name)
     words = {key: str(value).lower() for key, value in settings.items()}
     options = SYSTEM.load(
-        assignments=[f"game={meta['rom']}", "backend=cpu", "replay_size=1"]
+        assignments=[f"game={meta['rom']}", "backend=cpu", "replay_size=1000"]
         + [f"{key}={value}" for key, value in words.items()]
     )
     env = SYSTEM.environment(options)

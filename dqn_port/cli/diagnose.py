@@ -1,0 +1,106 @@
+"""``dqn-port diagnose``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from dqn_port.cli.parameters import (
+    args_option,
+    best_option,
+    epsilon_option,
+    max_frames_option,
+    network_file,
+    network_option,
+    seed_option,
+    set_option,
+    snapshot_argument,
+    trust_option,
+    warn,
+)
+from dqn_port.errors import RunFolderError
+from dqn_port.runs.diagnosis import MOST_EPISODES, MOST_STEPS
+from dqn_port.runs.playing import system_of
+from dqn_port.runs.record import read_run
+from dqn_port.tools.diagnosis import EPISODES
+from dqn_port.tools.diagnosis import diagnose as diagnosis_of
+from dqn_port.tools.pictures import check_ending
+
+
+@click.command()
+@trust_option
+@snapshot_argument
+@network_option
+@args_option
+@click.option(
+    "-o",
+    "--out",
+    "page",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="FILE.html",
+    help="The page to write; one that stands there is replaced.",
+)
+@best_option
+@click.option(
+    "--episodes",
+    type=click.IntRange(1, MOST_EPISODES),
+    default=EPISODES,
+    show_default=True,
+    help=f"Play so many episodes, of {MOST_STEPS:,} agent steps in all at most.",
+)
+@epsilon_option
+@seed_option
+@max_frames_option
+@click.option(
+    "--threads", type=click.IntRange(min=1), default=1, show_default=True, help="CPU threads."
+)
+@set_option
+def diagnose(
+    snapshot: Path | None,
+    network: Path | None,
+    args_file: Path | None,
+    page: Path,
+    best: bool,
+    episodes: int,
+    epsilon: float | None,
+    seed: int,
+    max_frames: int | None,
+    threads: int,
+    assignments: tuple[str, ...],
+) -> None:
+    """Play some games, and show what the network values them at beside what comes of them.
+
+    The page has values against returns, the states in which they are far apart, in which the
+    actions' values differ most and least, and what the convolutions look like.
+
+    \b
+    dqn-port diagnose artifacts/pong_quick -o values.html
+    """
+    # Plotting is loaded once all else is well.
+    check_ending(page, ".html", "--out")
+    if not page.absolute().parent.is_dir():
+        raise RunFolderError(f"--out {page}: its folder does not exist; make it first")
+    path = network_file(snapshot, network)
+    system = system_of(path, args_file)
+    draft = system.new_draft()
+    player = system.open_player(
+        path,
+        args_file=args_file,
+        best=best,
+        seed=seed,
+        epsilon=epsilon,
+        max_frames=max_frames,
+        assignments=[f"threads={threads}", *assignments],
+        draft=draft,
+    )
+    warn(draft)
+    run = read_run(path.parent) if snapshot is not None and snapshot.is_dir() else None
+    diagnosis = diagnosis_of(player, seed=seed, episodes=episodes)
+    from dqn_port.exports.report import write_diagnosis
+
+    name = path.name if run is None else run.name
+    write_diagnosis(page, diagnosis, game=player.game, name=name, run=run)
+    n = len(diagnosis.episodes)
+    click.echo(f"{n} episode{'' if n == 1 else 's'}, {diagnosis.steps:,} steps: {page}")
