@@ -26,6 +26,7 @@ from dqn_port.errors import RunFolderError, UsageError
 from dqn_port.exports.nature_scores import MAX_FRAMES, nature_scores
 from dqn_port.files import write_whole
 from dqn_port.games.ale.roms import game_of
+from dqn_port.interfaces import Step
 from dqn_port.runs.evaluations import mean_and_std
 from dqn_port.runs.playing import episodes as played_episodes
 from dqn_port.runs.playing import system_of
@@ -59,6 +60,11 @@ _DEFAULT_EPISODES = 10
     help="Also print the score by which Practical_RL's homework is passed (practical_rl).",
 )
 @click.option(
+    "--verbose",
+    is_flag=True,
+    help="Also print what the original's test printed of states: Q-min, Q-max, lives (hvass16).",
+)
+@click.option(
     "--json",
     "json_file",
     type=click.Path(path_type=Path),
@@ -78,6 +84,7 @@ def evaluate(
     max_frames: int | None,
     threads: int,
     homework: bool,
+    verbose: bool,
     json_file: Path | None,
     assignments: tuple[str, ...],
 ) -> None:
@@ -109,6 +116,8 @@ def evaluate(
     marked = getattr(player, "homework", None)
     if homework and marked is None:
         raise UsageError(f"--homework: expected a network of a homework, got one of {system.NAME}")
+    if verbose and not hasattr(player, "told"):
+        raise UsageError(f"--verbose: expected a network of hvass16, got one of {system.NAME}")
     game, epsilon, max_frames = player.game, player.epsilon, player.max_frames
     click.echo(f"{game}: the {player.which} network of {path}, ε {epsilon:g}, seed {seed}")
     if best and player.which == "last":
@@ -117,7 +126,14 @@ def evaluate(
     click.echo("episode      score    steps    frames")
     played = []
     many = (episodes or _DEFAULT_EPISODES) if steps is None else None
-    for episode in itertools.islice(played_episodes(player, steps=steps), many):
+
+    def tell(_: Step) -> None:
+        for event in getattr(player, "told", ()):
+            for line in system.lines(event, {}):
+                click.echo(line)
+
+    playing = played_episodes(player, steps=steps, watch=tell if verbose else None)
+    for episode in itertools.islice(playing, many):
         played.append(episode)
         note = f"  cut at {max_frames:,} frames" if episode.cut else ""
         click.echo(

@@ -20,6 +20,7 @@ from dqn_port.systems.hvass16.logs import Append, LogQValues, LogReward
 from dqn_port.systems.hvass16.neural_network import Layers, NeuralNetwork
 from dqn_port.systems.hvass16.preprocessing import pre_process_image
 from dqn_port.systems.hvass16.replay_memory import ReplayMemory
+from dqn_port.systems.hvass16.replayed_environment import ReplayedEnvironment
 
 Options = Mapping[str, Any]
 
@@ -70,8 +71,10 @@ def _own_environment(name: str, seed: Sequence[int]) -> Environment:
         make = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
         raise UsageError(f"env={name}: cannot be imported: {error}") from error
-    environment: Environment = make(int(np.random.RandomState(list(seed)).randint(2**31 - 1)))
-    return environment
+    number = int(np.random.RandomState(list(seed)).randint(2**31 - 1))
+    environment: Environment = make(number)
+    has_state = hasattr(environment, "state_dict")
+    return environment if has_state else ReplayedEnvironment(make, number)
 
 
 def make_network(options: Options, num_actions: int, device: str = "cpu") -> NeuralNetwork:
