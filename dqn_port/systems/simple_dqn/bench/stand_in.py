@@ -174,7 +174,7 @@ class DeepQNetwork:
                 assert w.grad is not None
                 g = w.grad / len(q)
                 s.mul_(decay).addcmul_(g, g, value=1 - decay)
-                w -= g * lr / ((s + epsilon).sqrt() + epsilon)
+                w.sub_(g * lr / ((s + epsilon).sqrt() + epsilon))
         return cost
 
 
