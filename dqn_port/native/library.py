@@ -22,13 +22,17 @@ SOURCES: Final = tuple(
     Path(__file__).with_name(name)
     for name in (
         "alike.c",
+        "areas.c",
         "bilinear.c",
         "kernels.c",
+        "motion.c",
         "neon.c",
         "network.c",
         "pictures.c",
         "products.c",
+        "rmsprop.c",
         "single.c",
+        "sweeps.c",
         "threads.c",
         "trees.c",
         "windows.c",
@@ -46,7 +50,7 @@ FLAGS: Final = ("-O3", "-march=native", "-ffp-contract=off", "-fno-math-errno", 
 
 _LIBRARIES: Final = ("-pthread", "-lm")
 
-_LIMIT_S: Final = 60
+_LIMIT_S: Final = 300
 
 _POINTER, _SIZE = ctypes.c_void_p, ctypes.c_ssize_t
 _INT, _FLOAT, _DOUBLE = ctypes.c_int, ctypes.c_float, ctypes.c_double
@@ -84,6 +88,12 @@ _SIGNATURES: Final = {
     "set_leaves_float": (*[_POINTER] * 2, *[_SIZE] * 2, *[_POINTER] * 2, _SIZE),
     "raise_double": (_POINTER, _SIZE, _DOUBLE, _POINTER),
     "raise_float": (_POINTER, _SIZE, _FLOAT, _POINTER),
+    "stretch_luminance": (_POINTER, *[_SIZE] * 4, *[_POINTER] * 2),
+    "shrink_rows": (_POINTER, *[_SIZE] * 5, *[_POINTER] * 2),
+    "shrink_columns": (_POINTER, *[_SIZE] * 5, *[_POINTER] * 2),
+    "sweep_values": (_POINTER, *[_SIZE] * 2, *[_POINTER] * 4, _DOUBLE, _POINTER),
+    "rmsprop": (*[_POINTER] * 3, _SIZE, *[_FLOAT] * 3),
+    "shrink_crop": (*[_POINTER] * 2, _SIZE, _POINTER, _DOUBLE, _POINTER),
 }
 
 
