@@ -44,6 +44,9 @@ ELSEWHERE = {
         )
         for threads in (1, 2)
     },
+    "dqn-port bench stand_in --args legacy_args/simple_dqn_breakout.json --threads 1": (
+        "tests/systems/simple_dqn/test_bench.py"
+    ),
     "dqn-port verify hvass16": "tests/systems/hvass16/test_golden_traces.py",
     "dqn-port train --system simple_dqn -- roms/breakout.bin --optimizer adam": (
         "tests/systems/simple_dqn/test_words.py"

@@ -22,7 +22,7 @@ from dqn_port.fields import Fields
 from dqn_port.interfaces import Convolution
 from dqn_port.systems.simple_dqn.layers import Network
 from dqn_port.systems.simple_dqn.optimizers import optimizer_of
-from dqn_port.systems.simple_dqn.passes import NeonPasses, passes_of
+from dqn_port.systems.simple_dqn.passes import NeonPasses, input_of, passes_of
 from dqn_port.systems.simple_dqn.replay_memory import Minibatch
 
 Array = NDArray[Any]
@@ -109,7 +109,9 @@ class DeepQNetwork:
 
     def convolutions_of(self, state: NDArray[np.uint8]) -> list[Convolution]:
         """Return the convolutions, and what they make of a state, uint8 [H, h, w]."""
-        return convolutions_in(self.model.convolutional(), self._input(state[None]))
+        return convolutions_in(
+            self.model.convolutional(), input_of(state[None], next(self.model.parameters()))
+        )
 
     def clipped(self, rewards: Any) -> Any:
         """Return rewards as they are learnt: clipped to min_reward … max_reward."""

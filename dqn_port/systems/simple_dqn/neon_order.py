@@ -341,7 +341,7 @@ class NeonOrder:
             self._convolutions.append(ConvolutionOrder(library, weight, stride, shape, size))
             shape = self._convolutions[-1].y.shape[1:]
         self._linears = [LinearOrder(library, weight, size) for weight in linears]
-        self._layers = [*self._convolutions, *self._linears]
+        self._layers: list[ConvolutionOrder | LinearOrder] = [*self._convolutions, *self._linears]
         self._inputs: list[Tensor] = []
 
     @functools.cached_property

@@ -18,6 +18,11 @@ _MOST_SIZES: Final = 4
 """Numbers of rows whose buffers are kept."""
 
 
+def input_of(states: NDArray[np.uint8], like: Tensor) -> Tensor:
+    """Return screens as 0..1, where ``like`` is and in its datatype."""
+    return torch.from_numpy(states).to(like.device).to(like.dtype).div_(255)
+
+
 class Passes(Protocol):
     """How a network is computed."""
 
@@ -40,8 +45,7 @@ class TorchPasses:
         self._q = torch.empty(0)
 
     def _input(self, states: NDArray[np.uint8]) -> Tensor:
-        """Return screens as 0..1 in the network's datatype."""
-        return torch.from_numpy(states).to(self._device).to(self._learnt[0].dtype).div_(255)
+        return input_of(states, self._learnt[0])
 
     def predict(self, states: NDArray[np.uint8]) -> Array:
         """Return Q."""

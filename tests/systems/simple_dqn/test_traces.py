@@ -22,3 +22,12 @@ def test_the_group_is_the_same(group):
 
 def test_the_traces_are_all_there():
     assert len(GROUPS) == 15
+
+
+@pytest.mark.parametrize("group", ["updates", "loop_A"])
+def test_the_group_is_near_without_the_kernels(group, monkeypatch):
+    monkeypatch.setattr("dqn_port.systems.simple_dqn.passes.kernels_for", lambda weight: None)
+    monkeypatch.setattr("dqn_port.systems.simple_dqn.optimizers.kernels", lambda: None)
+    (result,) = verify(SHIPPED, system="simple_dqn", only=(group,))
+    assert not result.differences
+    assert result.largest > 0

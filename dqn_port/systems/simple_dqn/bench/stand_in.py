@@ -16,7 +16,6 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -36,12 +35,15 @@ class Environment:
     """The emulator with frame skip; gray screens, resized."""
 
     def __init__(self, emulator: Emulator, options: Options) -> None:
+        import cv2
+
         self.ale, self.mode, self.life_lost = emulator, "train", False
         self.num_actions = len(emulator.actions)
         self._skip = options["frame_skip"]
         self._size = options["screen_width"], options["screen_height"]
         self._gray = cv2.cvtColor(emulator.palette[None], cv2.COLOR_RGB2GRAY)[0]
         self._screen = np.empty((emulator.height, emulator.width), np.uint8)
+        self._resize = cv2.resize
 
     def restart(self) -> None:
         """Reset, unless only a life was lost in training."""
@@ -61,7 +63,7 @@ class Environment:
     def get_screen(self) -> Screen:
         """Return uint8 [h, w]."""
         self.ale.get_screen(self._screen)
-        return np.asarray(cv2.resize(self._gray[self._screen], self._size), np.uint8)
+        return np.asarray(self._resize(self._gray[self._screen], self._size), np.uint8)
 
     def is_terminal(self) -> bool:
         """Tell whether a game, or in training a life, is at its end."""
@@ -174,7 +176,7 @@ class DeepQNetwork:
                 assert w.grad is not None
                 g = w.grad / len(q)
                 s.mul_(decay).addcmul_(g, g, value=1 - decay)
-                w -= g * lr / ((s + epsilon).sqrt() + epsilon)
+                w.sub_(g * lr / ((s + epsilon).sqrt() + epsilon))
         return cost
 
 

@@ -30,11 +30,17 @@ _SUMS: Final = 2e-6
 
 # Where PyTorch computes the network, in another order: with batch normalisation, without the
 # kernels, on a GPU. By a part of the set's name, else the usual one.
-_Q_OF: Final = (("bn", 1e-5), ("full_adam", 1e-5))
-"""Batch normalisation and Adam, which divides a gradient by its own size, amplify rounding."""
+_Q_OF: Final = (("bn", 1e-5), ("full_adam", 1e-5), ("adadelta_noclip", 1e-5))
+"""Batch normalisation, Adam and Adadelta, which divide a gradient by its own size, amplify
+rounding."""
 _USUAL_SUMS: Final = 4e-6
-_SUMS_OF: Final = (("full_bn", 4e-4), ("small_bn", 1e-5), ("full_adam", 2e-4))
-_STATES_OF: Final = (("full_adam", 2e-3), ("full_adadelta", 2e-5), ("small_bn", 1e-5))
+_SUMS_OF: Final = (("full_bn", 4e-4), ("small_bn", 1e-5), ("full_adam", 2e-4), ("noclip", 1e-4))
+_STATES_OF: Final = (
+    ("full_adam", 2e-3),
+    ("full_adadelta", 2e-5),
+    ("small_bn", 1e-5),
+    ("noclip", 1e-3),
+)
 """Of the optimiser's averages. In the sixth update of full_adam a unit is on here and off there,
 its value being within 1e-7 of 0; one of these averages then differs by a thousandth."""
 _FLOAT64: Final = 1e-13
@@ -183,8 +189,8 @@ class _Set:
         if self.net.is_exact:
             hashes = self.trace.key("final_sha256", dict, of=self.meta, where=self.name)
             for name, tensor in self._tensors(self.net.model).items():
-                got = hashlib.sha256(np.ascontiguousarray(tensor).tobytes()).hexdigest()
-                self.compare.value(f"{self.name} final_sha256", hashes.get(name), got, name)
+                digest = hashlib.sha256(np.ascontiguousarray(tensor).tobytes()).hexdigest()
+                self.compare.value(f"{self.name} final_sha256", hashes.get(name), digest, name)
         tolerance = self._tolerance(_FINAL, _FINAL, _Q_OF)
         for name, tensor in self._tensors(self.net.model).items():
             for part, at in (("first16", slice(16)), ("last16", slice(-16, None))):
