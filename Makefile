@@ -50,8 +50,19 @@ test-gpu: install ## run the tests that need a CUDA device
 	@.venv/bin/python -m pytest -m gpu $(PYTEST_ARGS)
 
 .PHONY: bench
-bench: bench-env ## measure speed beside Stable-Baselines3, and every part
+bench: bench-lua bench-others ## measure the speed of all programs; the two below do a part of it
+
+.PHONY: bench-lua
+bench-lua: bench-env ## measure lua_dqn beside Stable-Baselines3, and every part of it
 	@.venv/bin/python -m dqn_port.systems.lua_dqn.bench $(BENCH_ARGS)
+
+.PHONY: bench-others
+bench-others: install ## measure the other programs beside plain PyTorch programs that do the same
+	@for args in simple_dqn_breakout labml_breakout practical_rl_cartpole practical_rl_breakout \
+	    hvass16_breakout_small; do
+	    .venv/bin/dqn-port bench stand_in --args legacy_args/$$args.json --threads 1
+	    echo
+	done
 
 # Stable-Baselines3 has an environment of its own; its stamp comes last, as that of .venv does.
 .PHONY: bench-env

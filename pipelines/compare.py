@@ -28,7 +28,18 @@ from pipelines.validation import check_made, note_made, short_hash
 if TYPE_CHECKING:
     from dqn_port.exports.plots import Panel
 
-_COLUMNS: Final = ("system", "game", "seed", "network", *SCORES.names)
+_COLUMNS: Final = (
+    "system",
+    "game",
+    "seed",
+    "network",
+    "step",
+    "frames",
+    "reward",
+    "sd",
+    "games",
+)
+"""Of scores.csv; what is empty does not apply to random play."""
 _RANDOM_GAMES: Final = 100
 """Games at random of every program."""
 _EVERY: Final = 60.0
@@ -131,12 +142,17 @@ class _Program:
     def rows(self) -> Iterator[dict[str, Any]]:
         """Yield the rows of the table: random play, then every score of every run."""
         about = {"system": self.runs[0].system, "game": self.runs[0].game}
-        yield about | {"network": "random"} | self.at_random
+        yield about | {"network": "random"} | _row(self.at_random)
         for run in self.runs:
             columns = run.further[SCORES.name][1]
             for values in zip(*columns.values(), strict=True):
-                scores = dict(zip(columns, values, strict=True))
-                yield about | {"seed": run.seed, "network": "last"} | scores
+                row = _row(dict(zip(columns, values, strict=True)))
+                yield about | {"seed": run.seed, "network": "last"} | row
+
+
+def _row(scores: dict[str, Any]) -> dict[str, Any]:
+    """Return a row of SCORES by the columns of scores.csv."""
+    return {"reward" if name == SCORES.score else name: value for name, value in scores.items()}
 
 
 def _csv_of(rows: Iterable[dict[str, Any]]) -> bytes:

@@ -20,7 +20,7 @@ def _all_parts() -> str:
     for name in registry.SYSTEMS:
         module: Any = registry.part_of(name, "bench")
         if module is not None:
-            lines += ["", f"{name}:"]
+            lines += ["", "\b", f"Parts of {name}:"]
             lines += [f"  {part:9} {about.what}" for part, about in module.PARTS.items()]
     return "\n    ".join(lines)
 
@@ -32,8 +32,7 @@ def _all_parts() -> str:
     Of lua_dqn's loops evaluations, reports and saves are left out, and learning starts after at
     most 2,000 random steps, ε being at its end then. `make bench` puts it beside others.
 
-    \b
-    Parts of{_all_parts()}
+{_all_parts()}
 
     \b
     dqn-port bench train --args legacy_args/pong_quick.json --profile

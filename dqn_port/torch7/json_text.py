@@ -94,27 +94,29 @@ def decode(text: str) -> Any:
         Fault: at a character, the text is not JSON of this kind, or a key stands twice.
     """
     decoder = _Decoder(text)
-    value = _run(decoder.value(0))
+    value = _complete(decoder.value(0))
     decoder.take("the end of the text", "")
     return value
 
 
-_Task = Generator[Any, Any, Any]
+_Container = Generator[Any, Any, Any]
+"""Reads an array or an object: yields what ``value`` returns for the values in it."""
 
 
-def _run(task: _Task) -> Any:
-    """Return what a task returns that yields the tasks it waits for."""
-    stack, value = [task], None
-    while stack:
-        try:
-            inner = stack[-1].send(value)
-        except StopIteration as done:
-            stack.pop()
-            value = done.value
-        else:
-            stack.append(inner)
+def _complete(value: Any) -> Any:
+    """Return a value, or what a generator of a container returns."""
+    open_ones: list[_Container] = []
+    while True:
+        if isinstance(value, Generator):
+            open_ones.append(value)
             value = None
-    return value
+        elif not open_ones:
+            return value
+        try:
+            value = open_ones[-1].send(value)
+        except StopIteration as done:
+            open_ones.pop()
+            value = done.value
 
 
 class _Decoder:
@@ -133,8 +135,8 @@ class _Decoder:
         self.at = match.end()
         return token
 
-    def value(self, arrays: int) -> _Task:
-        """Read a value directly inside so many nested arrays."""
+    def value(self, arrays: int) -> Any:
+        """Read a value, directly inside so many nested arrays, or begin a container."""
         match = _WORDS.match(self.text, self.at)
         if match is not None:
             self.at = match.end()
@@ -144,9 +146,9 @@ class _Decoder:
         if token == "[":
             if arrays == _DEEPEST_ARRAYS:
                 raise Fault(start, f"at most {_DEEPEST_ARRAYS} arrays in each other", "one more")
-            return (yield self._array(arrays + 1))
+            return self._array(arrays + 1)
         if token == "{":
-            return (yield self._object())
+            return self._object()
         if token in "]}:,":
             raise Fault(start, "a JSON value", shown(token))
         return _scalar(token, start)
@@ -158,7 +160,7 @@ class _Decoder:
         self.at = match.end()
         return True
 
-    def _array(self, arrays: int) -> _Task:
+    def _array(self, arrays: int) -> _Container:
         values: list[Any] = []
         more = not self._is_empty("]")
         while more:
@@ -166,7 +168,7 @@ class _Decoder:
             more = self.take("',' or ']'", ",", "]") == ","
         return values
 
-    def _object(self) -> _Task:
+    def _object(self) -> _Container:
         members: dict[str, Any] = {}
         more = not self._is_empty("}")
         while more:

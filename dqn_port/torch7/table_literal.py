@@ -57,10 +57,14 @@ _NUMERAL = re.compile(
 _OPERATOR = re.compile(r"\.\.(?!\.)|-(?!-)|[+*/%^]")
 _LONG_OPEN = re.compile(r"\[(=*)\[(?:\r\n|\n\r|\r|\n)?")
 _LINE_END = re.compile(r"\r\n|\n\r|\r|\n")
-_PLAIN = re.compile(r"[^\\\"'\r\n]+")
+_QUOTED = {
+    quote: re.compile(rf"{quote}((?:[^\\{quote}\r\n]|\\(?:\r\n|\n\r|z[ \t\n\v\f\r]*|[\s\S]))*)")
+    for quote in "\"'"
+}
 UNENCODABLE = re.compile(r"[\ud800-\udc7f\udd00-\udfff]")
-_CODED_ESCAPE = re.compile(
-    r"\\(?:(\r\n|\n\r|\r|\n)|([0-9]{1,3})|x([0-9A-Fa-f]{2})|u\{([0-9A-Fa-f]+)\})"
+_ESCAPE = re.compile(
+    r"\\(?:(\r\n|\n\r|\r|\n)|([0-9]{1,3})|x([0-9A-Fa-f]{2})|u\{([0-9A-Fa-f]+)\}"
+    r"|(z[ \t\n\v\f\r]*|[\s\S]))"
 )
 ESCAPES = {
     "a": "\a",
@@ -275,49 +279,35 @@ class _Parser:
         return _LINE_END.sub("\n", self.text[match.end() : end])
 
     def quoted(self) -> str:
-        quote = self.text[self.at]
+        match = _QUOTED[self.peek()].match(self.text, self.at)
+        assert match is not None
+        start, self.at = self.at, match.end()
+        if self.peek() != self.text[start]:
+            self.fail(f"the closing {self.text[start]}")
         self.at += 1
-        parts: list[str] = []
-        while self.peek() != quote:
-            plain = _PLAIN.match(self.text, self.at)
-            if plain is not None:
-                parts.append(plain[0])
-                self.at = plain.end()
-            elif self.peek() == "\\":
-                parts.append(self.escape())
-            elif self.peek() in ("", "\r", "\n"):
-                self.fail(f"the closing {quote}")
-            else:
-                parts.append(self.text[self.at])
-                self.at += 1
-        self.at += 1
-        return _recode("".join(parts))
+        parts = _ESCAPE.sub(lambda m: self.escape(m, match.start(1)), match[1])
+        return _recode(parts)
 
-    def escape(self) -> str:
-        letter = self.text[self.at + 1 : self.at + 2]
-        if letter in ESCAPES:
-            self.at += 2
-            return ESCAPES[letter]
-        if letter == "z":
-            self.at += 2
-            self.skip_blanks()
-            return ""
-        start = self.at
-        match = _CODED_ESCAPE.match(self.text, start)
-        self.at = match.end() if match else start + 2
-        if match is None:
-            self.fail("a Lua escape", repr(self.text[start : self.at]), at=start)
-        line_end, decimal, hexadecimal, unicode = match.groups()
+    def escape(self, match: re.Match[str], start: int) -> str:
+        """Return the text of an escape in a string that begins at ``start``."""
+        at = start + match.start()
+        line_end, decimal, hexadecimal, unicode, letter = match.groups()
         if line_end:
             return "\n"
+        if letter is not None:
+            if letter.startswith("z"):
+                return ""
+            if letter not in ESCAPES:
+                self.fail("a Lua escape", repr(match[0]), at=at)
+            return ESCAPES[letter]
         if unicode:
             code = int(unicode, 16)
             if code > 0x10FFFF or 0xD800 <= code <= 0xDFFF:
-                self.fail("a Unicode character", repr(match[0][:40]), at=start)
+                self.fail("a Unicode character", repr(match[0][:40]), at=at)
             return chr(code)
         code = int(decimal) if decimal else int(hexadecimal, 16)
         if code > 255:
-            self.fail("an escape of at most 255", repr(match[0]), at=start)
+            self.fail("an escape of at most 255", repr(match[0]), at=at)
         return bytes([code]).decode("utf-8", "surrogateescape")
 
     def name_before_equals(self) -> str | None:

@@ -27,7 +27,7 @@ def test_programs_and_seeds_come_into_one_table_and_one_picture(tmp_path):
     }
     assert {row["game"] for row in rows} == {"toyA"}
     # 2,000 games at random earn -3.7 with a standard deviation of 2.1, whatever the steps.
-    assert all(-4.5 < float(row["score"]) < -2.9 for row in rows if row["network"] == "random")
+    assert all(-4.5 < float(row["reward"]) < -2.9 for row in rows if row["network"] == "random")
     text = picture.read_text()
     for said in ("lua_dqn, 4 frames a step", "practical_rl, 4 frames a step", "random play"):
         assert said in text

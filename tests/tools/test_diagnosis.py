@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dqn_port.errors import DivergedError
-from dqn_port.runs.diagnosis import KINDS, read_diagnosis, sha256_of_diagnosis
+from dqn_port.errors import DivergedError, EvaluationError
+from dqn_port.runs.diagnosis import DIAGNOSIS, KINDS, read_diagnosis, sha256_of_diagnosis
 from dqn_port.runs.evaluations import read_evaluation
 from dqn_port.tools.diagnosis import Diagnosing, diagnose
 from dqn_port.tools.layers import coloured, show_convolutions
@@ -113,6 +113,11 @@ def test_no_more_is_taken_in_than_was_asked_for():
     # The sixth step loses a life: nothing is open.
     assert {is_open for _, _, is_open in made.points} == {0.0}
     assert made.compared == 6
+    diagnosing = Diagnosing(player_of(GAME, discount=0.5), steps=5)
+    while not diagnosing.full:
+        diagnosing.take(diagnosing.player.step())
+    # The fifth step is the last seen of its game, so nothing is known of what it led to.
+    assert diagnosing.diagnosis(seed=1).compared == 4
     # A random start that ends the game does nothing.
     diagnosing = Diagnosing(player_of([]), episodes=3)
     diagnosing.take(step_of(0, [1.0], 0.0, "game", done=None))
@@ -181,5 +186,15 @@ def test_a_record_has_the_diagnosis_of_its_first_episodes(tmp_path):
     assert [e.reward for e in made.episodes] == [e.reward for e in record.episodes[:3]]
     assert read_evaluation(tmp_path / "e").diagnosis == made
     assert read_diagnosis(tmp_path / "e", sha256_of_diagnosis(made)) == made
+    path = tmp_path / "e" / DIAGNOSIS
+    path.write_bytes(path.read_bytes() + b" ")
+    with pytest.raises(EvaluationError, match="its sha256 is not the one in"):
+        read_evaluation(tmp_path / "e")
+    path.unlink()
+    with pytest.raises(EvaluationError) as raised:
+        read_evaluation(tmp_path / "e")
+    assert (
+        str(raised.value) == f"{path}: cannot be read: No such file or directory; record it again"
+    )
     plain = record_evaluation(snapshot, tmp_path / "f", episodes=4, seeds=(3, 4), clip=False)
     assert (plain.diagnosis, plain.episodes) == (None, record.episodes)

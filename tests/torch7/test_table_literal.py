@@ -291,7 +291,7 @@ def test_string(text: str, value: str) -> None:
         ("a=b.c", "character 4: expected ',' or ';' or the end, got '.'"),
         ("a=...", "character 3: expected a value, got '.'"),
         (r"a='\q'", r"character 4: expected a Lua escape, got '\\q'"),
-        ("a='\\", "character 4: expected a Lua escape, got '\\\\'"),
+        ("a='\\", "character 4: expected the closing ', got '\\\\'"),
         (r"a='\300'", r"character 4: expected an escape of at most 255, got '\\300'"),
         (r"a='\u{d800}'", r"character 4: expected a Unicode character, got '\\u{d800}'"),
         ("a='x\ny'", r"character 5: expected the closing ', got '\n'"),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Protocol, runtime_checkable
+from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,17 +47,6 @@ class Emulator(Protocol):
 
     def get_screen(self, out: NDArray[np.uint8]) -> None:
         """Paint the current frame as indices into uint8 [height, width]."""
-
-
-@runtime_checkable
-class SavableEmulator(Emulator, Protocol):
-    """An emulator that can continue exactly from a saved state."""
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the exact state."""
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over a state, all of it or nothing."""
 
 
 class GameEnvironment:
@@ -194,8 +183,9 @@ class GameEnvironment:
         self.frames, self.resets, self.last_random_start = frames, resets, last_random_start
         self._update_state(reward, terminal, lives)
 
-    def _savable(self) -> SavableEmulator:
-        if not isinstance(self.emulator, SavableEmulator):
+    def _savable(self) -> Any:
+        """Return the emulator, whose state_dict and load_state_dict not every emulator has."""
+        if not hasattr(self.emulator, "load_state_dict"):
             raise CheckpointError(
                 "environment.emulator: expected one whose state can be saved, got a "
                 f"{type(self.emulator).__name__}; train with --checkpoint weights"
