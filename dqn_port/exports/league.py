@@ -56,7 +56,8 @@ class Aggregate:
 
     value: float
     low: float | None
-    """Ends of the 95 % interval; None if no row has two seeds, so that nothing can be resampled."""
+    """Lower end of the 95 % interval; None if no row has two seeds, so that nothing can be
+    resampled."""
     high: float | None
     paper: float
     """The same of the paper's mean scores in the same games."""

@@ -20,7 +20,7 @@ from dqn_port.tools.play import FRAMES_PER_SECOND
 MAX_SECONDS: Final = 90
 """Seconds of a game that a clip shows, in the game's own time."""
 _MOST_PICTURES_PER_SECOND: Final = 30
-"""Not every step is shown if steps are shorter than this."""
+"""If an episode has more steps a second, not every one is shown."""
 _EFFORT: Final = 4
 """Effort of WebP, from 0 to 6: more takes three times as long and gives the same bytes."""
 

@@ -54,7 +54,7 @@ def seeds_together(runs: Sequence[RunRecord]) -> list[Seeds]:
 
 
 def _differ_by_seed(one: RunRecord, other: RunRecord) -> bool:
-    """Tell whether two runs may be one but for the seed; tables alone tell their columns only."""
+    """Return whether two runs may be one but for the seed; tables alone tell their columns only."""
     if (one.system, one.table) != (other.system, other.table):
         return False
     system = find_system(one.system)

@@ -140,12 +140,12 @@ def _without_names(size: Size) -> Size:
 
 
 def _marked(n: int, size: Size) -> bool:
-    """Tell whether ``n`` evaluations are marked one by one."""
+    """Return whether ``n`` evaluations are marked one by one."""
     return n <= (_FEW_NARROW if size.narrow else _FEW)
 
 
 def is_flat(values: Sequence[float], scores: Scores | None) -> bool:
-    """Tell whether the lines to compare with squash a curve that is not constant."""
+    """Return whether the lines to compare with squash a curve that is not constant."""
     everything = [*values, *(value for _, value in reference_lines(scores))]
     if scores is None or len(values) < 2:
         return False
@@ -248,7 +248,7 @@ def steps_chart(name: str, alt: str, rows: Sequence[Sequence[float]]) -> Markup:
 
 
 def returns_are_beyond(record: EvaluationRecord, scores: Scores | None) -> bool:
-    """Tell whether lines to compare with lie beyond the scale of the returns.
+    """Return whether lines to compare with lie beyond the scale of the returns.
 
     It is the returns' own where the lines would squash them.
     """
@@ -386,7 +386,7 @@ def scores_of(runs: Sequence[RunRecord]) -> list[float]:
 
 
 def is_beyond(runs: Sequence[RunRecord], scores: Scores | None) -> bool:
-    """Tell whether lines to compare with lie beyond the scale of a game's curves.
+    """Return whether lines to compare with lie beyond the scale of a game's curves.
 
     It is the curves' own where the lines would squash them.
     """

@@ -145,7 +145,7 @@ Q_VALUES: Final = Table(
 
 
 def positive_integers(value: Any) -> bool:
-    """Tell whether a value is a list of whole numbers of 1 to 2^20."""
+    """Return whether a value is a list of whole numbers of 1 to 2^20."""
     return isinstance(value, list) and bool(value) and all(
         type(n) is int and 1 <= n <= 2**20 for n in value
     )  # fmt: skip

@@ -116,7 +116,7 @@ class Player:
         return step
 
     def _by_limit(self) -> bool:
-        """Tell whether the clock, and not the game, ended it."""
+        """Return whether the clock, and not the game, ended it."""
         emulator = getattr(self.env, "emulator", None)
         return emulator is not None and not emulator.game_over()
 

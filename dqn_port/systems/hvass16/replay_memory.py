@@ -56,7 +56,7 @@ class ReplayMemory:
         """How often the memory was emptied."""
 
     def is_full(self) -> bool:
-        """Tell whether no state can be added."""
+        """Return whether no state can be added."""
         return self.num_used == self.size
 
     def used_fraction(self) -> float:

@@ -97,7 +97,7 @@ class ReplayBuffer:
         return self.added % self.capacity
 
     def is_full(self) -> bool:
-        """Tell whether every slot is filled."""
+        """Return whether every slot is filled."""
         return self.size == self.capacity
 
     def add(self, obs: Array, action: int, reward: float, next_obs: Array, done: bool) -> None:

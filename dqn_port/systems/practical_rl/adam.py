@@ -17,9 +17,9 @@ _MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
 class FlatAdam:
-    """Adam on one vector, of which a network's parameters and gradients become views.
+    """Adam on one vector; a network's parameters and gradients become views of it.
 
-    Every element is computed as by Adam on the parameters one by one, in a sixth of the calls.
+    Every element is computed as by Adam on separate parameters, in a sixth of the calls.
     """
 
     def __init__(self, network: nn.Module, *, lr: float, eps: float) -> None:
@@ -39,7 +39,7 @@ class FlatAdam:
         self._adam = torch.optim.Adam([self._vector], lr=lr, eps=eps)
 
     def clip_grad_norm(self, max_norm: float) -> Tensor:
-        """Shorten the gradients to a norm; return what it was. PyTorch: clip_grad_norm_."""
+        """Clip the gradients to a norm; return the norm before. PyTorch: clip_grad_norm_."""
         norm = get_total_norm(self._gradients)
         clip_grads_with_norm_(self._vector, max_norm, norm)
         return norm

@@ -41,7 +41,7 @@ class Environment(Protocol):
         """Return the screen, gray and shrunk: uint8 [h, w]."""
 
     def is_terminal(self) -> bool:
-        """Tell whether the game, or what counts as one, is at its end."""
+        """Return whether the game, or what counts as one, is at its end."""
 
     def set_mode(self, mode: str) -> None:
         """Set train or test."""
@@ -123,7 +123,7 @@ class ALEEnvironment:
         return self._gray[self._screen]
 
     def is_terminal(self) -> bool:
-        """Tell whether the game is over or, in training, a life was lost."""
+        """Return whether the game is over or, in training, a life was lost."""
         return self.ended() is not None
 
     def ended(self) -> Literal["life", "game"] | None:
@@ -222,7 +222,7 @@ class GymEnvironment:
         return resize(gray_of(self._observation), *self._size)
 
     def is_terminal(self) -> bool:
-        """Tell whether the game is at its end."""
+        """Return whether the game is at its end."""
         return self._terminal
 
     def ended(self) -> Literal["life", "game"] | None:

@@ -221,7 +221,7 @@ def from_sequential(state: Mapping[str, Array]) -> dict[str, Array]:
 
 
 def screens_fit(height: int, width: int) -> bool:
-    """Tell whether the convolutions leave at least one position of a screen."""
+    """Return whether the convolutions leave at least one position of a screen."""
     for _, side, stride in CONVOLUTIONS:
         height, width = (height - side) // stride + 1, (width - side) // stride + 1
     return height > 0 and width > 0

@@ -82,7 +82,7 @@ def _digest(array: NDArray[Any]) -> NDArray[np.uint8]:
 
 @functools.lru_cache(maxsize=2)
 def _rows(environment: str, n_rows: int, h0: int) -> list[dict[str, Any]]:
-    """Play so many outer calls, and return what each row of a trace holds.
+    """Play so many outer calls, and return the contents of each row of a trace.
 
     A game's arrays and the facts about them are two groups, played once.
     """
@@ -113,7 +113,7 @@ def _played(environment: str, n_rows: int, h0: int) -> Iterator[dict[str, Any]]:
         new = raw.calls[n_raw:]
         resets += sum(call[0] for call in new)
         pictures = {name: level.seen[-1] for name, level in levels.items()}
-        # Of a game that was over after one frame there are no two, whatever it shows.
+        # A game that was over after one frame does not have two.
         not_max = len(raw.seen) < 2 or not np.array_equal(pictures["skip"], np.maximum(*raw.seen))
         yield {
             "kind": kind, "action": action, "reward": reward, "done": done, "lives": lives(),
@@ -149,7 +149,7 @@ def replay(trace: Trace, compare: Comparer, replaying: Replaying) -> None:
 
 
 def replay_facts(trace: Trace, compare: Comparer, replaying: Replaying) -> None:
-    """Play every game of the .json, and compare what it says in sum."""
+    """Play every game of the .json, and compare its totals."""
     for at, (game, facts) in enumerate(trace.meta.items()):
         names = list(spaces(SYSTEM.load(assignments=[f"environment={facts['env']}"])).actions)
         rows = _rows(facts["env"], facts["rows"], facts["h0"])
@@ -181,7 +181,7 @@ def replay_facts(trace: Trace, compare: Comparer, replaying: Replaying) -> None:
 
 
 class _Scripted(gymnasium.Env[Any, Any]):
-    """A game that loses and gains lives when it is told to; see the golden README."""
+    """A game that loses and gains lives on command; see the golden README."""
 
     def __init__(self, lose: list[list[int]], bonus: list[list[int]], start_lives: int) -> None:
         self.action_space = gymnasium.spaces.Discrete(4)

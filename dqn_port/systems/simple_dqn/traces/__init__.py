@@ -9,7 +9,7 @@ from dqn_port.verify.kinds import Kind, any_array, keys_of
 
 
 def _entries_have(meta: object, *keys: str) -> bool:
-    """Tell whether the .json is an object of objects that have these keys."""
+    """Return whether the .json is an object of objects that have these keys."""
     entries = list(meta.values()) if isinstance(meta, dict) else []
     return bool(entries) and all(isinstance(e, dict) and set(keys) <= set(e) for e in entries)
 

@@ -39,7 +39,7 @@ class TraceToy:
         self.log.append((what, action, reward, self._lives, self._game, self._t))
 
     def game_over(self) -> bool:
-        """Tell whether no life is left or the time is up."""
+        """Return whether no life is left or the time is up."""
         return self._lives <= 0 or self._t >= _LONGEST
 
     def lives(self) -> int:
