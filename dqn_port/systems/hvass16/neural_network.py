@@ -25,7 +25,7 @@ OUTPUT: Final = "layer_fc_out"
 _AT_ONCE: Final = 1_000_000
 """First weights drawn at a time, to keep the doubles small."""
 _CHUNK: Final = 65_536
-"""Weights that RMSProp updates at a time: so many stay in a core's cache."""
+"""Weights that RMSProp updates at a time, so that they stay in a core's cache."""
 SLOT: Final = "/RMSProp"
 """Ends the name of a parameter's mean square, as in TensorFlow's checkpoints."""
 
@@ -108,7 +108,7 @@ class NeuralNetwork(nn.Module):
                 part.copy_(torch.from_numpy(drawn))
 
     def layer_outputs(self, states: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Return what every layer makes of states, by name.
+        """Return the output of every layer for states, by name.
 
         ``states``: uint8 [B, height, width, channels]; they go in as 0..255. Convolutions give
         float32 [B, channels, height, width] after ReLU, dense layers [B, outputs].
@@ -135,7 +135,7 @@ class NeuralNetwork(nn.Module):
         return self.layer_outputs(states)[OUTPUT]
 
     def convolutions_of(self, state: NDArray[np.uint8]) -> list[Convolution]:
-        """Return the convolutions, and what they make of a state."""
+        """Return the convolutions and their outputs for a state."""
         with torch.no_grad():
             outputs = self.layer_outputs(self._on_device(state[None]))
         weights = dict(self.named_parameters())
@@ -204,7 +204,7 @@ class NeuralNetwork(nn.Module):
         where: str,
         error: type[DqnPortError] = CheckpointError,
     ) -> None:
-        """Take over parameters, and mean squares as far as they are there.
+        """Load parameters, and mean squares if they are present.
 
         Weights may be called ``weights`` or ``kernel``, as PrettyTensor and tf.layers call them.
 

@@ -1,4 +1,4 @@
-"""The options: the original's numbers by its names, and ours."""
+"""The options: the original's numbers with its names, and ours."""
 
 from __future__ import annotations
 
