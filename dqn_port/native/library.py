@@ -22,11 +22,17 @@ SOURCES: Final = tuple(
     Path(__file__).with_name(name)
     for name in (
         "alike.c",
+        "areas.c",
+        "bilinear.c",
         "kernels.c",
+        "motion.c",
+        "neon.c",
         "network.c",
         "pictures.c",
         "products.c",
+        "rmsprop.c",
         "single.c",
+        "sweeps.c",
         "threads.c",
         "trees.c",
         "windows.c",
@@ -44,7 +50,7 @@ FLAGS: Final = ("-O3", "-march=native", "-ffp-contract=off", "-fno-math-errno", 
 
 _LIBRARIES: Final = ("-pthread", "-lm")
 
-_LIMIT_S: Final = 60
+_LIMIT_S: Final = 300
 
 _POINTER, _SIZE = ctypes.c_void_p, ctypes.c_ssize_t
 _INT, _FLOAT, _DOUBLE = ctypes.c_int, ctypes.c_float, ctypes.c_double
@@ -61,6 +67,8 @@ _SIGNATURES: Final = {
     "sum_columns": (_POINTER, *[_SIZE] * 2, _POINTER),
     "saxpy": (*[_POINTER] * 2, _SIZE, _FLOAT),
     "centred_rmsprop": (*[_POINTER] * 4, _SIZE, *[_FLOAT] * 4),
+    "neon_rmsprop": (*[_POINTER] * 3, _SIZE, *[_FLOAT] * 5),
+    "shrink_bytes": (*[_POINTER] * 2, *[_SIZE] * 3, *[_POINTER] * 4),
     "lanes_of_a_panel": (),
     "sum_products": (*[_POINTER] * 2, _INT, *[_POINTER] * 5, _INT),
     "number_pixels": (_POINTER, *[_SIZE] * 3, _POINTER),
@@ -80,6 +88,12 @@ _SIGNATURES: Final = {
     "set_leaves_float": (*[_POINTER] * 2, *[_SIZE] * 2, *[_POINTER] * 2, _SIZE),
     "raise_double": (_POINTER, _SIZE, _DOUBLE, _POINTER),
     "raise_float": (_POINTER, _SIZE, _FLOAT, _POINTER),
+    "stretch_luminance": (_POINTER, *[_SIZE] * 4, *[_POINTER] * 2),
+    "shrink_rows": (_POINTER, *[_SIZE] * 5, *[_POINTER] * 2),
+    "shrink_columns": (_POINTER, *[_SIZE] * 5, *[_POINTER] * 2),
+    "sweep_values": (_POINTER, *[_SIZE] * 2, *[_POINTER] * 4, _DOUBLE, _POINTER),
+    "rmsprop": (*[_POINTER] * 3, _SIZE, *[_FLOAT] * 3),
+    "shrink_crop": (*[_POINTER] * 2, _SIZE, _POINTER, _DOUBLE, _POINTER),
 }
 
 

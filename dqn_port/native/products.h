@@ -7,10 +7,8 @@
 /* Rows that are summed side by side. */
 #define GROUP 6
 
-/* Which rows want two chains for a lane, as bits: of every twelve the first six (LEFT) and the
- * others (RIGHT), and of the rows after the last twelve those in whole fours (REST).
- */
-enum { LEFT = 1, RIGHT = 2, REST = 4, SIDES = 8 };
+/* A row stands on sides, as bits, and a lane has two chains for the rows of some sides. */
+#define SIDES 8
 
 typedef struct {
     int32_t rows[8]; /* the last one again where there are fewer */
@@ -21,11 +19,12 @@ typedef struct {
 typedef struct {
     const int32_t *lane_a;   /* [panels · PANEL]: where a lane begins in a */
     const int32_t *lane_out; /* the same in out; -1: the lane only fills its panel */
-    const uint8_t *two;      /* [panels]: which rows have two chains there */
+    const uint8_t *two;      /* [panels]: rows of which sides have two chains there */
     const int32_t *samples;  /* [panels, 2]: the first and the last sample of its lanes, or null */
     const int32_t *row_b;    /* [rows] */
     const int32_t *row_out;
-    const int32_t *k_a; /* [n_k], increasing, as the next */
+    const uint8_t *sides; /* [rows] */
+    const int32_t *k_a;   /* [n_k], increasing within a block, as the next */
     const int32_t *k_b;
     const int32_t *ends; /* [blocks] */
     /* scratch: */

@@ -49,12 +49,6 @@ INLINE terms_t list_terms(const float *x, ptrdiff_t width, int n, ptrdiff_t n_k,
     return (terms_t){{lists, even, odd}, {found, n_even, n_odd}};
 }
 
-static int side_of(const plan_t *plan, ptrdiff_t row)
-{
-    ptrdiff_t twelves = plan->rows / 12 * 12, fours = plan->rows / 4 * 4;
-    return row < twelves ? (row % 12 < 6 ? LEFT : RIGHT) : row < fours ? REST : 0;
-}
-
 static int row_has_any(const plan_t *plan, const float *b, ptrdiff_t row, ptrdiff_t from,
                        ptrdiff_t n_k)
 {
@@ -68,29 +62,28 @@ static int row_has_any(const plan_t *plan, const float *b, ptrdiff_t row, ptrdif
     return 0;
 }
 
-/* Group rows that are summed in the same way, without those that are 0 in a whole block. Return the
- * number of groups.
+/* Group rows that are summed in the same way, or in two, without those that are 0 in a whole block.
+ * Return the number of groups.
  */
 static ptrdiff_t form_groups(const plan_t *plan, const float *b, ptrdiff_t from, ptrdiff_t n_k,
                              group_t *groups)
 {
-    static const int sides[] = {LEFT, RIGHT, REST, 0};
     ptrdiff_t n = 0;
-    for (int s = 0; s < 4; s++)
+    for (int side = SIDES - 1; side >= 0; side--)
         for (ptrdiff_t row = 0; row < plan->rows; row++) {
-            if (side_of(plan, row) != sides[s])
+            if (plan->sides[row] != side)
                 continue;
             if (b && !row_has_any(plan, b, row, from, n_k))
                 continue;
             group_t *group = groups + n - 1;
-            int with_last = n && (s < 2 ? group->n < GROUP
-                                        : group->first == sides[s] && group->n < 4);
+            int with_last = n && group->n < GROUP &&
+                            (group->second == side || group->first == group->second);
             if (!with_last) {
                 group = groups + n++;
-                *group = (group_t){.first = sides[s], .second = sides[s]};
+                *group = (group_t){.first = side};
             }
-            group->second = sides[s];
-            group->split += group->first == sides[s];
+            group->second = side;
+            group->split += group->first == side;
             for (int i = group->n++; i < 8; i++)
                 group->rows[i] = (int32_t)row;
         }
@@ -191,15 +184,13 @@ static void need_planes(const plan_t *plan, const uint8_t *alive)
 {
     ptrdiff_t planes = plan->rows / plan->rows_of_a_plane, most = plan->most_groups;
     for (ptrdiff_t g = 0; g < *plan->n_groups; g++) {
-        const int32_t *rows = plan->groups[g].rows;
-        /* Rows are in order: the planes between the first and the last are theirs, too. */
-        ptrdiff_t first = rows[0] / plan->rows_of_a_plane, last = rows[7] / plan->rows_of_a_plane;
+        const group_t *group = plan->groups + g;
         for (ptrdiff_t panel = 0; panel < plan->panels; panel++) {
             const int32_t *samples = plan->samples + 2 * panel;
             uint8_t any = 0;
             for (ptrdiff_t sample = samples[0]; sample <= samples[1]; sample++)
-                for (ptrdiff_t plane = first; plane <= last; plane++)
-                    any |= alive[sample * planes + plane];
+                for (int i = 0; i < group->n; i++)
+                    any |= alive[sample * planes + group->rows[i] / plan->rows_of_a_plane];
             plan->needed[panel * most + g] = any;
         }
     }

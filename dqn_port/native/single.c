@@ -38,28 +38,43 @@ static void list_fours(const plan_t *plan, const float *b)
     }
 }
 
-/* sums += Σk a[lanes + k_a] · b[k_b] of one block */
-static void add_block(const single_t *task, const eight_t *lanes, ptrdiff_t block, vec8 *total)
+/* total += Σk a[lanes + k_a] · b[k_b] of one block; two: whether in two chains */
+INLINE void add_block(const single_t *task, const eight_t *lanes, ptrdiff_t block, int two,
+                      vec8 *total)
 {
     const plan_t *plan = task->plan;
     ptrdiff_t from = block ? plan->ends[block - 1] : 0, n_k = plan->ends[block] - from;
     const int32_t *k_a = plan->k_a + from, *k_b = plan->k_b + from, *fours = plan->lists + from;
     const float *b = task->b + plan->row_b[0];
-    vec8 sums[EIGHTS] = {{0}}, x[4] = {{0}};
-    for (ptrdiff_t n = 0; n < plan->counts[block]; n++)
+    vec8 sums[EIGHTS] = {{0}}, odd[EIGHTS] = {{0}}, x[4] = {{0}};
+    for (ptrdiff_t n = 0; n < plan->counts[block]; n++) {
+        int in_two = two && fours[n] < n_k / 8 * 8;
         for (int i = 0; i < EIGHTS; i++) {
             turn(lanes + i, k_a[fours[n]], x);
-            for (int next = 0; next < 4; next++)
-                sums[i] = fused8(x[next], b[k_b[fours[n] + next]] - (vec8){0}, sums[i]);
+            for (int next = 0; next < 4; next++) {
+                vec8 y = b[k_b[fours[n] + next]] - (vec8){0};
+                if (in_two && next % 2)
+                    odd[i] = fused8(x[next], y, odd[i]);
+                else
+                    sums[i] = fused8(x[next], y, sums[i]);
+            }
         }
+    }
     for (ptrdiff_t k = whole_fours(k_a, n_k); k < n_k; k++)
         for (int i = 0; i < EIGHTS; i++) {
             for (int lane = 0; lane < 8; lane++)
                 x[0][lane] = lanes[i].from[lane][k_a[k]];
-            sums[i] = fused8(x[0], b[k_b[k]] - (vec8){0}, sums[i]);
+            vec8 y = b[k_b[k]] - (vec8){0};
+            if (two && k % 2 && k < n_k / 8 * 8)
+                odd[i] = fused8(x[0], y, odd[i]);
+            else
+                sums[i] = fused8(x[0], y, sums[i]);
         }
-    for (int i = 0; i < EIGHTS; i++)
+    for (int i = 0; i < EIGHTS; i++) {
+        if (two)
+            sums[i] += odd[i];
         total[i] += sums[i];
+    }
 }
 
 static void sum_lanes(void *argument)
@@ -74,8 +89,12 @@ static void sum_lanes(void *argument)
             lanes[i] = eight(task->a, plan->lane_a + begin + 8 * i);
             total[i] = (task->first ? *task->first : 0) - (vec8){0};
         }
+        int two = plan->two[begin / PANEL] & plan->sides[0];
         for (ptrdiff_t block = 0; block < plan->blocks; block++)
-            add_block(task, lanes, block, total);
+            if (two)
+                add_block(task, lanes, block, 1, total);
+            else
+                add_block(task, lanes, block, 0, total);
         for (int i = 0; i < PANEL; i++) {
             int32_t lane = plan->lane_out[begin + i];
             if (lane < 0)

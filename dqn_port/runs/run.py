@@ -82,6 +82,8 @@ class Run(RunFolder):
         self._every, self._next_at, self._next_look = checkpoint_every, 0.0, 0.0
         self.last_snapshot: Path | None = None
         """The last file of networks that this run has saved."""
+        self._networks_version: int | None = None
+        """Of the networks in it, where the training tells."""
         self._hash = system.arguments_hash(options)
         self._lock = RunLock(self.folder)
         self._scoring = Scoring(system, self.facts, score_every)
@@ -304,7 +306,7 @@ class Run(RunFolder):
             "versions": json.dumps(versions()),
             "files": json.dumps(self._files.lengths()),
         }
-        self._save_networks(training)
+        self._save_networks(training, if_changed=True)
         path = self.checkpoints.save(
             about | training.state_dict(full=full),
             step=training.step,
@@ -323,8 +325,14 @@ class Run(RunFolder):
             path = training.save_networks()  # type: ignore[attr-defined]
         return path
 
-    def _save_networks(self, training: Training) -> Path | None:
-        """Write the networks that the system leaves to the workshop; None where it leaves none."""
+    def _save_networks(self, training: Training, *, if_changed: bool = False) -> Path | None:
+        """Write the networks that the system leaves to the workshop; None where it leaves none.
+
+        A training may tell by ``networks_version``, a number, when they have changed.
+        """
+        version = getattr(training, "networks_version", None)
+        if if_changed and version is not None and version == self._networks_version:
+            return self.last_snapshot
         networks = training.networks()
         if not networks:
             return None
@@ -336,7 +344,7 @@ class Run(RunFolder):
             arguments=self.facts.arguments,
             step=training.step,
         )
-        self.last_snapshot = path
+        self.last_snapshot, self._networks_version = path, version
         return path
 
     def _finish(self, training: Training, device: str) -> None:

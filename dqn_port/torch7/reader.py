@@ -81,11 +81,16 @@ class _Frame:
 
 
 class Reader:
-    """Reads object after object; later ones may refer back to what earlier ones held."""
+    """Reads object after object; later ones may refer back to what earlier ones held.
+
+    ``wholes``: the number of complete tensors and storages, which distinguishes a file read with
+    the wrong size of long from a damaged one.
+    """
 
     def __init__(self, source: BinarySource | AsciiSource, file: str) -> None:
         self.source, self.file = source, file
         self.objects: dict[int, Any] = {}
+        self.wholes = 0
         self._count = 0
         self._stack: list[_Frame] = []
         self._at = 0
@@ -285,6 +290,7 @@ class Reader:
             raise Fault(at, "a new index for a tensor's storage", f"the tensor's own, {index}")
         tensor = Tensor(class_name, size, stride, offset, storage, version=version)
         self.objects[index] = tensor
+        self.wholes += 1
         return tensor
 
     def _tensor_storage(self, class_name: str) -> Storage | None:
@@ -314,6 +320,7 @@ class Reader:
         array = self.source.elements(kind, count, f"{count} elements of a {class_name}", at)
         assert array.dtype == dtype_of(kind)
         self.objects[index] = storage = Storage(class_name, array, version=version)
+        self.wholes += 1
         return storage
 
     def _opaque(self, index: int, class_name: str, version: int) -> Opaque:
@@ -331,6 +338,7 @@ class Reader:
         count = self.source.longs(1, f"the number of elements of a {class_name}")[0]
         if count < 0:
             raise Fault(at, f"the number of elements of a {class_name}, 0 or more", str(count))
+        self.wholes += 1
         if class_name == "tds.Hash":
             self._fits(count, self.source.least_pair, "pairs", at)
             made = TorchObject(class_name, version=version)

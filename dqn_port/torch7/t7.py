@@ -21,6 +21,8 @@ from dqn_port.torch7.writer import Writer
 
 # bytes: from this size on a file is mapped, not read; its storages are views of the mapping.
 MAPPED_FROM: Final = 16 << 20
+# Tensors and storages: a tensor and its storage, read in the right layout, are two.
+_CLEARLY: Final = 2
 _ORDERS: Final[tuple[ByteOrder, ...]] = ("little", "big")
 
 
@@ -184,9 +186,10 @@ def _first_that_fits(
 ) -> Any:
     """Read a binary file in the first layout in which all of it is valid.
 
-    If none is, the error is that of the layout in which most of the file could be read.
+    If none is, the error is that of the first, or of one with clearly more valid tensors and
+    storages: one may be valid by chance, as zeros are.
     """
-    errors: list[tuple[int, T7Error]] = []
+    failed: tuple[int, T7Error] | None = None
     mapped = isinstance(data, mmap.mmap)
     for order, long_size in layouts:
         source = BinarySource(
@@ -200,8 +203,10 @@ def _first_that_fits(
         try:
             return _objects(reader, all_objects)
         except T7Error as error:
-            errors.append((source.position, error))
-    raise max(errors, key=lambda pair: pair[0])[1]
+            if failed is None or reader.wholes >= failed[0] + _CLEARLY:
+                failed = reader.wholes, error
+    assert failed is not None
+    raise failed[1]
 
 
 def _objects(reader: Reader, all_objects: bool) -> Any:

@@ -14,14 +14,15 @@ from hypothesis import strategies as st
 
 from dqn_port.native import plain
 from dqn_port.native.library import kernels
-from dqn_port.systems.lua_dqn import rmsprop
-from dqn_port.systems.lua_dqn.networks.products import (
+from dqn_port.native.products import (
     Planes,
     Products,
     Zeros,
     ends_of_blocks,
     rows_with_two_chains,
+    sides_of_rows,
 )
+from dqn_port.systems.lua_dqn import rmsprop
 from dqn_port.systems.lua_dqn.rmsprop import CentredRmsprop, add_scaled
 
 LIBRARY = kernels()
@@ -65,6 +66,49 @@ def test_small_products_are_summed_in_order(m, n, k, turned):
     made = products(m, n, k, lanes_apart=k if turned else 1, terms_apart=1 if turned else m)
     made.into(out, laid_out, torch.from_numpy(b))
     np.testing.assert_array_equal(out.numpy(), expected_products(a, b))
+
+
+@settings(max_examples=40, deadline=None)
+@given(m=st.integers(1, 60), n=st.integers(1, 40), k=st.one_of(st.integers(1, 40), st.just(333)),
+       zeros=st.sampled_from(Zeros), seed=st.integers(0, 2**32))  # fmt: skip
+def test_lanes_and_rows_may_change_places(m, n, k, zeros, seed):
+    generator = np.random.default_rng(seed)
+    a, b = holed(seed, generator, k, m), holed(seed + 1, generator, k, n)
+    made = Products(
+        LIBRARY,
+        lanes=(np.arange(n), np.arange(n)),
+        rows=(np.arange(m), np.arange(m) * n),
+        terms=(np.arange(k) * n, np.arange(k) * m),
+        two_chains=sides_of_rows(n),
+        sides=rows_with_two_chains(m, n),
+        ends=ends_of_blocks(k),
+        zeros=zeros,
+    )
+    out = torch.empty(m, n)
+    made.into(out, torch.from_numpy(b), torch.from_numpy(a))
+    np.testing.assert_array_equal(out.numpy().T, expected_products(a, b))
+
+
+@pytest.mark.parametrize("k", [4, 15, 64, 333])
+@pytest.mark.parametrize("at", [0, 9])
+def test_a_single_row_may_have_two_chains(k, at):
+    """As the samples of a linear layer's batch, of which only one is computed."""
+    m, n = 32, 41
+    a, b = drawn(0, k, m), drawn(1, k, n)
+    weights, x = np.ascontiguousarray(b.T), np.ascontiguousarray(a[:, at])
+    made = Products(
+        LIBRARY,
+        lanes=(np.arange(n) * k, np.arange(n)),
+        rows=(np.zeros(1, int), np.zeros(1, int)),
+        terms=(np.arange(k), np.arange(k)),
+        two_chains=sides_of_rows(n),
+        sides=rows_with_two_chains(m, n)[at : at + 1],
+        ends=ends_of_blocks(k),
+        zeros=Zeros.ROWS,
+    )
+    out = torch.empty(n)
+    made.into(out, torch.from_numpy(weights), torch.from_numpy(x))
+    np.testing.assert_array_equal(out.numpy(), expected_products(a, b)[:, at])
 
 
 def holed(seed, generator, *shape):

@@ -153,7 +153,7 @@ class AtariEnvironment:
     def picture(self) -> Frame:
         """Return the current frame: uint8 [height, width, 3]."""
         self.emulator.get_screen(self._screen)
-        pixels = self._colours[self._screen].view(np.uint8)
+        pixels = self._colours.take(self._screen).view(np.uint8)
         return pixels.reshape(*self._screen.shape, 4)[:, :, :3]
 
     def step(self, action: int, shown: list[Frame] | None = None) -> tuple[Frame, float, bool]:

@@ -47,9 +47,13 @@ class MotionTracer:
         small = self._process(image).astype(np.float64)
         moved = np.abs(small - self.last_input) > self.threshold
         self.last_input = small
-        trace = np.where(moved, 255.0, 0.0) + self.decay * self.last_output
-        self.last_output = np.clip(trace, 0, 255)
+        # Nothing is below 0, and what has moved is at the top: the sum is clipped there.
+        trace = np.multiply(self.last_output, self.decay, dtype=np.float64)
+        trace[moved] = 255.0
+        self.last_output = trace
 
     def get_state(self) -> NDArray[np.uint8]:
         """Return image and trace, both truncated to whole numbers: uint8 [height, width, 2]."""
-        return np.dstack([self.last_input, self.last_output]).astype(np.uint8)
+        state = np.empty((*self.last_input.shape, 2), dtype=np.uint8)
+        state[..., 0], state[..., 1] = self.last_input, self.last_output
+        return state

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from dqn_port.systems.hvass16.shrinking import shrink_stretched
+
 STATE_HEIGHT: Final = 105
 STATE_WIDTH: Final = 80
 """Pixels; half of the screen's 210×160."""
@@ -57,6 +59,8 @@ def pre_process_image(
 
     ``image``: uint8 [h, w, 3]; returns [height, width], uint8 in v17, float32 in v20.
     """
+    if revision == "v17" and (shrunk := shrink_stretched(image, height, width)) is not None:
+        return shrunk
     gray = rgb_to_grayscale(image)
     if revision == "v17":
         small = Image.fromarray(stretch(gray)).resize((width, height), Image.Resampling.BICUBIC)

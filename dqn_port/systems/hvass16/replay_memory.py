@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dqn_port.errors import ReplayError
+from dqn_port.native.library import kernels
 
 DISCOUNT_FACTOR: Final = 0.97
 ERROR_THRESHOLD: Final = 0.1
@@ -106,6 +107,15 @@ class ReplayMemory:
         self.q_values_old[:] = self.q_values
         n = self.num_used
         if n < 2:
+            return
+        library = kernels()
+        if library is not None:
+            arrays = (self.actions, self.rewards, self.end_life, self.end_episode)
+            library.sweep_values(
+                *(self.q_values.ctypes.data, n, self.q_values.shape[1]),
+                *(array.ctypes.data for array in arrays),
+                *(self.discount_factor, self.estimation_errors.ctypes.data),
+            )
             return
         rows = np.arange(n)
         actions = self.actions[:n]

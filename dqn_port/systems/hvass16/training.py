@@ -69,6 +69,12 @@ class Training:
         use_threads(options["threads"])
         for log in (LogReward, LogQValues):
             files.append(log.NAME, "")
+        self._has_ring = device == "cpu" and "network" not in parts
+        self._network_added = int(self._has_ring)
+        """How often its values, as they then were, became a row of their ring; 0: they are part of
+        the state."""
+        self._updates = 0
+        """Of the network, when that was noted."""
         generator = np.random.RandomState(seed)
         self.agent: Agent = make_agent(options, env, self.network, generator, append=files.append)
         if start is not None:
@@ -151,9 +157,20 @@ class Training:
         return told
 
     def rings(self) -> dict[str, Ring]:
-        """Return the memory's states; each filling begins at a whole number of its size."""
+        """Return the memory's states, and the network, whose every change is a new row.
+
+        Each filling of the memory begins at a whole number of its size.
+        """
         memory = self.memory
-        return {
+        network = {}
+        if added := self._note_updates():
+            network["network"] = Ring(
+                arrays={"values": self.network.values.numpy().reshape(1, -1)},
+                added=added,
+                held=1,
+                slots=np.zeros_like,
+            )
+        return network | {
             "states": Ring(
                 arrays={"states": memory.states},
                 added=memory.fillings * memory.size + memory.num_used,
@@ -161,12 +178,26 @@ class Training:
             )
         }
 
+    def _note_updates(self) -> int:
+        """Count a change of the network since the last time; return how many rows there were."""
+        if self._has_ring and self._updates != self.network.updates:
+            self._network_added += 1
+        self._updates = self.network.updates
+        return self._network_added
+
+    @property
+    def networks_version(self) -> int:
+        """A number that changes with the networks."""
+        return self.network.updates
+
     def state_dict(self, *, full: bool = True) -> dict[str, Any]:
         """Return the exact state; see interfaces.Training.state_dict."""
         state: dict[str, Any] = {
-            "network": self.network.arrays(),
             "counters": {name: getattr(self.agent, name) for name in COUNTERS},
+            "network_added": self._note_updates(),
         }
+        if not full or not self._network_added:
+            state["network"] = self.network.arrays()
         if not full:
             return state
         memory = self.memory
@@ -189,8 +220,13 @@ class Training:
         fields = Fields(state, "state", "")
         counters = fields.inner("counters")
         counts = {name: counters.integer(name, low=0) for name in COUNTERS}
-        network = fields.take("network", "arrays by name", lambda v: isinstance(v, Mapping))
-        self.network.load_arrays(network, "network")
+        # Older checkpoints have the network in the state.
+        self._network_added = 0
+        if full and fields.has("network_added"):
+            self._network_added = fields.integer("network_added", low=0)
+        if not self._network_added:
+            network = fields.take("network", "arrays by name", lambda v: isinstance(v, Mapping))
+            self.network.load_arrays(network, "network")
         if not full:
             vars(self.agent).update(counts)
             self._evaluated_at = self.agent.count_states

@@ -38,7 +38,7 @@ Q_MAX: Final = 1.0
 
 _VALIDATION_CHUNK: Final = 60
 """Held-out transitions evaluated at once, to save memory; a multiple of twelve, so that the sums
-are those of one batch (networks/products.py)."""
+are those of one batch (native/products.py)."""
 
 
 class NeuralQLearner:

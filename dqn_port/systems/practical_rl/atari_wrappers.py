@@ -13,9 +13,10 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from dqn_port.errors import UsageError
+from dqn_port.errors import CheckpointError, UsageError
 from dqn_port.fields import Fields
 from dqn_port.games.gymnasium.making import Env, meanings
+from dqn_port.systems.practical_rl.raw_game import RawGame
 
 Seen = NDArray[Any]
 Stepped = tuple[Seen, float, bool, bool, dict[str, Any]]
@@ -43,9 +44,13 @@ class MaxAndSkipEnv(Wrapper):
     """
 
     def __init__(self, env: Env, skip: int = 4) -> None:
+        """Take an environment; of a RawGame both frames are shown, and no maximum is made yet."""
         super().__init__(env)
-        space = env.observation_space
+        space, game = env.observation_space, env.unwrapped
         self._obs_buffer = np.zeros((2, *(space.shape or ())), dtype=space.dtype)
+        self._game = game if isinstance(game, RawGame) else None
+        if self._game is not None:
+            self._obs_buffer = self._game.shown(self._obs_buffer)
         self._skip = skip
 
     def step(self, action: int) -> Stepped:
@@ -62,11 +67,15 @@ class MaxAndSkipEnv(Wrapper):
             total_reward += float(reward)
             if terminated or truncated:
                 break
-        return self._obs_buffer.max(axis=0), total_reward, terminated, truncated, info
+        buffer = self._obs_buffer
+        seen = buffer.max(axis=0) if self._game is None else buffer.copy()
+        return seen, total_reward, terminated, truncated, info
 
     def state_dict(self) -> dict[str, Any]:
         """Return the exact state."""
-        return {"obs_buffer": self._obs_buffer}
+        game, buffer = self._game, self._obs_buffer
+        pictures = buffer if game is None else np.stack([game.painted(screen) for screen in buffer])
+        return {"obs_buffer": pictures}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over a state.
@@ -75,7 +84,16 @@ class MaxAndSkipEnv(Wrapper):
             CheckpointError: a field is missing or damaged.
         """
         fields = Fields(state, "environment.MaxAndSkipEnv")
-        self._obs_buffer = fields.array("obs_buffer", self._obs_buffer).copy()
+        buffer = fields.array("obs_buffer", self.state_dict()["obs_buffer"])
+        if self._game is None:
+            self._obs_buffer = buffer.copy()
+            return
+        try:
+            self._obs_buffer = self._game.shown(buffer)
+        except ValueError as error:
+            raise CheckpointError(
+                f"environment.MaxAndSkipEnv.obs_buffer: expected the game's colours, got {error}"
+            ) from error
 
 
 class EpisodicLifeEnv(Wrapper):

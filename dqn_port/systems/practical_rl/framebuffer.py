@@ -45,8 +45,10 @@ class FrameBuffer(Wrapper):
         shape = env.observation_space.shape
         assert shape is not None
         self._axis = 0 if dim_order == "pytorch" else len(shape) - 1
-        self._channels = shape[self._axis]
+        channels = shape[self._axis]
         self.n_frames, self.oldest_first = n_frames, oldest_first
+        kept = slice(channels, None) if oldest_first else slice(None, (n_frames - 1) * channels)
+        self._kept = (slice(None),) * self._axis + (kept,)
         whole = tuple(n * (n_frames if i == self._axis else 1) for i, n in enumerate(shape))
         dtype: Any = env.observation_space.dtype
         if not oldest_first:
@@ -72,11 +74,8 @@ class FrameBuffer(Wrapper):
         return self.framebuffer, float(reward), terminated, truncated, info
 
     def _update_buffer(self, frame: NDArray[Any]) -> None:
-        whole, kept = self.framebuffer, [slice(None)] * self.framebuffer.ndim
-        kept[self._axis] = slice(self._channels, None) if self.oldest_first else slice(
-            None, whole.shape[self._axis] - self._channels
-        )  # fmt: skip
-        parts = (whole[tuple(kept)], frame) if self.oldest_first else (frame, whole[tuple(kept)])
+        kept = self.framebuffer[self._kept]
+        parts = (kept, frame) if self.oldest_first else (frame, kept)
         self.framebuffer = np.concatenate(parts, axis=self._axis)
 
     def state_dict(self) -> dict[str, Any]:

@@ -133,19 +133,7 @@ class Training:
             opt["init_epsilon"], opt["final_epsilon"], step, opt["decay_steps"]
         )
         self._play(opt["timesteps_per_epoch"])
-        batch = self.exp_replay.sample(opt["batch_size"], self.python_random)
-        loss = compute_td_loss(
-            batch,
-            self.agent,
-            self.target_network,
-            gamma=opt["gamma"],
-            double=opt["double"],
-            bootstrap_at=opt["bootstrap_at"],
-        )
-        loss.backward()  # type: ignore[no-untyped-call]
-        grad_norm = self.optimizer.clip_grad_norm(opt["max_grad_norm"])
-        self.optimizer.step()
-        self.td_loss, self.grad_norm = loss.item(), grad_norm.item()
+        self.update()
         self.next_step += 1
         if step % opt["loss_freq"] == 0:
             if not math.isfinite(self.td_loss):
@@ -159,6 +147,23 @@ class Training:
         if step % opt["eval_freq"] == 0:
             self.evaluation = self.new_evaluation(step)
         return f"step {step}/{opt['total_steps']}"
+
+    def update(self) -> None:
+        """Learn from a batch, and note its loss and the gradients' norm."""
+        opt = self.opt
+        batch = self.exp_replay.sample(opt["batch_size"], self.python_random)
+        loss = compute_td_loss(
+            batch,
+            self.agent,
+            self.target_network,
+            gamma=opt["gamma"],
+            double=opt["double"],
+            bootstrap_at=opt["bootstrap_at"],
+        )
+        loss.backward()
+        grad_norm = self.optimizer.clip_grad_norm(opt["max_grad_norm"])
+        self.optimizer.step()
+        self.td_loss, self.grad_norm = loss.item(), grad_norm.item()
 
     def new_evaluation(self, step: int) -> Evaluation:
         """Return an evaluation at its beginning, in a new environment."""

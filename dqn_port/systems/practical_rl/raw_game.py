@@ -17,7 +17,10 @@ from dqn_port.games.picture_games import action_names, open_game
 
 
 class RawGame(gymnasium.Env[Any, Any]):
-    """A game frame by frame, as gym's NoFrameskip-v4 had it: RGB frames, no sticky actions.
+    """A game frame by frame, as gym's NoFrameskip-v4 had it, without sticky actions.
+
+    What it shows are its screen's indices, uint8 [height, width], each time in a new array: frames
+    that no one looks at need no colours. ``painted`` gives gym's frames, which the space is of.
 
     gym: envs/atari/atari_env.py inside wrappers/time_limit.py
 
@@ -25,15 +28,17 @@ class RawGame(gymnasium.Env[Any, Any]):
     (test_atari_wrappers.py). Quirk: a finished game may be stepped; nothing moves.
     """
 
+    metadata = {"render_modes": ["rgb_array"]}  # noqa: RUF012  # gymnasium's own declaration
+
     def __init__(self, game: str, *, game_path: str = "", max_frames: int = 400_000) -> None:
         """``max_frames``: frames since the reset after which the game is cut; 0: never."""
         self.ale = open_game(game, game_path=game_path)
         self.action_space = gymnasium.spaces.Discrete(len(self.ale.actions))
         shape = (self.ale.height, self.ale.width)
         self.observation_space = gymnasium.spaces.Box(0, 255, (*shape, 3), np.uint8)
-        self._screen = np.zeros(shape, dtype=np.uint8)
+        self.palette = self.ale.palette
         # Colours of four bytes are looked up at once, those of three one by one.
-        self._colours = np.pad(self.ale.palette, ((0, 0), (0, 1))).view(np.uint32)[:, 0]
+        self._colours = np.pad(self.palette, ((0, 0), (0, 1))).view(np.uint32)[:, 0]
         self._max_frames = max_frames
         self._frames = -1
         """Frames since the reset; −1 before the first reset, which finds the game reset already."""
@@ -50,7 +55,7 @@ class RawGame(gymnasium.Env[Any, Any]):
         if self._frames >= 0:
             self.ale.reset_game()
         self._frames = 0
-        return self._picture(), {}
+        return self._screen(), {}
 
     def step(self, action: int) -> tuple[NDArray[np.uint8], float, bool, bool, dict[str, Any]]:
         """Play one frame."""
@@ -59,13 +64,39 @@ class RawGame(gymnasium.Env[Any, Any]):
         self._frames += 1
         terminated = self.ale.game_over()
         truncated = not terminated and 0 < self._max_frames <= self._frames
-        return self._picture(), reward, terminated, truncated, {}
+        return self._screen(), reward, terminated, truncated, {}
 
-    def _picture(self) -> NDArray[np.uint8]:
-        """Return the frame in a new array: uint8 [height, width, 3], RGB."""
-        self.ale.get_screen(self._screen)
-        rgbx = self._colours.take(self._screen).view(np.uint8)
-        return rgbx.reshape(*self._screen.shape, 4)[..., :3]
+    def _screen(self) -> NDArray[np.uint8]:
+        screen = np.empty((self.ale.height, self.ale.width), dtype=np.uint8)
+        self.ale.get_screen(screen)
+        return screen
+
+    def painted(self, shown: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return screens, uint8 [height, width] or [2, height, width], as a picture.
+
+        It is uint8 [height, width, 3], RGB, the larger of each byte where there are two screens.
+        """
+        rgbx = self._colours.take(shown).view(np.uint8)
+        rgb = rgbx.reshape(*shown.shape, 4)[..., :3]
+        return rgb if shown.ndim == 2 else rgb.max(axis=0)
+
+    def shown(self, pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return pictures [..., height, width, 3] as screens of the same colours.
+
+        Raises:
+            ValueError: they have other colours.
+        """
+        pad = [(0, 0)] * (pictures.ndim - 1) + [(0, 1)]
+        colours = np.pad(pictures, pad).view(np.uint32)[..., 0]
+        known, indices = np.unique(self._colours, return_index=True)
+        at = np.searchsorted(known, colours).clip(max=len(known) - 1)
+        if (known[at] != colours).any():
+            raise ValueError("others")
+        return indices[at].astype(np.uint8)
+
+    def render(self) -> NDArray[np.uint8]:
+        """Return the current frame: uint8 [height, width, 3], RGB."""
+        return self.painted(self._screen())
 
     def state_dict(self) -> dict[str, Any]:
         """Return the exact state."""

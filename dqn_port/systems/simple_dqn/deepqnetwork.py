@@ -22,6 +22,7 @@ from dqn_port.fields import Fields
 from dqn_port.interfaces import Convolution
 from dqn_port.systems.simple_dqn.layers import Network
 from dqn_port.systems.simple_dqn.optimizers import optimizer_of
+from dqn_port.systems.simple_dqn.passes import NeonPasses, passes_of
 from dqn_port.systems.simple_dqn.replay_memory import Minibatch
 
 Array = NDArray[Any]
@@ -72,6 +73,8 @@ class DeepQNetwork:
             self.target_model.draw_weights(random)
         self.model.to(device).eval()
         self.target_model.to(device).eval()
+        self._passes = passes_of(self.model, device, self.batch_size)
+        self._target_passes = passes_of(self.target_model, device, self.batch_size)
         self.rng_state: tuple[Any, ...] = random.get_state(legacy=True)  # type: ignore[assignment]
         """Neon's generator, from which nothing is drawn any more."""
         self.states: dict[str, list[torch.Tensor]] = {
@@ -85,6 +88,11 @@ class DeepQNetwork:
         self.last_deltas: Array = np.empty(0)
         """Of the last update: δ after clipping, [B, A]."""
 
+    @property
+    def is_exact(self) -> bool:
+        """Whether every float32 of it is the one that Neon's CPU backend made."""
+        return isinstance(self._passes, NeonPasses)
+
     def _learnt(self) -> dict[str, torch.Tensor]:
         return {
             f"{layer.name}.{name}": layer.params[name]
@@ -92,18 +100,12 @@ class DeepQNetwork:
             for name in layer.learnt
         }
 
-    def _input(self, states: NDArray[np.uint8]) -> torch.Tensor:
-        """Return screens as 0..1 in the network's datatype."""
-        return torch.from_numpy(states).to(self.device).to(self._dtype).div_(255)
-
     def predict(self, states: NDArray[np.uint8]) -> Array:
         """Return Q of states, uint8 [n, H, h, w]: [n, A] in the network's datatype.
 
         The original predicts B rows, whatever is asked for; each row is what it is alone.
         """
-        with torch.no_grad():
-            q: Array = self.model(self._input(states)).cpu().numpy()
-        return q
+        return self._passes.predict(states)
 
     def convolutions_of(self, state: NDArray[np.uint8]) -> list[Convolution]:
         """Return the convolutions, and what they make of a state, uint8 [H, h, w]."""
@@ -124,18 +126,15 @@ class DeepQNetwork:
         Raises:
             DivergedError: the cost is no longer finite.
         """
-        with torch.no_grad():
-            target_q = self.target_model(self._input(minibatch.poststates)).cpu().numpy()
-        self.model.train()
-        q = self.model(self._input(minibatch.prestates))
-        self.model.eval()
-        before = q.detach().cpu().numpy()
+        target_q = self._target_passes.predict(minibatch.poststates)
+        before = self._passes.learn(minibatch.prestates)
         targets = before.copy()
         rewards = self.clipped(minibatch.rewards)
         future = self._discount_rate * target_q.max(axis=1).astype(np.float64)
         rows = np.arange(len(before))
         targets[rows, minibatch.actions] = rewards + np.where(minibatch.terminals, 0.0, future)
-        deltas = before - targets
+        with np.errstate(invalid="ignore"):
+            deltas = before - targets
         # The cost is that of the errors before they are clipped.
         cost = float(np.mean(np.sum(np.square(deltas), axis=1) * before.dtype.type(0.5)))
         if not math.isfinite(cost):
@@ -145,19 +144,18 @@ class DeepQNetwork:
             )
         if self._clip_error:
             np.clip(deltas, -self._clip_error, self._clip_error, out=deltas)
-        q.backward(torch.from_numpy(deltas).to(self.device))
+        gradients = self._passes.gradients(deltas)
         self.train_iterations += 1
         with torch.no_grad():
-            for name, w in self._learnt().items():
-                assert w.grad is not None
+            for (name, w), g in zip(self._learnt().items(), gradients, strict=True):
                 self.optimizer.optimize(
                     w,
-                    w.grad.div_(self.batch_size),
+                    g,
                     self.states[name],
+                    batch_size=self.batch_size,
                     epoch=epoch,
                     updates=self.train_iterations,
                 )
-                w.grad = None
         self.last_target_q, self.last_deltas = target_q, deltas
         return cost
 

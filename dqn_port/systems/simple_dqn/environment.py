@@ -115,7 +115,8 @@ class ALEEnvironment:
 
     def get_screen(self) -> NDArray[np.uint8]:
         """Return the screen, gray and shrunk: uint8 [h, w]."""
-        return resize(self.gray_screen(), *self._size)
+        self.ale.get_screen(self._screen)
+        return resize(self._screen, *self._size, self._gray)
 
     def gray_screen(self) -> NDArray[np.uint8]:
         """Return the emulator's screen in gray: uint8 [height, width]."""

@@ -41,6 +41,25 @@ def test_it_is_pytorchs_adam_to_the_bit_with_its_clipping():
             assert torch.equal(one, other)
 
 
+def test_roots_of_tiny_moments_are_pytorchs_too():
+    theirs = nn.Linear(500, 200)
+    ours = copy.deepcopy(theirs)
+    flat = FlatAdam(ours, lr=0.01, eps=1e-8)
+    adam = torch.optim.Adam(theirs.parameters(), lr=0.01, eps=1e-8)
+    generator = torch.Generator().manual_seed(1)
+    for i in range(40):
+        for one, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+            # Of squares some are below the smallest normal number, and some are 0.
+            size = 10.0 ** torch.randint(-23, 1, one.shape, generator=generator)
+            other.grad = torch.randn(one.shape, generator=generator) * size * (i < 20)
+            other.grad[:50] = 0
+            one.grad.copy_(other.grad)
+        flat.step()
+        adam.step()
+    for one, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
 def test_a_state_goes_on_alike_and_a_damaged_one_is_refused():
     net = network()
     flat = FlatAdam(net, lr=0.01, eps=1e-8)

@@ -6,14 +6,15 @@ import gymnasium
 import numpy as np
 import pytest
 
-from dqn_port.errors import UsageError
+from dqn_port.errors import CheckpointError, UsageError
+from dqn_port.systems.practical_rl import preprocess_atari_obs
 from dqn_port.systems.practical_rl.atari_wrappers import (
     ClipRewardEnv,
     EpisodicLifeEnv,
     FireResetEnv,
     MaxAndSkipEnv,
 )
-from dqn_port.systems.practical_rl.preprocess_atari_obs import Gray64, preprocess
+from dqn_port.systems.practical_rl.preprocess_atari_obs import Gray64, Screens, preprocess
 from dqn_port.systems.practical_rl.raw_game import GameRecord, RawGame
 
 
@@ -182,6 +183,37 @@ def test_areas_are_those_of_the_whole_numbers_of_the_definition():
     sums = areas(160) @ gray @ areas(144).T
     expected = (sums / (10 * 255 * 160 * 144)).astype(np.float32)
     assert np.array_equal(preprocess(rgb)[0], expected)
+
+
+def test_two_screens_give_what_the_maximum_of_their_pictures_gives(monkeypatch):
+    game = RawGame("breakout")
+    shown = np.random.RandomState(0).randint(0, 128, (2, 210, 160)).astype(np.uint8) * 2
+    shown[:, 60:90] = shown[:, 60:61]
+    shown[1, 70] ^= 2
+    screens = Screens(game.palette)
+    for seen in (shown, shown[0]):
+        expected = preprocess(game.painted(seen))
+        assert np.array_equal(screens.preprocess(seen), expected)
+        with monkeypatch.context() as without:
+            without.setattr(preprocess_atari_obs, "kernels", lambda: None)
+            assert np.array_equal(screens.preprocess(seen), expected)
+
+
+def test_a_checkpoint_holds_pictures_and_refuses_colours_that_the_game_has_not():
+    env = MaxAndSkipEnv(RawGame("breakout"))
+    assert not env.state_dict()["obs_buffer"].any()
+    env.reset()
+    seen = env.step(1)[0]
+    state = env.state_dict()
+    other = MaxAndSkipEnv(RawGame("breakout"))
+    other.load_state_dict(state)
+    assert np.array_equal(other.state_dict()["obs_buffer"], state["obs_buffer"])
+    assert np.array_equal(state["obs_buffer"][1], env.unwrapped.painted(seen[1]))
+    with pytest.raises(CheckpointError) as caught:
+        other.load_state_dict({"obs_buffer": state["obs_buffer"] | 1})
+    assert str(caught.value) == (
+        "environment.MaxAndSkipEnv.obs_buffer: expected the game's colours, got others"
+    )
 
 
 def test_pictures_of_any_size_become_gray():

@@ -17,8 +17,9 @@ from dqn_port.systems.simple_dqn.emulator import ArcadeEmulator
 from dqn_port.systems.simple_dqn.environment import gray_of
 from dqn_port.systems.simple_dqn.layers import from_neon, neon_shape, to_neon
 from dqn_port.systems.simple_dqn.optimizers import Adadelta, Adam, RMSProp
+from dqn_port.systems.simple_dqn.passes import TorchPasses
 from dqn_port.systems.simple_dqn.replay_memory import Minibatch, ReplayMemory
-from dqn_port.systems.simple_dqn.resize import resize
+from dqn_port.systems.simple_dqn.resize import resize, resize_slowly
 from dqn_port.systems.simple_dqn.statistics import csv_line
 from tests.systems.simple_dqn.building import options
 
@@ -56,7 +57,11 @@ def test_a_generators_state_is_checked():
 )
 def test_resize_is_opencvs_to_the_bit_also_where_it_enlarges(shape, size):
     screen = np.random.RandomState(1).randint(0, 256, shape).astype(np.uint8)
-    np.testing.assert_array_equal(resize(screen, *size), cv2.resize(screen, size))
+    expected = cv2.resize(screen, size)
+    np.testing.assert_array_equal(resize(screen, *size), expected)
+    np.testing.assert_array_equal(resize_slowly(screen, *size), expected)
+    gray = np.random.RandomState(2).permutation(256).astype(np.uint8)
+    np.testing.assert_array_equal(resize(screen, *size, gray), cv2.resize(gray[screen], size))
 
 
 def test_gray_is_opencvs_and_the_emulators():
@@ -78,7 +83,7 @@ W, G = torch.tensor([1.0, -2.0]), torch.tensor([0.5, 0.0])
 
 def step(optimizer, n, **at):
     w, states = W.clone(), [torch.zeros(2) for _ in range(n)]
-    optimizer.optimize(w, G, states, **{"epoch": 0, "updates": 1} | at)
+    optimizer.optimize(w, 4 * G, states, **{"batch_size": 4, "epoch": 0, "updates": 1} | at)
     return w[0].item(), [state[0].item() for state in states], w[1].item()
 
 
@@ -88,6 +93,26 @@ def test_rmsprop_by_hand():
     assert states == pytest.approx([0.025])
     assert w == pytest.approx(1 - 0.05 / (0.025001**0.5 + 1e-6), rel=1e-6)
     assert untouched == -2
+
+
+@pytest.mark.parametrize("batch_size", [32, 12])
+def test_rmsprop_is_the_same_without_kernels(batch_size, monkeypatch):
+    draw = torch.Generator().manual_seed(1)
+    n, results = 100_003, []
+    w, s = torch.randn(n, generator=draw), torch.rand(n, generator=draw)
+    g = torch.randn(n, generator=draw) * 10 ** (9 * torch.rand(n, generator=draw) - 6)
+    for off in (False, True):
+        if off:
+            monkeypatch.setattr("dqn_port.systems.simple_dqn.optimizers.kernels", lambda: None)
+        of_w, of_s = w.clone(), s.clone()
+        for _ in range(2):
+            RMSProp(0.00025, 0.95).optimize(
+                of_w, g.clone(), [of_s], batch_size=batch_size, epoch=0, updates=1
+            )
+        results.append((of_w, of_s))
+    assert torch.equal(results[0][0], results[1][0])
+    assert torch.equal(results[0][1], results[1][1])
+    assert not torch.equal(results[0][0], w)
 
 
 def test_adam_by_hand_and_whose_time_it_takes():
@@ -116,10 +141,33 @@ def test_layouts_are_each_others_inverse():
     np.testing.assert_array_equal(to_neon(ours), neon)
 
 
-def test_row_0_alone_is_predicted_as_among_others():
-    net = DeepQNetwork(options(), 4)
-    states = np.random.RandomState(1).randint(0, 256, (4, 4, 36, 36)).astype(np.uint8)
-    np.testing.assert_allclose(net.predict(states[:1])[0], net.predict(states)[0], atol=1e-6)
+@pytest.mark.parametrize("size", [36, 84])
+def test_row_0_alone_is_predicted_as_among_others(size):
+    net = DeepQNetwork(options(screen_width=size, screen_height=size, batch_size=28), 4)
+    states = np.random.RandomState(1).randint(0, 256, (28, 4, size, size)).astype(np.uint8)
+    assert net.is_exact
+    np.testing.assert_array_equal(net.predict(states[:1])[0], net.predict(states)[0])
+
+
+@pytest.mark.parametrize("given", [{}, {"screen_width": 40, "screen_height": 53, "batch_size": 3},
+                                   {"history_length": 5}])  # fmt: skip
+def test_neons_sums_are_pytorchs_but_for_rounding(given):
+    net = DeepQNetwork(options(**given), 4)
+    others = TorchPasses(net.model, net.device)
+    draw = np.random.RandomState(1)
+    states = draw.randint(0, 256, net_shape(net, given)).astype(np.uint8)
+    of_q = draw.standard_normal((len(states), 4)).astype(np.float32)
+    assert net.is_exact
+    q = net._passes.learn(states)
+    np.testing.assert_allclose(q, others.learn(states), atol=2e-6)
+    for got, expected in zip(net._passes.gradients(of_q), others.gradients(of_q), strict=True):
+        np.testing.assert_allclose(got, expected, atol=2e-6 * float(expected.abs().max()) + 1e-6)
+
+
+def net_shape(net, given):
+    values = options(**given)
+    names = ("history_length", "screen_height", "screen_width")
+    return (net.batch_size, *(values[name] for name in names))
 
 
 def test_a_cost_that_is_not_finite_ends_the_run_in_one_line():

@@ -10,16 +10,16 @@ from typing import Final
 import numpy as np
 import torch
 
-from dqn_port.systems.lua_dqn.networks.alike import AlikeProducts
-from dqn_port.systems.lua_dqn.networks.layers import SpatialConvolution
-from dqn_port.systems.lua_dqn.networks.lua_steps import Picture, WeightedStep, Weights
-from dqn_port.systems.lua_dqn.networks.products import (
+from dqn_port.native.alike import AlikeProducts
+from dqn_port.native.products import (
     Planes,
     Products,
     Zeros,
     ends_of_blocks,
     rows_with_two_chains,
 )
+from dqn_port.systems.lua_dqn.networks.layers import SpatialConvolution
+from dqn_port.systems.lua_dqn.networks.lua_steps import Picture, WeightedStep, Weights
 
 _READ_AFTER: Final = 8
 """Floats that fold may read after its columns."""

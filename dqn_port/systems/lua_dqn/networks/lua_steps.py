@@ -10,13 +10,13 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import torch
 
-from dqn_port.systems.lua_dqn.networks.layers import Linear
-from dqn_port.systems.lua_dqn.networks.products import (
+from dqn_port.native.products import (
     Products,
     Zeros,
     ends_of_blocks,
     rows_with_two_chains,
 )
+from dqn_port.systems.lua_dqn.networks.layers import Linear
 
 Picture = torch.Tensor | None
 """Int32 [B, H, W] for an x [B, C, H, W]: equal numbers where all planes of x are equal."""

@@ -134,7 +134,7 @@ def replay_td_loss(trace: Trace, compare: Comparer, replaying: Replaying) -> Non
             f"{case}_q_next_target": target(s2).detach().numpy(),
         }  # fmt: skip
         loss = compute_td_loss(batch, agent, target, gamma=row["gamma"], double=double)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         got |= {f"{stem}_loss": loss.item(), f"{stem}_grad": _gradient(agent)}
         got[f"{stem}_grad_norm"] = nn.utils.clip_grad_norm_(agent.parameters(), _CLIPPED).item()
         got[f"{stem}_grad_clipped_{_CLIPPED}"] = _gradient(agent)

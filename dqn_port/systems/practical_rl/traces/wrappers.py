@@ -99,7 +99,8 @@ def _played(environment: str, n_rows: int, h0: int) -> Iterator[dict[str, Any]]:
     }
     levels["skip"].inner = levels["raw"]
     raw, life = levels["raw"], next(part for part in parts if isinstance(part, EpisodicLifeEnv))
-    lives = env.unwrapped.ale.lives  # type: ignore[attr-defined]
+    game = env.unwrapped
+    assert isinstance(game, RawGame)
     values = stream(h0)
     done, resets, n_actions = True, 0, len(meanings(env))
     for row in range(n_rows):
@@ -113,21 +114,26 @@ def _played(environment: str, n_rows: int, h0: int) -> Iterator[dict[str, Any]]:
         new = raw.calls[n_raw:]
         resets += sum(call[0] for call in new)
         pictures = {name: level.seen[-1] for name, level in levels.items()}
-        # A game that was over after one frame does not have two.
-        not_max = len(raw.seen) < 2 or not np.array_equal(pictures["skip"], np.maximum(*raw.seen))
+        same = [
+            np.array_equal(pictures[one], pictures[other])
+            for one, other in (("life", "skip"), ("fire", "life"), ("clip", "fire"))
+        ]
+        for name in ("raw", "skip"):
+            pictures[name] = game.painted(pictures[name])
+        # Of a game that was over after one frame there are no two, whatever it shows.
+        not_max = len(raw.seen) < 2 or not np.array_equal(
+            pictures["skip"], game.painted(np.stack(raw.seen))
+        )
         yield {
-            "kind": kind, "action": action, "reward": reward, "done": done, "lives": lives(),
-            "was_real_done": life.was_real_done, "raw_steps": len(raw.calls) - resets,
-            "raw_resets": resets,
+            "kind": kind, "action": action, "reward": reward, "done": done,
+            "lives": game.ale.lives(), "was_real_done": life.was_real_done,
+            "raw_steps": len(raw.calls) - resets, "raw_resets": resets,
             "not_max_of_last_two": not_max,
             **{f"sha_{name}": _digest(pictures[name]) for name in ("raw", "skip", "pre", "buffer")},
             **{f"reward_{name}": levels[name].reward for name in ("raw", "skip", "life", "fire")},
             **{f"done_{name}": levels[name].done for name in ("raw", "skip", "life", "fire")},
             "calls": [(row, *call) for call in new],
-            "same": [
-                np.array_equal(pictures[one], pictures[other])
-                for one, other in (("life", "skip"), ("fire", "life"), ("clip", "fire"))
-            ],
+            "same": same,
             "dtype": pictures["buffer"].dtype.name,
         }  # fmt: skip
 

@@ -32,6 +32,8 @@ _Q: Final = 1e-4
 or clipping amplify rounding."""
 _SUMS: Final = 1e-3
 """Of sums over up to 32768 weights, likewise."""
+_EXACT: Final = 2e-6
+"""Of all of them where the network's sums are those of Neon's CPU backend."""
 
 _WEIGHTS: Final = 2e-6
 """Of single weights of the snapshot."""
@@ -117,7 +119,8 @@ def _replay(trace: Trace, compare: Comparer, replaying: Replaying, files: KeptFi
         f"{plural(training.step, 'step')}, {plural(training.net.train_iterations, 'update')}"
     )
     _compare_columns(trace, compare, watcher)
-    _compare_csv(compare, trace.key("csv", list), files.texts["statistics.csv"])
+    tolerance = _EXACT if training.net.is_exact else _Q
+    _compare_csv(compare, trace.key("csv", list), files.texts["statistics.csv"], tolerance)
     _compare_snapshot(compare, training, files)
     compare.value("n_random", trace.meta.get("n_random"), training.random.n_draws)
     compare.value("next_random", trace.meta.get("next_random"), training.random.random())
@@ -250,11 +253,13 @@ def _compare_columns(trace: Trace, compare: Comparer, watcher: Watcher) -> None:
         sums = name.startswith("t_w")
         if name in _FLOATS and expected is not None:
             tolerance = _SUMS if sums else _Q
+            if watcher.training.net.is_exact:
+                tolerance = _EXACT
             bounds = tolerance * np.maximum(1, np.abs(expected.astype(np.float64)))
         compare.array(name, got, tolerance=bounds, sums=sums)
 
 
-def _compare_csv(compare: Comparer, expected: list[Any], text: str) -> None:
+def _compare_csv(compare: Comparer, expected: list[Any], text: str, tolerance: float) -> None:
     """Compare the original's table without its times: numbers as numbers, the first row as text."""
     rows = [row[:-_TIMES] for row in csv.reader(io.StringIO(text))]
     compare.value("csv rows", len(expected), len(rows))
@@ -264,7 +269,7 @@ def _compare_csv(compare: Comparer, expected: list[Any], text: str) -> None:
             if number == 0 or column == 1:
                 compare.value(name, cell, found, where)
             elif column in (_MEAN_Q, _MEAN_COST):
-                bound = _Q * max(1.0, abs(_number(cell)))
+                bound = tolerance * max(1.0, abs(_number(cell)))
                 compare.number(name, cell, float(found), tolerance=bound, where=where)
             else:
                 compare.value(name, _number(cell), _number(found), where)

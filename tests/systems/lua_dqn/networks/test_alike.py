@@ -8,15 +8,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dqn_port.native.alike import AlikeProducts
 from dqn_port.native.library import kernels
-from dqn_port.systems.lua_dqn.networks.alike import AlikeProducts
-from dqn_port.systems.lua_dqn.networks.layers import Linear, Rectifier, Reshape, SpatialConvolution
-from dqn_port.systems.lua_dqn.networks.lua_convolution import WORTH_LOOKING, ConvolutionStep
-from dqn_port.systems.lua_dqn.networks.products import (
+from dqn_port.native.products import (
     Products,
     ends_of_blocks,
     rows_with_two_chains,
 )
+from dqn_port.systems.lua_dqn.networks.layers import Linear, Rectifier, Reshape, SpatialConvolution
+from dqn_port.systems.lua_dqn.networks.lua_convolution import WORTH_LOOKING, ConvolutionStep
 from dqn_port.systems.lua_dqn.networks.sequential import Sequential
 
 LIBRARY = kernels()

@@ -1,10 +1,10 @@
-"""Matrix products with the sums of OpenBLAS 0.3.21's Haswell kernels, bit for bit.
+"""Matrix products with the sums of OpenBLAS 0.3.20's and 0.3.21's Haswell kernels, bit for bit.
 
-Lua Torch7 multiplies with sgemm; the traces of the original were made with those kernels. Float32
-sums in another order are as accurate, but not equal, and within some hundred updates of the Nature
-network its weights differ. The order was found by comparing with the kernels: where k is split into
-blocks, and which outputs are summed in two chains. native/products.c sums in this order;
-native/plain.py has it in plain Python.
+Lua Torch7 and Neon's CPU backend multiply with sgemm; the traces of both were made with those
+kernels. Float32 sums in another order are as accurate, but not equal, and within some hundred
+updates of the Nature network its weights differ. The order was found by comparing with the kernels:
+where k is split into blocks, and which outputs are summed in two chains. native/products.c sums in
+this order; native/plain.py has it in plain Python.
 
 Legend: the product is [m, n] = Σk a[m, k] · b[k, n] in sgemm's order, which is by columns: m is the
 dimension that is contiguous in memory. Its elements are called lanes here, those of n rows.
@@ -30,9 +30,10 @@ _EIGHT: Final = 8
 _TWELVE: Final = 12
 _FOUR: Final = 4
 
-# Of native/products.h and native/rows.h.
 _LEFT, _RIGHT, _REST = 1, 2, 4
-"""Rows with two chains."""
+"""Sides on which rows stand, as bits."""
+
+# Of native/products.h and native/rows.h.
 _GROUP: Final = 6
 _INTS_OF_A_GROUP: Final = 12
 _AFTER_A_BLOCK: Final = 8
@@ -57,7 +58,7 @@ def ends_of_blocks(terms: int) -> Offsets:
 
 
 def rows_with_two_chains(lanes: int, rows: int) -> NDArray[np.uint8]:
-    """Return for each lane which rows are summed in two chains: uint8 [lanes].
+    """Return for each lane the sides whose rows are summed in two chains: uint8 [lanes].
 
     Only whole eights of lanes are: the first and the last eight of a part of the lanes, in the half
     of twelve rows that the kernel's pairs of eights leave over; and all eights in the fours of rows
@@ -79,11 +80,25 @@ def rows_with_two_chains(lanes: int, rows: int) -> NDArray[np.uint8]:
     return two
 
 
+def sides_of_rows(rows: int) -> NDArray[np.uint8]:
+    """Return on which side each row stands: uint8 [rows].
+
+    Of every twelve the first six or the others; of the rows after the last twelve those in whole
+    fours; else none.
+    """
+    row = np.arange(rows)
+    sides = np.where(row % _TWELVE < _TWELVE // 2, _LEFT, _RIGHT)
+    sides[rows // _TWELVE * _TWELVE :] = _REST
+    sides[rows // _FOUR * _FOUR :] = 0
+    return sides.astype(np.uint8)
+
+
 class _Plan(ctypes.Structure):
     """plan_t of native/products.h."""
 
     _tables = (
-        *("lane_a", "lane_out", "two", "samples", "row_b", "row_out", "k_a", "k_b", "ends"),
+        *("lane_a", "lane_out", "two", "samples", "row_b", "row_out", "sides", "k_a", "k_b"),
+        "ends",
         *("groups", "n_groups", "packed", "lists", "counts", "used", "needed"),
     )
     _sizes = (
@@ -140,14 +155,16 @@ class Products:
         terms: tuple[Offsets, Offsets],
         two_chains: NDArray[np.uint8],
         ends: Offsets,
+        sides: NDArray[np.uint8] | None = None,
         zeros: Zeros = Zeros.LANES,
         planes: Planes | None = None,
     ) -> None:
         """Set up the tables.
 
         ``lanes``: offsets in a and in out; ``rows``: in b and in out; ``terms``: in a and in b.
-        ``two_chains``: see rows_with_two_chains; ``ends``: see ends_of_blocks; ``planes``: for
-        ``needed_by`` by planes.
+        ``two_chains``: of each lane, see rows_with_two_chains; ``ends``: see ends_of_blocks;
+        ``sides``: of each row; None: sides_of_rows. Where lanes here are rows there, the two change
+        places. ``planes``: for ``needed_by`` by planes.
         """
         self._sum = kernels.sum_products
         panel: int = kernels.lanes_of_a_panel()
@@ -163,8 +180,9 @@ class Products:
                 of = np.append(planes.samples[alike], [planes.samples[alike[-1]]] * missing)
                 samples.append(of.reshape(-1, panel)[:, [0, -1]])
         n_rows, n_terms, blocks = len(rows[0]), len(terms[0]), len(ends)
-        whole = n_rows // _TWELVE * _TWELVE
-        groups = 2 * whole // _TWELVE + -(-(n_rows - whole) // _FOUR)
+        sides = sides_of_rows(n_rows) if sides is None else sides
+        # A group has rows of two sides at most.
+        groups = n_rows // _GROUP + 1 + len(set(sides.tolist())) // 2
         self._by_blocks = by_blocks = zeros is Zeros.LANES_AND_BLOCKS
         # Lists of terms are made for each group, or for a single row.
         listed = groups if zeros is Zeros.ROWS or n_rows == 1 else 0
@@ -175,6 +193,7 @@ class Products:
             "samples": as_int32(np.concatenate([*samples, np.empty((0, 2))])),
             "row_b": as_int32(rows[0]),
             "row_out": as_int32(rows[1]),
+            "sides": np.ascontiguousarray(sides, np.uint8),
             "k_a": as_int32(terms[0]),
             "k_b": as_int32(terms[1]),
             "ends": as_int32(ends),

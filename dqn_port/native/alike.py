@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dqn_port.systems.lua_dqn.networks.products import Offsets, Products, as_int32
+from dqn_port.native.products import Offsets, Products, as_int32
 
 _SLOTS_PER_WINDOW: Final = 2
 
@@ -91,7 +91,7 @@ class AlikeProducts:
         a: torch.Tensor,
         b: torch.Tensor,
         *,
-        first: torch.Tensor,
+        first: torch.Tensor | None,
         rectify: bool,
     ) -> int:
         """Set ``out`` and ``kinds``; return how many different windows there are.
@@ -100,7 +100,7 @@ class AlikeProducts:
         """
         found: int = self._sum(
             self._products.address, self._at,
-            picture.data_ptr(), a.data_ptr(), a.dtype is torch.uint8,
-            *(tensor.data_ptr() for tensor in (b, first, out)), rectify,
+            picture.data_ptr(), a.data_ptr(), a.dtype is torch.uint8, b.data_ptr(),
+            None if first is None else first.data_ptr(), out.data_ptr(), rectify,
         )  # fmt: skip
         return found
