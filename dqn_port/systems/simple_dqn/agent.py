@@ -1,6 +1,6 @@
 """The agent: steps, random restarts and when to learn.
 
-simple_dqn: agent.py. Its loops stand in main.py here, so that they can be left at every step.
+simple_dqn: agent.py. Its loops are in main.py here, so that they can be interrupted at every step.
 """
 
 from __future__ import annotations
