@@ -67,8 +67,8 @@ class Compare(PipelineTask):
         """Return the training of every file and seed.
 
         Raises:
-            ArgsError: no file is named, or a file or a seed is named twice. DqnPortError: a file
-            cannot be used.
+            ArgsError: no file is named, or a file or a seed is named twice.
+            DqnPortError: a file cannot be used.
         """
         for key, words in (("args_files", self.args_files), ("seeds", self.seeds)):
             if not words or len({*words}) < len(words):

@@ -51,8 +51,9 @@ def configure(*, keep_alive: bool, memory_gb: int | None) -> None:
     """Set what the options of ``dqn-port pipeline run`` decide.
 
     ``keep_alive``: the worker waits for others' tasks and for retries; otherwise it ends when it
-    finds nothing to do. ``memory_gb``: what replay memories may take at a time, if the scheduler is
-    in this process.
+    finds nothing to do.
+
+    ``memory_gb``: what replay memories may take at a time, if the scheduler is in this process.
     """
     config = get_config()
     config.set("worker", "keep_alive", str(keep_alive).lower())

@@ -147,7 +147,8 @@ def remove(rubbish: Rubbish) -> None:
     """Remove something, unless a process is using its folder.
 
     Raises:
-        LockedError: a process is using it. RunFolderError: it cannot be removed.
+        LockedError: a process is using it.
+        RunFolderError: it cannot be removed.
     """
     try:
         with RunLock(rubbish.run):

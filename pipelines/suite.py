@@ -60,8 +60,8 @@ class Suite(MadeTask):
         """Return the chain of every game and seed; if one cannot be run, nothing is started.
 
         Raises:
-            ArgsError: one is given twice, or cannot be run. DqnPortError: none can be run, all for
-            the same reason.
+            ArgsError: one is given twice, or cannot be run.
+            DqnPortError: none can be run, all for the same reason.
         """
         runs = self.runs()
         faults: dict[str, DqnPortError] = {}

@@ -49,8 +49,9 @@ def export_hdf5(
     time at which the last of the runs was finished, so that it is reproducible, too.
 
     Raises:
-        HistoryError: there is no run, or one is given twice. EvaluationError: an evaluation does
-        not belong to its run. RunFolderError: see files.write_whole.
+        HistoryError: there is no run, or one is given twice.
+        EvaluationError: an evaluation does not belong to its run.
+        RunFolderError: see files.write_whole.
     """
     if not runs:
         raise HistoryError(f"{path}: expected one run at least to export, got none")

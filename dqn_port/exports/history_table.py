@@ -155,7 +155,8 @@ def write_csv(path: Path, runs: Sequence[RunRecord]) -> None:
     stay empty; if a run does not have its steps, ``evaluation`` counts the rows of each.
 
     Raises:
-        HistoryError: a run is given twice. RunFolderError: see files.write_whole.
+        HistoryError: a run is given twice.
+        RunFolderError: see files.write_whole.
     """
     several = len(runs) > 1
     text = io.StringIO()

@@ -112,9 +112,10 @@ def record_evaluation(
     ``tell`` with the episode.
 
     Raises:
-        RunFolderError: the folder exists already, or cannot be written. MissingLibraryError: see
-        clips.pillow; raised before playing. SnapshotError, T7Error, ArgsError: see
-        System.open_player; there is no best network, and only that was requested.
+        RunFolderError: the folder exists already, or cannot be written.
+        MissingLibraryError: see clips.pillow; raised before playing.
+        SnapshotError, T7Error, ArgsError: see System.open_player; or there is no best network, and
+            only that was requested.
     """
     _check_place(folder, replace=replace)
     if clip:

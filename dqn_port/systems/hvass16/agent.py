@@ -115,8 +115,8 @@ class Agent:
         """Play a state, or make an update of a burst.
 
         Raises:
-            DivergedError: a Q-value or a loss is not a number. ReplayError: ``as_original``, and
-            the original stopped here.
+            DivergedError: a Q-value or a loss is not a number.
+            ReplayError: ``as_original``, and the original stopped here.
         """
         if self.optimization is not None:
             return self._update()

@@ -122,9 +122,9 @@ class ReplayMemory:
         taken = self.q_values[rows, actions]
         others = self.q_values[:n].copy()
         others[rows, actions] = -np.inf
-        # Python's floats are doubles, and faster one by one than NumPy's. Backwards: v = r if the
-        # life or the episode ends, else r + γ max_a q[k + 1], which is the larger of the value just
-        # found and the values of the other actions.
+        # Python's floats are doubles, and faster one by one than NumPy's. Backwards:
+        # v = r if the life or the episode ends, else r + γ max_a q[k + 1], which is the larger of
+        # the value just found and the values of the other actions.
         best_other = others.max(axis=1).tolist()
         ends = (self.end_life[:n] | self.end_episode[:n]).tolist()
         rewards, gamma = self.rewards[:n].tolist(), self.discount_factor

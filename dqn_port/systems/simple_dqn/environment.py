@@ -47,7 +47,7 @@ class Environment(Protocol):
         """Set train or test."""
 
     def ended(self) -> Literal["life", "game"] | None:
-        """Tell what is_terminal stands for."""
+        """Return why the game is over, a lost life or its end; None while it continues."""
 
     def picture(self) -> Picture:
         """Return the screen in colour: uint8 [height, width, 3]."""
@@ -128,7 +128,7 @@ class ALEEnvironment:
         return self.ended() is not None
 
     def ended(self) -> Literal["life", "game"] | None:
-        """Tell what is_terminal stands for."""
+        """Return why the game is over, a lost life or its end; None while it continues."""
         if self.ale.game_over():
             return "game"
         return "life" if self.mode == "train" and self.life_lost else None
@@ -227,7 +227,7 @@ class GymEnvironment:
         return self._terminal
 
     def ended(self) -> Literal["life", "game"] | None:
-        """Tell what is_terminal stands for."""
+        """Return why the game is over, a lost life or its end; None while it continues."""
         return "game" if self._terminal else None
 
     def set_mode(self, mode: str) -> None:

@@ -74,7 +74,8 @@ def options_of(trace: Trace) -> dict[str, Any]:
     """Return the options of a trace's run, from the words the original was started with.
 
     Raises:
-        TraceError: the trace has no such words. UsageError: see SimpleDqn.load.
+        TraceError: the trace has no such words.
+        UsageError: see SimpleDqn.load.
     """
     words = trace.key("args", list)
     if not words or not all(isinstance(word, str) for word in words):
