@@ -169,7 +169,8 @@ def check_made(target: Path, files: Iterable[Path], sources: Iterable[Path]) -> 
 
 
 def _relative(path: Path, folder: Path) -> str:
-    """Return a path as seen from a folder, which may lie beside it: the whole tree can be moved."""
+    """Return a path relative to a folder, which may be next to it, so that the whole tree can be
+    moved."""
     return os.path.relpath(path, folder)
 
 

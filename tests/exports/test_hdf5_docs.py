@@ -87,7 +87,7 @@ def test_the_listing_is_that_of_a_real_export(folder):
 
 
 def test_the_attributes_of_a_suite(folder):
-    (told,) = re.findall(r"the root has (.*?)\.\s+Runs that\s+share", DOCS, re.DOTALL)
+    (told,) = re.findall(r"the root has (.*?)\. Runs that share", DOCS, re.DOTALL)
     with h5py.File(folder / "both.h5") as file:
         assert re.findall(r"`(\w+)`", told) == sorted(file.attrs)
         run = sorted(file["runs/b"].attrs)

@@ -96,7 +96,7 @@ class Hvass16(Declared):
     ) -> NDArray[np.float64] | None:
         """Return the emulator frames of training at every row, on the average of drawn skips.
 
-        None: they are not told.
+        None if not known.
         """
         skips: Any = arguments.get("frame_skip")
         return history["states"] * float(np.mean(skips)) if positive_integers(skips) else None

@@ -104,7 +104,7 @@ class Agent:
         return int(np.argmax(self.net.predict(state)[0]))
 
     def act(self, action: int) -> Stepped:
-        """Do an action and see what came of it."""
+        """Do an action and observe the result."""
         reward = self.env.act(action)
         screen = self.env.get_screen()
         self.buf.add(screen)
@@ -130,7 +130,7 @@ class Agent:
     def train_step(self, i: int, epoch: int) -> Stepped:
         """Do training step ``i`` of the epoch: step, store, copy to the target, learn.
 
-        Quirk: ``i`` starts anew in every epoch, so each begins with a copy and an update
+        Quirk: ``i`` restarts in every epoch, so each begins with a copy and an update
         (tests/systems/simple_dqn/test_quirks.py). simple_dqn: train.
         """
         stepped = self.step(self.exploration_rate())

@@ -38,7 +38,7 @@ def read_neon(path: Path) -> SavedNetwork:
     """Read a snapshot of either format; ``arguments`` holds what its arrays and its name say.
 
     Raises:
-        SnapshotError: it cannot be read, or is no network of simple_dqn.
+        SnapshotError: it cannot be read, or is not a network of simple_dqn.
     """
     table = read_pickle(path)
     weights: dict[str, Array] = {}
