@@ -1,4 +1,4 @@
-"""Luigi pipelines: from a ROM to a report, one task a file, a base task that owns the paths.
+"""Luigi pipelines from a ROM to a report: one task per file, and a base task that owns the paths.
 
 ``luigi --module pipelines TrainEvalReport --args-file FILE --local-scheduler``; docs/pipelines.md.
 """

@@ -1,9 +1,9 @@
-"""Attempts at a training: each in a folder of its own, renamed at the end to the run's folder.
+"""Attempts at a training, each in its own folder, which is renamed to the run's folder at the end.
 
-``HASH/.attempt-ID/NAME/`` is a run's folder while it is made. Who trains holds the lock of
-``HASH/``, and so is alone. Who finds an attempt there finds its holder dead, and takes it over by
-renaming it to an ID of its own: a holder that only slept finds its folder gone, and stops, so that
-two never share one.
+``HASH/.attempt-ID/NAME/`` is a run's folder during training. The process that trains holds the lock
+of ``HASH/``, so it is the only one. If a process with the lock finds an attempt, the previous
+holder is dead; it takes the attempt over by renaming it to its own ID. A holder that was only
+suspended finds its folder gone and stops, so that two never share a folder.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from dqn_port.runs.run_folder import FINISHED
 
 ATTEMPT: Final = ".attempt-"
 ASIDE: Final = ".damaged-"
-"""What a damaged target is renamed to, its name and an ID behind it."""
+"""Prefix of a damaged target's new name; its name and an ID follow."""
 LATEST: Final = "latest"
-"""A link beside the runs of one name, to the one begun last."""
+"""A link next to the runs of one name, to the last one started."""
 
 
 def attempts_in(folder: Path) -> list[Path]:
-    """Return the attempts that stand in a folder, whoever has made them."""
+    """Return all attempts in a folder."""
     return sorted(path for path in _entries(folder) if path.name.startswith(ATTEMPT))
 
 
 def set_aside_in(folder: Path) -> list[Path]:
-    """Return the damaged targets that were put aside in a folder."""
+    """Return the damaged targets that were moved away in a folder."""
     return sorted(path for path in _entries(folder) if path.name.startswith(ASIDE))
 
 
@@ -45,7 +45,7 @@ def _entries(folder: Path) -> list[Path]:
 
 
 def position(attempt: Path, name: str) -> int:
-    """Return the number of an attempt's newest checkpoint: -1 without one, above all if finished.
+    """Return the number of an attempt's newest checkpoint: -1 without one, the largest if finished.
 
     ``name``: of the run.
     """
@@ -56,7 +56,7 @@ def position(attempt: Path, name: str) -> int:
 
 
 def claim(folder: Path, name: str) -> Path:
-    """Take over the attempt that has come farthest, or begin one; the folder's lock is held.
+    """Take over the attempt with the most progress, or begin one; the folder's lock is held.
 
     Raises:
         RunFolderError: the folder cannot be written.
@@ -75,7 +75,7 @@ def claim(folder: Path, name: str) -> Path:
 
 
 def _forget_lock(run: Path) -> None:
-    """Remove the lock that a dead holder left: the lock of the folder above has decided."""
+    """Remove the lock that a dead holder left: the lock of the parent folder is what counts."""
     for path in _entries(run):
         if is_lock(path.name):
             path.unlink(missing_ok=True)
@@ -97,7 +97,8 @@ def finish(attempt: Path, target: Path, lock: RunLock) -> None:
 
 
 def put_aside(target: Path) -> Path | None:
-    """Rename a damaged file or folder, so that it can be made again; None where nothing stands.
+    """Rename a damaged file or folder, so that it can be made again; return None if it does not
+    exist.
 
     Raises:
         RunFolderError: the folder cannot be written.
@@ -115,7 +116,7 @@ def put_aside(target: Path) -> Path | None:
 
 
 def point_latest(folder: Path) -> None:
-    """Have the link ``latest`` beside a run's folder point to it, for people to find it."""
+    """Make the link ``latest`` next to a run's folder point to it, so that people can find it."""
     link = folder.with_name(LATEST)
     with contextlib.suppress(OSError):
         if link.is_symlink() and str(link.readlink()) == folder.name:

@@ -1,8 +1,8 @@
-"""What every task has: the words that name a run, and the paths that follow from them.
+"""What all tasks share: the parameters that name a run, and the paths derived from them.
 
-``OUT/NAME/HASH/`` is the place of a run, HASH over its canonical effective arguments. In it lie
-``rom.json``, the run's own folder ``NAME/``, and what was made of it, with a second hash over the
-words of the evaluation in its name.
+``OUT/NAME/HASH/`` is the place of a run; HASH is computed from its canonical effective arguments.
+It contains ``rom.json``, the run's own folder ``NAME/``, and the files made from the run, whose
+names have a second hash of the evaluation's parameters.
 """
 
 from __future__ import annotations
@@ -43,34 +43,35 @@ _Task = TypeVar("_Task", bound=luigi.Task)
 
 
 class PipelineTask(luigi.Task):
-    """A task with one target, which is complete when it is whole and what it is made of, too."""
+    """A task with one target. It is complete when the target and everything it is made from are
+    intact."""
 
     retry_count: int | None = None
-    """How often Luigi runs it in all where it fails; None: what the configuration says."""
+    """How often Luigi runs it in all if it fails; None: as configured."""
 
     @property
     def folder(self) -> Path:
-        """Where the target lies, and what is made for it."""
+        """The folder of the target and of what is made for it."""
         raise NotImplementedError
 
     def of(self, task: type[_Task], **changes: Any) -> _Task:
-        """Return another task with the words of this one that it knows, and ``changes``."""
+        """Return another task with the parameters of this one that it knows, and ``changes``."""
         made: _Task = self.clone(task, **changes)  # type: ignore[no-untyped-call]
         return made
 
     def files(self) -> Sequence[Path]:
-        """Return the target's files; the last one written is the last."""
+        """Return the target's files; the one written last comes last."""
         raise NotImplementedError
 
     def check(self) -> None:
-        """Look whether the target, all of whose files stand there, is whole.
+        """Check that the target, all of whose files exist, is intact.
 
         Raises:
-            DqnPortError: it is damaged, or older than what it is made of.
+            DqnPortError: it is damaged, or older than what it is made from.
         """
 
     def make(self) -> None:
-        """Make the target anew, whatever stands there.
+        """Make the target anew, whatever exists already.
 
         Raises:
             DqnPortError: it cannot be made.
@@ -82,10 +83,11 @@ class PipelineTask(luigi.Task):
         return luigi.LocalTarget(str(self.files()[-1]))
 
     def fault(self) -> str | None:
-        """Return None where the target stands there whole, and what it was made of; else why not.
+        """Return None if the target and what it was made from are intact, or else the reason.
 
-        Nothing is said of a target that is not there, of what it is made of, which says so itself,
-        and of words that cannot be used: running the task tells what is wrong with them.
+        The reason is empty if the target is missing, if something it is made from is at fault
+        (which reports that itself), or if the parameters cannot be used: running the task reports
+        what is wrong with them.
         """
         try:
             files = self.files()
@@ -103,13 +105,13 @@ class PipelineTask(luigi.Task):
         return None
 
     def complete(self) -> bool:
-        """Tell whether the target stands there whole, and what it was made of."""
+        """Return whether the target and what it was made from are intact."""
         if fault := self.fault():
             _say_once(f"{self.task_family}: {fault}; it is made again")
         return fault is None
 
     def run(self) -> None:
-        """Make the target, and have ``latest`` point to its folder.
+        """Make the target, and make ``latest`` point to its folder.
 
         Luigi may have forked a process for it, which ends with the worker. Since the task was
         scheduled, another worker may have made the target.
@@ -132,9 +134,9 @@ class PipelineTask(luigi.Task):
         point_latest(folder)
 
     def on_failure(self, exception: BaseException) -> str:
-        """Return what the scheduler shows of a failure: one line, or a bug's traceback.
+        """Return what the scheduler shows for a failure: one line, or a bug's traceback.
 
-        A fault that no second try can mend is the last one.
+        A fault that a second try cannot fix disables retries.
         """
         if isinstance(exception, DqnPortError) and exception.retry == "never":
             self.retry_count = 1
@@ -152,11 +154,11 @@ def _say_once(text: str) -> None:
 
 
 class RunTask(PipelineTask):
-    """A task of one run: its words, and where everything lies."""
+    """A task of one run: its parameters and paths."""
 
     args_file: str = luigi.Parameter(  # type: ignore[assignment]
         description="Argument file of the run, JSON or an old .t7. Workers on several machines "
-        "share a task if they name the file alike."
+        "share a task if they use the same path."
     )
     set: tuple[str, ...] = SetParameter(  # type: ignore[assignment]
         default=(),
@@ -170,25 +172,25 @@ class RunTask(PipelineTask):
     )
     device: str = luigi.Parameter(  # type: ignore[assignment]
         default="auto",
-        description="Where the network is trained: auto (what option gpu says, the CPU where that "
-        "is not there), cpu, cuda or cuda:N.",
+        description="Device for training: auto (as option gpu says, or the CPU if that device does "
+        "not exist), cpu, cuda or cuda:N.",
     )
     threads: int = WholeParameter(  # type: ignore[assignment]
         default=0,
         significant=False,
-        description="CPU threads of a training or an evaluation; 0: what option threads says.",
+        description="CPU threads of a training or an evaluation; 0: as option threads says.",
     )
     checkpoint: str = ChoiceParameter(  # type: ignore[assignment]
         choices=MODES,
         default="full",
         significant=False,
-        description="What is kept to go on from: full, all of it; weights, without the replay "
+        description="What a checkpoint holds: full, everything; weights, without the replay "
         "memory; none.",
     )
     checkpoint_every: float = NumberParameter(  # type: ignore[assignment]
         default=EVERY,
         significant=False,
-        description="Seconds from a checkpoint to the next.",
+        description="Seconds between checkpoints.",
     )
     keep_checkpoint: bool = SwitchParameter(  # type: ignore[assignment]
         default=False,
@@ -198,12 +200,12 @@ class RunTask(PipelineTask):
     trust: bool = SwitchParameter(  # type: ignore[assignment]
         default=False,
         significant=False,
-        description="Allow code of others: import every module:object that the arguments name.",
+        description="Allow external code: import every module:object that the arguments name.",
     )
 
     @property
     def assignments(self) -> tuple[str, ...]:
-        """The options on top of the file, the flags' included.
+        """The options that override the file, including those of the flags.
 
         Raises:
             ArgsError: the device cannot be used.
@@ -224,7 +226,7 @@ class RunTask(PipelineTask):
 
     @property
     def facts(self) -> Facts:
-        """What there is to know of the run's options; see resolved."""
+        """The run's resolved options; see resolved."""
         return self.resolved.facts
 
     @property
@@ -234,7 +236,7 @@ class RunTask(PipelineTask):
 
     @property
     def run_folder(self) -> Path:
-        """The finished run's own folder, as dqn-port train leaves it."""
+        """The finished run's own folder, as dqn-port train writes it."""
         return self.folder / self.facts.name
 
 
@@ -243,7 +245,7 @@ class EvaluationTask(RunTask):
 
     networks: tuple[str, ...] = WordsParameter(  # type: ignore[assignment]
         default=NETWORKS,
-        description="Which networks are evaluated: last, best or last,best.",
+        description="Networks to evaluate: last, best or last,best.",
     )
     episodes: int = WholeParameter(  # type: ignore[assignment]
         default=10, description="Episodes of an evaluation, for each network and seed."
@@ -256,8 +258,8 @@ class EvaluationTask(RunTask):
     )
     max_frames: int = WholeParameter(  # type: ignore[assignment]
         default=MAX_FRAMES,
-        description="End a game of an evaluation after so many emulator frames; 0: only the game "
-        "ends it. The default is the paper's 5 minutes.",
+        description="End a game of an evaluation after so many emulator frames; 0: no limit. The "
+        "default is the paper's 5 minutes.",
     )
     clip: bool = SwitchParameter(  # type: ignore[assignment]
         default=True,
@@ -267,7 +269,7 @@ class EvaluationTask(RunTask):
 
     @property
     def evaluation_words(self) -> dict[str, Any]:
-        """What an evaluation is asked for, as record_evaluation takes it."""
+        """The parameters of an evaluation, as record_evaluation takes them."""
         return {
             "networks": self.networks,
             "episodes": self.episodes,
@@ -279,12 +281,12 @@ class EvaluationTask(RunTask):
 
     @property
     def evaluation_hash(self) -> str:
-        """A short hash of what an evaluation is asked for; see evaluation_words."""
+        """A short hash of an evaluation's parameters; see evaluation_words."""
         return short_hash(self.evaluation_words)
 
     @property
     def evaluation_folder(self) -> Path:
-        """Where the evaluation's record lies."""
+        """The folder of the evaluation's record."""
         return self.folder / f"evaluation-{self.evaluation_hash}"
 
     @property

@@ -39,18 +39,18 @@ _COLUMNS: Final = (
     "sd",
     "games",
 )
-"""Of scores.csv; what is empty does not apply to random play."""
+"""Columns of scores.csv; cells that do not apply to random play are empty."""
 _RANDOM_GAMES: Final = 100
-"""Games at random of every program."""
+"""Random games for every program."""
 _EVERY: Final = 60.0
-"""Seconds from a checkpoint to the next: these are trainings of minutes."""
+"""Seconds between checkpoints: these trainings take minutes."""
 
 
 class Compare(PipelineTask):
-    """Train by every argument file with every seed, and put all scores into one picture."""
+    """Train with every argument file and every seed, and plot all scores in one picture."""
 
     args_files: tuple[str, ...] = WordsParameter(  # type: ignore[assignment]
-        description="Argument files with commas between, of one game, each of another program.",
+        description="Argument files separated by commas, for one game, each for another program.",
     )
     seeds: tuple[int, ...] = WordsParameter(  # type: ignore[assignment]
         kind=int, default=(1, 2, 3), description="Seeds of the trainings, such as 1,2,3 or 1-3."
@@ -67,7 +67,7 @@ class Compare(PipelineTask):
         """Return the training of every file and seed.
 
         Raises:
-            ArgsError: no file is named, or a file or a seed twice.
+            ArgsError: no file is named, or a file or a seed is named twice.
             DqnPortError: a file cannot be used.
         """
         for key, words in (("args_files", self.args_files), ("seeds", self.seeds)):
@@ -99,17 +99,17 @@ class Compare(PipelineTask):
 
     @property
     def sources(self) -> list[Path]:
-        """What the files are made of."""
+        """What the files are made from."""
         folders = [task.run_folder for task in self.requires()]
         return [folder / name for folder in folders for name in (FINISHED, SCORES.file)]
 
     def check(self) -> None:
-        """Check that the files are as they were made, of what now stands there."""
+        """Check that neither the files nor what they were made from have changed."""
         check_made(self.files()[-1], self.files(), self.sources)
 
     def make(self) -> None:
-        """Write the files, and note what they are made of."""
-        # matplotlib and PyTorch are loaded by who needs them.
+        """Write the files, and note what they are made from."""
+        # matplotlib and PyTorch are imported only here.
         from dqn_port.exports.plots import write_plot
 
         programs = [self._program(file) for file in self.args_files]
@@ -132,11 +132,11 @@ class Compare(PipelineTask):
 
 @dataclass(frozen=True, kw_only=True)
 class _Program:
-    """An argument file's runs, one a seed."""
+    """An argument file's runs, one per seed."""
 
     runs: tuple[RunRecord, ...]
     at_random: dict[str, Any]
-    """What random play earns in its game."""
+    """The scores of random play in its game."""
     frames_per_step: int
 
     def rows(self) -> Iterator[dict[str, Any]]:
@@ -164,7 +164,7 @@ def _csv_of(rows: Iterable[dict[str, Any]]) -> bytes:
 
 
 def _panel(programs: Sequence[_Program]) -> Panel:
-    """Return one line a program, the mean of its seeds and their band, and random play."""
+    """Return one line per program, the mean of its seeds with their band, and random play."""
     from dqn_port.exports.plots import Line, Seeds, panels_of
 
     groups = [

@@ -1,4 +1,4 @@
-"""Luigi's configuration, from whatever folder it is started."""
+"""Luigi's configuration, independent of the current folder."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class SchedulerError(DqnPortError):
 
 
 def check_scheduler(host: str, port: int) -> None:
-    """Look whether something answers there; Luigi would try for minutes.
+    """Check that something answers there; Luigi would try for minutes.
 
     Raises:
         SchedulerError: nothing does.
@@ -35,9 +35,9 @@ def check_scheduler(host: str, port: int) -> None:
 
 
 def take_shipped() -> None:
-    """Take from the shipped luigi.cfg what no other configuration says.
+    """Take from the shipped luigi.cfg the settings that no other configuration has.
 
-    Without, Luigi would end with 0 where a task has failed.
+    Without them Luigi would exit with 0 when a task has failed.
     """
     shipped, config = configparser.ConfigParser(), get_config()
     shipped.read(SHIPPED, encoding="utf-8")
@@ -48,11 +48,12 @@ def take_shipped() -> None:
 
 
 def configure(*, keep_alive: bool, memory_gb: int | None) -> None:
-    """Set what ``dqn-port pipeline run`` decides by its words.
+    """Set what the options of ``dqn-port pipeline run`` decide.
 
-    ``keep_alive``: the worker waits for what others run, and for what is to be tried again; else
-    it ends when it finds nothing to do.
-    ``memory_gb``: what replay memories may take at a time, where the scheduler is this process.
+    ``keep_alive``: the worker waits for others' tasks and for retries; otherwise it ends when it
+    finds nothing to do.
+
+    ``memory_gb``: what replay memories may take at a time, if the scheduler is in this process.
     """
     config = get_config()
     config.set("worker", "keep_alive", str(keep_alive).lower())

@@ -1,4 +1,4 @@
-"""EvaluateAgent: play a finished run's networks, in a process of its own, and keep the record."""
+"""EvaluateAgent: play a finished run's networks in a separate process, and write the record."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ class EvaluateAgent(EvaluationTask):
         """Return the training.
 
         Raises:
-            ArgsError: the words of the evaluation make no sense; nothing is trained for them.
+            ArgsError: the parameters of the evaluation make no sense; nothing is trained for them.
         """
         check_evaluation(self.evaluation_words)
         return self.of(TrainAgent)
 
     def files(self) -> Sequence[Path]:
-        """Return the file that a record ends with."""
+        """Return the file of a record that is written last."""
         return [self.evaluation_file]
 
     def check(self) -> None:
-        """Check that the record is whole, of this run's snapshot and by these words."""
+        """Check that the record is intact, of this run's snapshot and with these parameters."""
         words, run = self.evaluation_words, read_json(self.run_folder / FINISHED)
         folder = self.evaluation_folder
 
@@ -53,7 +53,7 @@ class EvaluateAgent(EvaluationTask):
         checked(files, str(sorted(run["sha256"].items())), check)
 
     def make(self) -> None:
-        """Play in a process of its own."""
+        """Play in a separate process."""
         folder, facts = self.evaluation_folder, self.facts
         snapshot = read_json(self.run_folder / FINISHED)["snapshot"]
         if (aside := put_aside(folder)) is not None:
@@ -69,6 +69,6 @@ class EvaluateAgent(EvaluationTask):
         try:
             run_job("evaluate", words, Reporter(self, name).tell)
         except DqnPortError:
-            # Another process may have been quicker.
+            # Another process may have been faster.
             if not self.complete():
                 raise

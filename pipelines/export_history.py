@@ -17,7 +17,7 @@ class ExportHistory(MadeTask):
 
     def write(self, files: Sequence[Path]) -> None:
         """Write the file."""
-        # HDF5 is loaded by who needs it.
+        # HDF5 is imported only here.
         from dqn_port.exports.hdf5 import export_hdf5
 
         export_hdf5(files[0], [self.record()])

@@ -1,6 +1,6 @@
-"""The jobs that run in a process of their own: ``python -m pipelines.jobs train|evaluate PARENT``.
+"""The jobs that run in separate processes: ``python -m pipelines.jobs train|evaluate PARENT``.
 
-Started by processes.run_job, which hands them their words and hears what they tell.
+They are started by processes.run_job, which sends them their parameters and reads their events.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def train(teller: Teller) -> int:
         try:
             finished = _train(teller, stop, run, attempt)
         except CheckpointError as error:
-            # None can be used: a damaged one is no reason never to finish.
+            # No checkpoint can be used: start over, or the training would never finish.
             aside = put_aside(attempt)
             teller.tell("said", text=f"{error}; begins anew, the rest is in {aside}")
             attempt = claim(folder, run.facts.name)
@@ -74,7 +74,7 @@ def train(teller: Teller) -> int:
 
 
 def _train(teller: Teller, stop: StopSignals, resolved: Resolved, attempt: Path) -> bool:
-    """Train to the end, or until the process is to stop; tell which.
+    """Train until the end or until the process must stop; return which.
 
     Raises:
         CheckpointError: the attempt has checkpoints, but none can be used.
@@ -102,7 +102,7 @@ def _train(teller: Teller, stop: StopSignals, resolved: Resolved, attempt: Path)
 
 
 class _Progress:
-    """Tell a training's events, and now and then how far it is."""
+    """Send a training's events, and from time to time its progress."""
 
     def __init__(self, teller: Teller, run: Run) -> None:
         self._teller, self._run = teller, run
@@ -149,7 +149,7 @@ class _Progress:
 
 
 def _unit(facts: Facts) -> str:
-    """Return the last word of a run's unit: steps for agent steps."""
+    """Return the last word of a run's unit: "steps" for agent steps."""
     return facts.unit.split()[-1]
 
 

@@ -1,4 +1,4 @@
-"""What the pipelines' log says: one line a fault, and no more of Luigi's words than are read."""
+"""The pipelines' log: one line per fault, and only those of Luigi's messages that matter."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _LEFT_OUT: Final = re.compile(
     r"Informed scheduler that task|Running Worker with|Done scheduling tasks|Loaded |"
     r"logging configured|Worker .* was stopped\. Shutting down Keep-Alive thread"
 )
-"""Luigi's messages that tell nothing to who reads the rest."""
+"""Luigi's messages that say nothing new."""
 
 _SHORTER: Final = {
     "[pid %s] Worker %s running   %s": "begins: %s",
     "[pid %s] Worker %s done      %s": "done: %s",
     "[pid %s] Worker %s failed    %s": "failed: %s",
 }
-"""Luigi's message → ours, of its last argument."""
+"""Luigi's message → ours, with its last argument."""
 
 
 _SCHEDULING: Final = re.compile(
@@ -36,13 +36,14 @@ _SCHEDULING: Final = re.compile(
     r"(?:dqn_port|pipelines)[\w.]*Error: (?P<said>[^\n]*)\n*\Z",
     re.DOTALL,
 )
-"""Luigi's message that holds a traceback as text, where that ends with a fault of the user's."""
+"""Luigi's message that contains a traceback as text, if that ends with a user's fault."""
 
 
 def one_line(error: BaseException) -> str | None:
-    """Return what a fault of the input or the machine says; None for a bug, whose traceback counts.
+    """Return the message of a fault of the input or the machine; None for a bug, whose traceback
+    matters.
 
-    An OSError that reaches Luigi is a folder that cannot be written, a full disk.
+    An OSError that reaches Luigi means a folder that cannot be written, or a full disk.
     """
     if isinstance(error, RPCError):
         return f"the scheduler does not answer: {error}"
@@ -66,7 +67,7 @@ class OneLine(logging.Filter):
             record.msg, record.args = f"{fault['what']}: {fault['said']}", ()
         error = record.exc_info[1] if record.exc_info else None
         if error is None:
-            # Luigi hands over an exception where none is at hand.
+            # Luigi passes exc_info even if there is no exception.
             record.exc_info = None
         said = one_line(error) if error is not None else None
         if said is not None:

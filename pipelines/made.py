@@ -1,4 +1,5 @@
-"""What is made of a run and its evaluation: files that are noted with what they are made of."""
+"""Tasks whose files are made from a run and its evaluation, and that note what they are made
+from."""
 
 from __future__ import annotations
 
@@ -24,7 +25,7 @@ class MadeTask(EvaluationTask):
 
     @property
     def sources(self) -> Sequence[Path]:
-        """What the files are made of."""
+        """What the files are made from."""
         return [self.run_folder / FINISHED, self.evaluation_file]
 
     def record(self) -> tuple[RunRecord, list[EvaluationRecord]]:
@@ -32,11 +33,11 @@ class MadeTask(EvaluationTask):
         return read_run(self.run_folder), [read_evaluation(self.evaluation_folder)]
 
     def check(self) -> None:
-        """Check that the files are as they were made, of what now stands there."""
+        """Check that neither the files nor what they were made from have changed."""
         check_made(self.files()[-1], self.files(), self.sources)
 
     def make(self) -> None:
-        """Write the files, and note what they are made of."""
+        """Write the files, and note what they are made from."""
         self.write(self.files())
         note_made(self.files()[-1], self.files(), self.sources)
 

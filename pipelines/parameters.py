@@ -1,4 +1,4 @@
-"""Luigi's parameters, as they are typed on a command line, and what an evaluation may be asked."""
+"""Luigi's parameters as typed on a command line, and the checks of an evaluation's parameters."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from dqn_port.runs.evaluations import NETWORKS
 
 
 class _Told:
-    """Say of a text that cannot be read whose it is and what was expected, in one line."""
+    """Report a text that cannot be read in one line, with the parameter and what was expected."""
 
     expected: str
     read: ClassVar[Callable[..., Any]]
-    """What makes a value of a text."""
+    """Converts a text to a value."""
 
     def __set_name__(self, owner: type, name: str) -> None:
         super().__set_name__(owner, name)  # type: ignore[misc]
         self._name = name.replace("_", "-")
 
     def parse(self, text: str) -> Any:
-        """Read what stands on the command line or came from the scheduler."""
+        """Read a text from the command line or the scheduler."""
         try:
             return self.read(text)
         except (TypeError, ValueError) as error:
@@ -71,7 +71,8 @@ class ChoiceParameter(_Told, luigi.Parameter):
 
 
 class SetParameter(_Told, luigi.ListParameter):
-    """Assignments KEY=VALUE: one as it is, or several as a JSON list, for values hold commas."""
+    """Assignments KEY=VALUE: one as it is, or several as a JSON list, because values may hold
+    commas."""
 
     expected = "KEY=VALUE or a JSON list of them"
 
@@ -87,10 +88,10 @@ class SetParameter(_Told, luigi.ListParameter):
 
 
 class WordsParameter(_Told, luigi.ListParameter):
-    """Words, or whole numbers, with commas between, 1-3 for 1,2,3; a JSON list will do, too."""
+    """Words or whole numbers separated by commas, 1-3 for 1,2,3; a JSON list is accepted, too."""
 
     def __init__(self, *, kind: type[str] | type[int] = str, **rest: Any) -> None:
-        """``kind`` makes a value of each word."""
+        """``kind`` converts each word to a value."""
         super().__init__(**rest)
         self._kind = kind
         self.expected = (
@@ -111,7 +112,7 @@ class WordsParameter(_Told, luigi.ListParameter):
 
 
 def check_evaluation(words: dict[str, Any]) -> None:
-    """Check what an evaluation is asked for.
+    """Check the parameters of an evaluation.
 
     Raises:
         ArgsError: it makes no sense.

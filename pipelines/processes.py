@@ -1,9 +1,9 @@
-"""Processes of their own for heavy work: they tell how far they are, and end with their worker.
+"""Separate processes for heavy work, which report their progress and end with their worker.
 
-Luigi forks, which CUDA and threads do not outlive, so a job runs in a fresh Python. The job's
-words come as one line of JSON on its stdin, what it tells goes as lines of JSON to its stdout, and
-its stderr into the worker's log. It dies with the process that started it, also when that is
-killed with -9: by PR_SET_PDEATHSIG where there is Linux, and anywhere as its stdin ends.
+Luigi forks, which CUDA and threads do not survive, so a job runs in a fresh Python. The job's
+parameters come as one line of JSON on its stdin, its events go as lines of JSON to its stdout, and
+its stderr goes into the worker's log. It ends with the process that started it, even if that is
+killed with -9: through PR_SET_PDEATHSIG on Linux, and anywhere because its stdin is closed.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from pipelines.logs import logger
 
 _PR_SET_PDEATHSIG: Final = 1
 _GRACE_SECONDS: Final = 120.0
-"""What a job has to write its checkpoint after SIGTERM, before it is killed."""
+"""Seconds that a job has to write its checkpoint after SIGTERM, before it is killed."""
 _TAIL: Final = 50
-"""Lines of a job's stderr that are kept."""
+"""Number of lines of a job's stderr that are kept."""
 
 
 class JobError(DqnPortError):
@@ -44,23 +44,23 @@ class JobError(DqnPortError):
 
 
 def die_with(parent: int, number: signal.Signals) -> None:
-    """Have the system send this process ``number`` when the process ``parent`` ends.
+    """Ask the system to send this process signal ``number`` when the process ``parent`` ends.
 
-    Where it has ended already this process ends at once. Nothing happens where it is not Linux.
+    If it has ended already, this process exits at once. Does nothing if the system is not Linux.
     """
     if sys.platform != "linux":
         return
-    # Of the parent's thread that forked, so that is its main thread.
+    # It refers to the thread that forked, which must be the parent's main thread.
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, int(number), 0, 0, 0)
     if os.getppid() != parent:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
 def die_with_worker() -> None:
-    """Have a process that Luigi has forked for a task end with its worker.
+    """Make a process that Luigi has forked for a task end with its worker.
 
-    SIGTERM, which it passes on: a job then writes a checkpoint, if its worker was terminated. A
-    job whose own parent is killed is killed.
+    It receives SIGTERM and passes it on, so that a job writes a checkpoint even if its worker was
+    terminated. A job whose own parent is killed is killed.
     """
     worker = multiprocessing.parent_process()
     if worker is not None and worker.pid is not None:
@@ -68,13 +68,13 @@ def die_with_worker() -> None:
 
 
 def run_job(name: str, words: dict[str, Any], tell: Callable[[dict[str, Any]], None]) -> None:
-    """Run ``pipelines.jobs`` ``name`` in a process of its own and tell what it tells, to its end.
+    """Run ``pipelines.jobs`` ``name`` in a separate process, and pass on its events until it ends.
 
-    What may pass, such as a full disk or a process that was killed, is tried again once. SIGTERM is
-    passed on to it, and taken when it has ended; so is Ctrl-C.
+    Temporary failures, such as a full disk or a process that was killed, are retried once. SIGTERM
+    is passed on to it, and handled when it has ended; so is Ctrl-C.
 
     Raises:
-        JobError: it has failed; the message is the job's own where it could say one.
+        JobError: it has failed; the message is the job's own if it could send one.
     """
     try:
         _run_once(name, words, tell)
@@ -105,7 +105,7 @@ def _run_once(name: str, words: dict[str, Any], tell: Callable[[dict[str, Any]],
         os.kill(os.getpid(), signal.SIGTERM)
         raise
     if stop:
-        # What was put off until the job had written its checkpoint.
+        # The signal was deferred until the job had written its checkpoint.
         os.kill(os.getpid(), signal.SIGTERM)
     if fault is not None:
         raise fault
@@ -113,7 +113,7 @@ def _run_once(name: str, words: dict[str, Any], tell: Callable[[dict[str, Any]],
 
 @contextlib.contextmanager
 def _stopping(process: subprocess.Popen[bytes]) -> Iterator[list[int]]:
-    """Pass SIGTERM on to ``process``; the list tells whether one came."""
+    """Pass SIGTERM on to ``process``; the list is not empty if one came."""
     came: list[int] = []
 
     def pass_on(number: int, frame: FrameType | None) -> None:
@@ -132,7 +132,7 @@ def _stopping(process: subprocess.Popen[bytes]) -> Iterator[list[int]]:
 
 @contextlib.contextmanager
 def _ended(process: subprocess.Popen[bytes]) -> Iterator[None]:
-    """Leave nothing of ``process``, whatever happens."""
+    """Make sure that ``process`` is gone at the end, whatever happens."""
     try:
         yield
     finally:
@@ -146,7 +146,7 @@ def _ended(process: subprocess.Popen[bytes]) -> Iterator[None]:
 
 
 def _terminate(process: subprocess.Popen[bytes]) -> None:
-    """Have a job write its checkpoint and end, or be killed after a while."""
+    """Let a job write its checkpoint and end, or kill it after a while."""
     process.terminate()
     killing = threading.Timer(_GRACE_SECONDS, process.kill)
     killing.daemon = True
@@ -166,7 +166,7 @@ def _follow(
     words: dict[str, Any],
     tell: Callable[[dict[str, Any]], None],
 ) -> JobError | None:
-    """Hand a job its words and tell its events; return its fault, or None.
+    """Send a job its parameters and pass on its events; return its fault, or None.
 
     Raises:
         KeyboardInterrupt: once the job has ended, too.
@@ -208,7 +208,7 @@ def _follow(
     if fault is None and process.returncode != 0:
         text = f"its process {_how(process.returncode)}"
         if tail:
-            # A bug's traceback, most likely: who mends it needs all of it.
+            # Most likely a bug's traceback: all of it is needed to fix the bug.
             logger.error("what the job said last:\n%s", "\n".join(tail))
             text += f"; its last line: {tail[-1]}"
         fault = JobError(text, retry="now")
@@ -238,12 +238,12 @@ def _read_lines(pipe: IO[bytes], tail: collections.deque[str]) -> None:
 
 
 class Teller:
-    """A job's side: its words, its way to tell, and its end with its parent."""
+    """The job's side: its parameters, its events, and ending with its parent."""
 
     def __init__(self, parent: int) -> None:
-        """Tie this process to ``parent``, which has started it."""
+        """Tie this process to ``parent``, which started it."""
         die_with(parent, signal.SIGKILL)
-        # What a library prints must not come between the events.
+        # Output of a library must not come between the events.
         self._out = os.fdopen(os.dup(1), "wb")
         os.dup2(2, 1)
         self.words: dict[str, Any] = json.loads(sys.stdin.buffer.readline() or b"{}")
@@ -257,7 +257,7 @@ class Teller:
         os.kill(os.getpid(), signal.SIGKILL)
 
     def tell(self, event: str, **values: Any) -> None:
-        """Tell an event."""
+        """Send an event."""
         line = json.dumps({"event": event} | values) + "\n"
         try:
             self._out.write(line.encode())
@@ -266,7 +266,7 @@ class Teller:
             os.kill(os.getpid(), signal.SIGKILL)
 
     def due(self, seconds: float) -> bool:
-        """Tell whether so many seconds have passed since this was last so."""
+        """Return whether so many seconds have passed since this last returned True."""
         now = time.monotonic()
         if now - self._told < seconds:
             return False

@@ -17,7 +17,7 @@ class Report(MadeTask):
 
     def write(self, files: Sequence[Path]) -> None:
         """Write the page."""
-        # The plotting is loaded by who needs it.
+        # Plotting is imported only here.
         from dqn_port.exports.report import write_report
 
         write_report(files[0], *self.record())

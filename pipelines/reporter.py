@@ -1,4 +1,4 @@
-"""A job's progress and log, in the scheduler and the worker's log."""
+"""Show a job's progress and log in the scheduler and in the worker's log."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from pipelines.logs import logger
 _REPORTED_EVERY: Final = 2.0
 """Seconds between two messages to the scheduler."""
 _QUIET_SECONDS: Final = 60.0
-"""Without a message to a scheduler that is away: Luigi tries each for a minute."""
+"""Seconds without messages after the scheduler did not answer: Luigi tries each for a minute."""
 _SHOWN_LINES: Final = 10
-"""Of a job's log, to the scheduler."""
+"""Lines of a job's log that are sent to the scheduler."""
 
 
 class Reporter:
@@ -51,5 +51,5 @@ class Reporter:
         try:
             report(value)
         except (RPCError, OSError):
-            # A scheduler that is away for a while does no harm to a training.
+            # A training is not harmed if the scheduler is unreachable for a while.
             self._away_until = time.monotonic() + _QUIET_SECONDS

@@ -13,20 +13,21 @@ from dqn_port.interfaces import Facts, Options, System
 
 @dataclass(frozen=True)
 class Resolved:
-    """The options of a run, and what is derived from them."""
+    """The options of a run, and values derived from them."""
 
     system: System
     options: Options
     facts: Facts
     hash: str
     warnings: tuple[str, ...]
-    """What may not be meant in the arguments."""
+    """Warnings about the arguments."""
 
 
 def resolved(args_file: str, assignments: tuple[str, ...], *, trust: bool = False) -> Resolved:
-    """Return the resolved arguments of a file with assignments on top; read once while it stands.
+    """Return the resolved arguments of a file with assignments on top; cached until the file
+    changes.
 
-    ``trust``: code of others may be imported.
+    ``trust``: external code may be imported.
 
     Raises:
         DqnPortError: see registry.choose, System.load.

@@ -1,4 +1,4 @@
-"""What stands there of a pipeline, read only; and what can be removed of it."""
+"""The state of a pipeline's files, read only, and what can be removed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CHAIN = (ValidateRom, TrainAgent, EvaluateAgent, ExportHistory, Report)
 
 @dataclass(frozen=True)
 class Standing:
-    """How a task stands."""
+    """The state of a task."""
 
     run: str
     """NAME/HASH of the run, or of the suite."""
@@ -36,26 +36,26 @@ class Standing:
     state: str
     """complete | missing | damaged | running | stopped | refused"""
     text: str
-    """Where it is, or what there is to say."""
+    """Its path, or an explanation."""
 
 
 @dataclass(frozen=True)
 class Rubbish:
-    """What can be removed."""
+    """Something that can be removed."""
 
     path: Path
     what: str
     run: Path
-    """The folder whose lock keeps others from it."""
+    """The folder whose lock protects it."""
 
 
 def runs_of(task: TrainEvalReport | Suite) -> list[TrainEvalReport]:
-    """Return the runs of a suite, or the one."""
+    """Return the runs of a suite, or the single run."""
     return task.runs() if isinstance(task, Suite) else [task]
 
 
 def standing_of(task: TrainEvalReport | Suite) -> Iterator[Standing]:
-    """Yield how every task of a run stands, or of a suite; nothing is changed."""
+    """Yield the state of every task of a run or a suite; nothing is changed."""
     for run in runs_of(task):
         try:
             name = f"{run.facts.name}/{run.resolved.hash}"
@@ -130,7 +130,7 @@ def rubbish_in(task: TrainEvalReport | Suite, *, everything: bool = False) -> li
 
 
 def _damaged(task: PipelineTask) -> Iterator[tuple[Path, str]]:
-    """Yield what is damaged of a task's target, and what tells of it."""
+    """Yield the damaged files of a task's target, and the notes about them."""
     target = task.files()[-1]
     if not target.exists() or _standing(task)[0] != "damaged":
         return
@@ -144,10 +144,10 @@ def _damaged(task: PipelineTask) -> Iterator[tuple[Path, str]]:
 
 
 def remove(rubbish: Rubbish) -> None:
-    """Remove what can be removed, unless a process is at work there.
+    """Remove something, unless a process is using its folder.
 
     Raises:
-        LockedError: one is.
+        LockedError: a process is using it.
         RunFolderError: it cannot be removed.
     """
     try:

@@ -1,4 +1,4 @@
-"""Suite: games × seeds, each to its report, and a league table of all."""
+"""Suite: games × seeds, with a report for each, and a league table of all."""
 
 from __future__ import annotations
 
@@ -35,34 +35,33 @@ _COLUMNS: Final = (
     "human_normalised",
     "paper_normalised",
 )
-"""Of league.csv; scores in points of the game."""
+"""Columns of league.csv; scores in points of the game."""
 
 
 class Suite(MadeTask):
-    """Take every game with every seed to its report, and all of them into one league table."""
+    """Make a report for every game with every seed, and one league table of all."""
 
     games: tuple[str, ...] = WordsParameter(  # type: ignore[assignment]
         default=(),
-        description="Games, such as pong,breakout; without any, that of the argument file.",
+        description="Games, such as pong,breakout; by default the argument file's.",
     )
     seeds: tuple[int, ...] = WordsParameter(  # type: ignore[assignment]
         kind=int,
         default=(),
-        description="Seeds of the trainings, such as 1,2,3 or 1-3; without any, that of the "
-        "argument file.",
+        description="Seeds of the trainings, such as 1,2,3 or 1-3; by default the argument file's.",
     )
     name: str = luigi.Parameter(  # type: ignore[assignment]
         default="",
         significant=False,
-        description="Of the suite's folder, OUT/suite_NAME; the argument file's, if none is given.",
+        description="Name of the suite's folder, OUT/suite_NAME; by default the argument file's.",
     )
 
     def requires(self) -> list[TrainEvalReport]:
-        """Return the chain of every game and seed, so that nothing begins where one is broken.
+        """Return the chain of every game and seed; if one cannot be run, nothing is started.
 
         Raises:
-            ArgsError: one is there twice, or cannot be run.
-            DqnPortError: none can be run, for one reason.
+            ArgsError: one is given twice, or cannot be run.
+            DqnPortError: none can be run, all for the same reason.
         """
         runs = self.runs()
         faults: dict[str, DqnPortError] = {}
@@ -86,7 +85,7 @@ class Suite(MadeTask):
         """Return the chain of every game and seed, even if it cannot be run.
 
         Raises:
-            ArgsError: one is there twice.
+            ArgsError: one is given twice.
         """
         for key, words in (("games", self.games), ("seeds", self.seeds)):
             if len({*words}) < len(words):
@@ -106,7 +105,7 @@ class Suite(MadeTask):
         ]
 
     def _own_game(self) -> str | None:
-        """Return the game of the argument file; None where that cannot be used."""
+        """Return the game of the argument file; None if that cannot be used."""
         try:
             return self.facts.game
         except DqnPortError:
@@ -122,7 +121,7 @@ class Suite(MadeTask):
 
     @property
     def sources(self) -> list[Path]:
-        """What the suite's files are made of."""
+        """What the suite's files are made from."""
         made = [task.of(ExportHistory) for task in self.requires()]
         return [path for task in made for path in task.sources]
 
@@ -134,7 +133,7 @@ class Suite(MadeTask):
 
     def write(self, files: Sequence[Path]) -> None:
         """Write the files."""
-        # HDF5 and the plotting are loaded by who needs them.
+        # HDF5 and plotting are imported only here.
         from dqn_port.exports.hdf5 import export_hdf5
         from dqn_port.exports.report.suite import suite_scores, write_suite_report
 
@@ -149,7 +148,7 @@ class Suite(MadeTask):
 
 
 def csv_of(table: League) -> str:
-    """Return a league table's rows as CSV; what a game has no value for is empty."""
+    """Return a league table's rows as CSV; missing values are empty."""
     text = io.StringIO()
     writer = csv.DictWriter(text, _COLUMNS, lineterminator="\n", extrasaction="ignore")
     writer.writeheader()

@@ -1,4 +1,4 @@
-"""TrainAgent: train, in a process of its own and an attempt's folder, to the finished run."""
+"""TrainAgent: train in a separate process, in an attempt's folder, until the run is finished."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pipelines.validate_rom import ValidateRom
 from pipelines.validation import check_run_folder
 
 MEMORY: Final = "memory_gb"
-"""A resource: gigabytes that replay memories take."""
+"""Name of the resource: gigabytes of replay memory."""
 
 
 def memory_gb(facts: Facts) -> int:
@@ -29,12 +29,12 @@ def memory_gb(facts: Facts) -> int:
 
 
 class TrainAgent(RunTask):
-    """Train an agent; an interrupted training goes on from its checkpoint."""
+    """Train an agent; an interrupted training resumes from its checkpoint."""
 
     score_every: int = WholeParameter(  # type: ignore[assignment]
         default=0,
-        description="Every so many emulator frames of training play 20 whole games with the "
-        "network of then, and keep their mean in history-scores.csv; 0: never.",
+        description="After every N emulator frames of training play 20 whole games with the "
+        "current network, and write their mean to history-scores.csv; 0: never.",
     )
 
     def requires(self) -> luigi.Task:
@@ -42,29 +42,29 @@ class TrainAgent(RunTask):
         return self.of(ValidateRom)
 
     def files(self) -> Sequence[Path]:
-        """Return the file that a finished run ends with."""
+        """Return the file of a finished run that is written last."""
         return [self.run_folder / FINISHED]
 
     def check(self) -> None:
-        """Check that the run's files are those that it was finished with."""
+        """Check that the run's files have not changed since it was finished."""
         check_run_folder(self.run_folder, self.resolved.hash, scored=self.score_every > 0)
 
     def process_resources(self) -> dict[str, int]:
-        """What the scheduler has to have free: a GPU, and memory if the configuration tells it."""
+        """The resources that must be free: a GPU, and memory if the configuration names it."""
         try:
             facts = self.facts
         except DqnPortError:
-            # The check of the ROM tells what is wrong with them.
+            # The check of the ROM reports what is wrong with them.
             return {}
         needed = {"gpu": 1} if facts.gpu else {}
         config = luigi.configuration.get_config()
         if config.has_option("resources", MEMORY):
-            # What is more than there is would wait forever; that it fits was checked before.
+            # A request for more than exists would wait forever; whether it fits was checked before.
             needed[MEMORY] = min(memory_gb(facts), config.getint("resources", MEMORY))
         return needed
 
     def make(self) -> None:
-        """Train in a process of its own."""
+        """Train in a separate process."""
         resolved = self.resolved
         words = {
             "args_file": self.args_file,

@@ -20,11 +20,11 @@ class TrainEvalReport(EvaluationTask):
         return [self.of(ExportHistory), self.of(Report)]
 
     def files(self) -> Sequence[Path]:
-        """Return nothing: it stands for what it requires."""
+        """Return nothing: the task consists of what it requires."""
         return []
 
     def output(self) -> list[luigi.Target]:  # type: ignore[override]
-        """Return what it requires has made."""
+        """Return the outputs of what it requires."""
         return [task.output() for task in self.requires()]
 
     def make(self) -> None:

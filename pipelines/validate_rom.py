@@ -1,4 +1,4 @@
-"""ValidateRom: is the game's ROM there, the right one, and what can be done in the game?"""
+"""ValidateRom: check that the game's ROM exists and is the right one, and list its actions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pipelines.validation import TargetError, read_json, write_json
 
 
 class ValidateRom(RunTask):
-    """Check a run's arguments and its game's ROM, and write what they are."""
+    """Check a run's arguments and its game's ROM, and write a manifest."""
 
     def files(self) -> Sequence[Path]:
         """Return the manifest."""

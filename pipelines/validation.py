@@ -1,4 +1,4 @@
-"""Whether a target is whole: looked at closely once, and again when its files change."""
+"""Check whether targets are intact: fully once, and again when their files change."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MAX_JSON_BYTES: Final = 16_000_000
 
 
 class TargetError(DqnPortError):
-    """A target of a task is damaged, or made of something else than now stands there."""
+    """A target of a task is damaged, or what it was made from has changed."""
 
 
 _seen: dict[tuple[Any, ...], str | None] = {}
@@ -27,9 +27,9 @@ _lock = threading.Lock()
 
 
 def checked(files: Iterable[Path], key: str, check: Callable[[], None]) -> None:
-    """Call ``check`` unless it was called for these files as they stand, and raise what it found.
+    """Call ``check`` unless it was called for these files unchanged, and raise what it found.
 
-    ``key``: what else it hangs on.
+    ``key``: what else the result depends on.
 
     Raises:
         TargetError: a file is missing, or ``check`` raised a DqnPortError.
@@ -57,7 +57,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """Return the object that a JSON file holds.
 
     Raises:
-        TargetError: it cannot be read, or is none.
+        TargetError: it cannot be read, or is not an object.
     """
     try:
         with path.open("rb") as file:
@@ -82,10 +82,10 @@ def write_json(path: Path, table: Mapping[str, Any]) -> None:
 
 
 def check_run_folder(folder: Path, digest: str, *, scored: bool = False) -> dict[str, Any]:
-    """Check that a finished run's folder is whole and that of the arguments; return run.json.
+    """Check that a finished run's folder is intact and matches the arguments; return run.json.
 
-    ``digest``: the arguments' hash. ``scored``: whether it has to have scores, too. Every snapshot
-    is read once, for its sha256.
+    ``digest``: the arguments' hash. ``scored``: whether it must have scores, too. Every snapshot is
+    read once, for its sha256.
 
     Raises:
         TargetError: it is not.
@@ -124,15 +124,15 @@ MADE: Final = ".made-"
 
 
 def made_path(target: Path) -> Path:
-    """Return where it is noted what a target was made of."""
+    """Return the path of the note about what a target was made from."""
     return target.with_name(f"{MADE}{target.name}.json")
 
 
 def note_made(target: Path, files: Iterable[Path], sources: Iterable[Path]) -> None:
-    """Note the sha256 of what was made, and of what it was made of; the target is then whole.
+    """Note the sha256 of the files and of what they were made from; the target is then complete.
 
     Raises:
-        RunFolderError: see files.write_whole; a file is not there.
+        RunFolderError: see files.write_whole; or a file is missing.
     """
     try:
         table = {
@@ -145,10 +145,10 @@ def note_made(target: Path, files: Iterable[Path], sources: Iterable[Path]) -> N
 
 
 def check_made(target: Path, files: Iterable[Path], sources: Iterable[Path]) -> None:
-    """Check that ``files`` are as they were made, and made of ``sources`` as they now stand.
+    """Check that neither ``files`` nor the ``sources`` they were made from have changed.
 
     Raises:
-        TargetError: they are not.
+        TargetError: they have.
     """
     files, sources = list(files), list(sources)
     note = made_path(target)
@@ -169,7 +169,8 @@ def check_made(target: Path, files: Iterable[Path], sources: Iterable[Path]) -> 
 
 
 def _relative(path: Path, folder: Path) -> str:
-    """Return a path as seen from a folder, which may lie beside it: the whole tree can be moved."""
+    """Return a path relative to a folder, which may be next to it, so that the whole tree can be
+    moved."""
     return os.path.relpath(path, folder)
 
 

@@ -1,1 +1,2 @@
-"""Measure how fast the program is: whole loops, their parts, and others beside them."""
+"""Measure how fast the program is: whole loops, their parts, and comparisons with other
+programs."""

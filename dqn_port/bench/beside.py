@@ -1,4 +1,4 @@
-"""Processes that keep cores busy beside what is measured."""
+"""Processes that keep cores busy while something is measured."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Final
 _BUSY: Final = (
     "import os, sys, threading\n"
     "os.sched_setaffinity(0, map(int, sys.argv[1:]))\n"
-    # It ends with the process that started it, however that ends.
+    # It ends with the process that started it, for whatever reason.
     "threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()\n"
     "while True: sum(range(100_000))\n"
 )

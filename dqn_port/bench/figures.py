@@ -15,7 +15,7 @@ class Figure:
     what: str
     unit: str
     values: tuple[float, ...]
-    """One a repeat, in the order in which they were measured."""
+    """One per repeat, in the order in which they were measured."""
 
     @property
     def median(self) -> float:
@@ -34,7 +34,7 @@ class Figure:
 
     @property
     def quartiles(self) -> tuple[float, float]:
-        """Return the first and the third quartile; of one repeat, itself."""
+        """Return the first and the third quartile; for a single repeat, that repeat twice."""
         if len(self.values) < 2:
             return self.values[0], self.values[0]
         first, _, third = statistics.quantiles(self.values, n=4, method="inclusive")
@@ -57,20 +57,20 @@ Figures = dict[str, Figure]
 
 
 def ratio(what: str, of: Figure, to: Figure) -> Figure:
-    """Return ``of`` divided by ``to``, repeat by repeat: what drifts in both cancels out."""
+    """Return ``of`` divided by ``to``, repeat by repeat, so that common drift cancels out."""
     pairs = zip(of.values, to.values, strict=True)
     return Figure(what, "×", tuple(a / b for a, b in pairs))
 
 
 def digits(value: float) -> str:
-    """Return a number with three digits that count, and whole from 100 on."""
+    """Return a number with three significant digits, or as an integer from 100 on."""
     size = abs(value)
     places = 0 if size >= 99.95 else 1 if size >= 9.995 else 2 if size >= 0.9995 else 3
     return f"{value:,.{places}f}"
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], *, left: int = 1) -> list[str]:
-    """Return aligned lines; the first ``left`` columns stand to the left, the others right."""
+    """Return aligned lines; the first ``left`` columns are aligned left, the others right."""
     cells = [tuple(header), *map(tuple, rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = []

@@ -1,4 +1,4 @@
-"""The machine that measures: what it is, and which of its cores are used."""
+"""The machine: its description, and which of its cores are used."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from dqn_port.memory import machine_memory
 from dqn_port.runs.run import versions
 
 _TOLD_FLAGS: Final = ("avx2", "fma", "avx512f", "avx512_bf16", "amx_tile", "asimd", "sve")
-"""Of the processor's flags those that decide how fast a matrix product is."""
+"""The processor's flags that determine the speed of matrix products."""
 
 REPEATS: Final = 7
-"""Of a measurement, unless another number is asked for."""
+"""Number of repeats of a measurement by default."""
 
 
 def machine() -> dict[str, Any]:
@@ -59,7 +59,7 @@ def _processor() -> dict[str, str]:
 def cores_for(threads: int) -> list[int]:
     """Return the cores to run so many threads on: the last ones, since the first serve devices.
 
-    More threads than there are cores get all of them.
+    If there are more threads than cores, all cores are returned.
     """
     return sorted(os.sched_getaffinity(0))[-threads:]
 
@@ -84,7 +84,7 @@ def pinned(cores: Sequence[int]) -> Iterator[None]:
 
 
 def about_the_machine() -> dict[str, Any]:
-    """Return what stands at the head of every file of figures."""
+    """Return the head of every file of figures."""
     return {"machine": machine(), "versions": all_versions()}
 
 

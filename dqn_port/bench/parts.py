@@ -1,7 +1,7 @@
 """What a system offers to measure: parts, each a function from a job to figures.
 
-A system's module ``bench`` holds PARTS. Every part plays by the product's own path. What is
-compared is measured in turns, so that a machine that drifts does so for both.
+A system's module ``bench`` holds PARTS. Every part runs the program's own code. Things that are
+compared are measured in turns, so that drift of the machine affects both.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Measured:
-    """What a part came to."""
+    """The results of a part."""
 
     figures: Figures
     profile: Callable[[int], Profile] | None = None

@@ -1,4 +1,4 @@
-"""Any system's training, to be timed: in this process, or as a worker in one of its own.
+"""Any system's training, to be timed in this process, or in a worker of its own.
 
 ``python -m dqn_port.bench.playing``; its settings: ``arguments`` (as args.json holds them),
 ``cores``, as many as it has threads, and ``until``, the step it plays to before it is ready.
@@ -24,7 +24,7 @@ from dqn_port.runs.run_files import RunFiles
 
 
 class Playing:
-    """A training that is set up and played by the product's own path; its files are dropped."""
+    """A training that is set up and played by the program's own code; its files are discarded."""
 
     def __init__(self, system: System, options: Options) -> None:
         folder = tempfile.mkdtemp()
@@ -34,7 +34,7 @@ class Playing:
         files.begin()
 
     def play(self, steps: int) -> float:
-        """Play until the training stands so many steps later; return the seconds."""
+        """Play until the training is so many steps further; return the seconds."""
         training = self.training
         until = training.step + steps
         started = time.perf_counter()
@@ -52,7 +52,7 @@ class Playing:
 
 
 def start_playing(arguments: Mapping[str, Any], cores: list[int], *, until: int = 0) -> Worker:
-    """Start a training on ``cores`` in a process of its own; ``run N`` plays N steps."""
+    """Start a training on ``cores`` in a separate process; ``run N`` plays N steps."""
     settings = {"arguments": dict(arguments), "cores": cores, "until": until}
     return Worker("dqn-port", [sys.executable, "-m", "dqn_port.bench.playing"], settings)
 

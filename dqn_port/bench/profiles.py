@@ -1,4 +1,4 @@
-"""Where the time of a loop goes: the product's own methods, timed from outside.
+"""Profile a loop: the program's own methods, timed from outside.
 
 The methods are wrapped on the objects that are measured and unwrapped afterwards. A stage's time is
 what its methods take without the wrapped methods they call, so that the shares sum up to one.
@@ -62,7 +62,7 @@ class Profile:
 
 
 class _Clock:
-    """Gives every moment to the innermost wrapped method that runs."""
+    """Counts time for the innermost wrapped method that runs."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}

@@ -13,7 +13,7 @@ WARM_UP: Final = 100
 
 
 def turns(rounds: int, first: str, second: str) -> Iterator[tuple[str, str]]:
-    """Yield who is timed first and who second: in turn, so that no one is always first."""
+    """Yield who is timed first and who second, alternating so that neither is always first."""
     for at in range(rounds):
         yield (second, first) if at % 2 else (first, second)
 
@@ -24,7 +24,7 @@ def take_turns(
     """Return the steps/s of two workers, and the first's ratio to the second in every round.
 
     Raises:
-        BenchError: one of them ends.
+        BenchError: one of them has ended.
     """
     first, second = workers
     rates: dict[str, list[float]] = {name: [] for name in workers}

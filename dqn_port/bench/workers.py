@@ -1,4 +1,4 @@
-"""Programs measured in processes of their own, by a protocol of lines.
+"""Programs measured in separate processes, with a line protocol.
 
 A worker reads one line of JSON, its settings, gets ready and answers with a line of JSON. Then, for
 every line ``run N``, it does N steps and answers with a line of JSON, ``{"seconds": …}``. In
@@ -20,13 +20,14 @@ from typing import Any, Final, Self
 from dqn_port.errors import BenchError
 
 LIMIT_S: Final = 900.0
-"""After so many seconds without an answer a worker is given up."""
+"""A worker that does not answer for so many seconds is considered lost."""
 
 
 def serve(prepare: Callable[[dict[str, Any]], Callable[[int], dict[str, Any]]]) -> None:
     """Be a worker: ``prepare`` takes the settings and returns what ``run`` does.
 
-    What others write to standard output goes to standard error: the protocol has it alone.
+    Other output to standard output goes to standard error, because the protocol uses it
+    exclusively.
     """
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as answers:
         os.dup2(2, 1)

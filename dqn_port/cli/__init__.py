@@ -1,1 +1,1 @@
-"""The click commands, thin: every one calls the library and prints."""
+"""The click commands: thin functions that call the library and print."""

@@ -47,7 +47,7 @@ def show(
     dqn-port args show legacy_args/pong.json
     """
     if file is not None and str(file).startswith("-"):
-        # Without a file, the first word after -- is taken for it.
+        # Without a file, click takes the first word after -- for it.
         file, lua_words = None, (str(file), *lua_words)
     system, assignments = registry.choose(file, assignments, system_name)
     draft = system.new_draft()
@@ -79,8 +79,8 @@ def show(
 @click.option(
     "--words",
     metavar="'-env pong …'",
-    help="The words of a script, instead of OLD: the line that it echoes, or what stands behind "
-    "train_agent.lua; in simple_dqn and hvass16 behind main.py or reinforcement_learning.py.",
+    help="The words of a script, instead of OLD: the line that it echoes, or what follows "
+    "train_agent.lua, main.py in simple_dqn, or reinforcement_learning.py in hvass16.",
 )
 @click.option(
     "--shape",
@@ -90,7 +90,7 @@ def show(
     help="What a NEW.t7 of lua_dqn holds: the arg table of a process, or the table of options.",
 )
 @click.option("--ascii", "as_ascii", is_flag=True, help="Write a NEW.t7 as text.")
-@click.option("--overwrite", is_flag=True, help="Replace NEW where it stands.")
+@click.option("--overwrite", is_flag=True, help="Replace NEW if it exists.")
 def convert(
     system_name: str | None,
     files: tuple[Path, ...],
@@ -102,7 +102,7 @@ def convert(
     """Turn old arguments into an argument file, or back.
 
     OLD is a .t7 with the arg table of a process, its options or a whole snapshot, or an argument
-    file; NEW ends in .json or .t7. What is left out is said, and why.
+    file; NEW ends in .json or .t7. The command says what is left out, and why.
 
     \b
     dqn-port args convert pong_arguments.t7 legacy_args/my_pong.json

@@ -15,7 +15,7 @@ from dqn_port.errors import ArgsError, RunFolderError, UsageError, near_match
 
 
 def _all_parts() -> str:
-    """Return what --help shows of every system's parts."""
+    """Return the help text that lists every system's parts."""
     lines = []
     for name in registry.SYSTEMS:
         module: Any = registry.part_of(name, "bench")
@@ -26,11 +26,11 @@ def _all_parts() -> str:
 
 
 @click.command(
-    help=f"""Measure how fast PART is here, by the arguments given.
+    help=f"""Measure how fast PART is on this machine, with the given arguments.
 
-    Medians with their spread; one repeat is of so many --steps. With N threads it runs on N cores.
-    Of lua_dqn's loops evaluations, reports and saves are left out, and learning starts after at
-    most 2,000 random steps, ε being at its end then. `make bench` puts it beside others.
+    Shows medians with their spread; one repeat takes --steps steps. With N threads it runs on N
+    cores. The loops of lua_dqn leave out evaluations, reports and saves, and start learning after
+    at most 2,000 random steps, with ε at its final value. `make bench` compares other programs.
 
 {_all_parts()}
 
@@ -58,7 +58,7 @@ def _all_parts() -> str:
     type=click.IntRange(min=1),
     default=REPEATS,
     show_default=True,
-    help="How often it is measured.",
+    help="How many times to measure.",
 )
 @click.option(
     "--beside",
@@ -66,7 +66,7 @@ def _all_parts() -> str:
     default=0,
     show_default=True,
     metavar="N",
-    help="Keep the same cores busy with N other processes meanwhile.",
+    help="Keep the same cores busy with N other processes while measuring.",
 )
 @click.option("--profile", is_flag=True, help="Also show where the time goes.")
 @click.option(

@@ -17,7 +17,7 @@ from dqn_port.tools.check import check_run
 def check(run: Path) -> int:
     """Validate a run's folder: checksums, histories, networks, checkpoints.
 
-    Says what can be used; ends with 1 if anything is damaged.
+    Shows what can be used; exits with 1 if anything is damaged.
 
     \b
     dqn-port check artifacts/pong_quick

@@ -40,7 +40,7 @@ from dqn_port.tools.pictures import check_ending
     type=click.Path(path_type=Path),
     required=True,
     metavar="FILE.html",
-    help="The page to write; one that stands there is replaced.",
+    help="The page to write; an existing one is replaced.",
 )
 @best_option
 @click.option(
@@ -48,7 +48,7 @@ from dqn_port.tools.pictures import check_ending
     type=click.IntRange(1, MOST_EPISODES),
     default=EPISODES,
     show_default=True,
-    help=f"Play so many episodes, of {MOST_STEPS:,} agent steps in all at most.",
+    help=f"Number of episodes, with at most {MOST_STEPS:,} agent steps in all.",
 )
 @epsilon_option
 @seed_option
@@ -70,15 +70,15 @@ def diagnose(
     threads: int,
     assignments: tuple[str, ...],
 ) -> None:
-    """Play some games, and show what the network values them at beside what comes of them.
+    """Play some games, and compare the network's values with the returns.
 
-    The page has values against returns, the states in which they are far apart, in which the
-    actions' values differ most and least, and what the convolutions look like.
+    The page shows values against returns, the states in which they differ most, the states in
+    which the actions' values differ most and least, and the convolutions.
 
     \b
     dqn-port diagnose artifacts/pong_quick -o values.html
     """
-    # Plotting is loaded once all else is well.
+    # Plotting is slow to import, so it is loaded only when everything else is fine.
     check_ending(page, ".html", "--out")
     if not page.absolute().parent.is_dir():
         raise RunFolderError(f"--out {page}: its folder does not exist; make it first")

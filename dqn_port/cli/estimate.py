@@ -76,7 +76,7 @@ def estimate_command(
 
 
 def heading_and_lines(system: str, found: Estimate, device: str) -> list[str]:
-    """Return what an estimate says: a heading, a table and some lines."""
+    """Return an estimate as text: a heading, a table and some lines."""
     facts = found.facts
     length = f"no end is known, so {PER:,}" if facts.length is None else f"{facts.length:,}"
     rows: list[Sequence[str]] = [
@@ -101,5 +101,5 @@ def heading_and_lines(system: str, found: Estimate, device: str) -> list[str]:
 
 
 def size(n_bytes: int) -> str:
-    """Return a number of bytes in megabytes, or gigabytes from one on."""
+    """Return a number of bytes as megabytes, or as gigabytes from 1 GB."""
     return f"{n_bytes / 1e9:,.1f} GB" if n_bytes >= 1e9 else f"{n_bytes / 1e6:,.1f} MB"

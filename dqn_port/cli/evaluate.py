@@ -43,10 +43,10 @@ _DEFAULT_EPISODES = 10
 @click.option(
     "--episodes",
     type=click.IntRange(min=1),
-    help=f"Play so many episodes.  [default: {_DEFAULT_EPISODES}]",
+    help=f"Number of episodes.  [default: {_DEFAULT_EPISODES}]",
 )
 @click.option(
-    "--steps", type=click.IntRange(min=1), help="Play so many agent steps, as in training, instead."
+    "--steps", type=click.IntRange(min=1), help="Play N agent steps instead, as in training."
 )
 @epsilon_option
 @seed_option
@@ -107,7 +107,7 @@ def evaluate(
         seed=seed,
         epsilon=epsilon,
         max_frames=max_frames,
-        # By steps it begins with a new game, as an evaluation in training does.
+        # With --steps it starts with a new game, like an evaluation in training.
         random_start=steps is None,
         assignments=[f"threads={threads}", *assignments],
         draft=draft,

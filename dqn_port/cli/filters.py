@@ -38,7 +38,7 @@ from dqn_port.tools.pictures import check_ending
     type=click.Path(path_type=Path),
     required=True,
     metavar="FILE.html",
-    help="The page to write; one that stands there is replaced.",
+    help="The page to write; an existing one is replaced.",
 )
 @best_option
 @seed_option
@@ -56,9 +56,9 @@ def filters(
     max_frames: int | None,
     assignments: tuple[str, ...],
 ) -> None:
-    """Show what the filters of a network's convolutions look for, where its system can tell.
+    """Show what the filters of a network's convolutions respond to, if its system supports it.
 
-    One game is played; of each filter the page has the state that it answered to most strongly, and
+    One game is played. For each filter the page shows the state with the strongest response, and
     guided backpropagation from there to the screen.
 
     \b

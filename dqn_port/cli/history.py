@@ -1,4 +1,4 @@
-"""``dqn-port history``: show and export what runs remember of their evaluations."""
+"""``dqn-port history``: show and export the histories of runs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def history() -> None:
 @click.option(
     "-o", "--output", type=_PATH, required=True, metavar="FILE", help="The file to write."
 )
-@click.option("--csv", "as_csv", is_flag=True, help="As CSV: one row an evaluation in training.")
+@click.option("--csv", "as_csv", is_flag=True, help="As CSV: one row per evaluation in training.")
 @click.option(
     "--evaluation",
     "evaluations",
@@ -41,15 +41,15 @@ def history() -> None:
     type=_PATH,
     metavar="DIR",
     help="The record of an evaluation of one of the runs; repeat for more.  "
-    "[default: those in folders evaluation-* beside the run's]",
+    "[default: those in folders evaluation-* next to the run's]",
 )
 def export(
     runs: tuple[Path, ...], output: Path, as_csv: bool, evaluations: tuple[Path, ...]
 ) -> None:
     """Write the histories of runs to one file: HDF5, or CSV.
 
-    RUN may also be a snapshot alone, as the original left it: what it does not tell stays empty.
-    docs/hdf5.md tells what stands where in the file.
+    RUN may also be a single snapshot, such as one of the original: what it does not hold stays
+    empty. docs/hdf5.md describes the layout of the file.
 
     \b
     dqn-port history export artifacts/pong_quick -o pong_quick.h5
@@ -72,7 +72,7 @@ def export(
 
 
 def _check_name(output: Path, *, as_csv: bool) -> None:
-    """Refuse a name that tells of the other format.
+    """Refuse a name with the extension of the other format.
 
     Raises:
         UsageError: it is one.
@@ -107,7 +107,8 @@ def _check_output(runs: Sequence[RunRecord], output: Path) -> None:
 def show(path: Path, layout: bool) -> None:
     """Show the history of a run, of a snapshot alone, or of every run in an exported FILE.h5.
 
-    A row an evaluation, the best so far marked with *, and a line of reward, V and TD error each.
+    Prints a row per evaluation, the best so far marked with *, and a sparkline each for reward, V
+    and TD error.
 
     \b
     dqn-port history show artifacts/pong_quick

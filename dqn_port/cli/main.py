@@ -41,7 +41,7 @@ COMMANDS: Final = {
     ),
     "diagnose": (
         "dqn_port.cli.diagnose:diagnose",
-        "Show what a network values its games at, beside what comes of them.",
+        "Compare a network's values with the returns of its games.",
     ),
     "pipeline": (
         "dqn_port.cli.pipeline:pipeline",
@@ -51,10 +51,13 @@ COMMANDS: Final = {
     "t7": ("dqn_port.cli.t7:t7", "Look into Torch7 files, convert and compare them."),
     "roms": ("dqn_port.cli.roms:roms", "List the games that can be played."),
     "screens": ("dqn_port.cli.screens:screens", "Draw a game's first screens as a contact sheet."),
-    "play": ("dqn_port.cli.play:play", "Play one game with a snapshot's network, as a GIF, too."),
+    "play": (
+        "dqn_port.cli.play:play",
+        "Play one game with a snapshot's network, optionally as a GIF.",
+    ),
     "filters": (
         "dqn_port.cli.filters:filters",
-        "Show what the filters of a network look for.",
+        "Show what the filters of a network respond to.",
     ),
     "check": (
         "dqn_port.cli.check:check",
@@ -72,16 +75,20 @@ COMMANDS: Final = {
         "dqn_port.cli.verify:verify_command",
         "Replay the original's traces with this program, and compare.",
     ),
-    "bench": ("dqn_port.cli.bench:bench", "Measure how fast a loop or a part of it is here."),
+    "bench": (
+        "dqn_port.cli.bench:bench",
+        "Measure how fast a loop or a part of it is on this machine.",
+    ),
 }
-"""Command → (module:object, what it does): imported when it is asked for, --help being quick."""
+"""Command → (module:object, what it does). A command is imported only when used, so --help is
+quick."""
 
 _NEAR: Final = re.compile(r"\. \(?Did you mean (?:one of: )?(.*\?)\)?\Z")
-"""How click says which options are near."""
+"""How click lists similar options."""
 
 
 def program() -> str:
-    """Return what to type to run this program from here."""
+    """Return the command that runs this program."""
     if shutil.which("dqn-port"):
         return "dqn-port"
     if Path(sys.argv[0]).name == "dqn-port":
@@ -90,7 +97,7 @@ def program() -> str:
 
 
 class LazyGroup(click.Group):
-    """A group whose commands are imported when they are needed."""
+    """A group whose commands are imported only when they are needed."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the commands' names, in the order of use."""
@@ -112,7 +119,7 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command, or say which is near."""
+        """Find the command, or name the nearest one."""
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             ctx.fail(f"no such command '{args[0]}'{near_match(args[0], COMMANDS)}")
         return super().resolve_command(ctx, args)
@@ -126,7 +133,7 @@ class LazyGroup(click.Group):
 @click.version_option(__version__, prog_name="dqn-port", message="%(prog)s %(version)s")
 @click.option("--debug", is_flag=True, help="Show the traceback of a fault.")
 def dqn_port(debug: bool) -> None:
-    """Five classic DQN programs on PyTorch: the same options, numbers and files as then.
+    """Five classic DQN programs on PyTorch, with the original options, numbers and files.
 
     \b
     lua_dqn       DQN 3.0, DeepMind's Lua/Torch7 code of the Nature paper; the default
@@ -135,7 +142,7 @@ def dqn_port(debug: bool) -> None:
     practical_rl  a course's homework on gymnasium, CartPole first
     hvass16       Hvass' TensorFlow tutorial 16: motion trace, backward sweep, bursts
 
-    An argument file says by its key system whose it is; --system NAME says it for words.
+    The key system in an argument file names the program; --system NAME does so on the command line.
     """
     del debug
 
@@ -158,7 +165,7 @@ def main(argv: list[str] | None = None) -> None:
     previous = signal.signal(signal.SIGTERM, _terminated)
     fail = functools.partial(_fail, debug=words[:1] == ["--debug"])
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # ε or a file's name may be more than the terminal's encoding holds.
+        # The terminal's encoding may lack ε or a character of a file's name.
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         result: Any = dqn_port.main(words, prog_name="dqn-port", standalone_mode=False)
@@ -183,8 +190,9 @@ def main(argv: list[str] | None = None) -> None:
         click.echo("dqn-port: interrupted", err=True)
         sys.exit(130)
     except OSError as error:
-        # What names its file is told where it happens; this is the output, on a full disk say.
-        # A reader that has gone, `dqn-port roms | head`, ends the program inside click, with 1.
+        # Errors with a file's name are reported where they happen; this one is for the output, on a
+        # full disk for example. A closed pipe, `dqn-port roms | head`, ends the program inside
+        # click, with 1.
         where = "the output" if error.filename is None else str(error.filename)
         fail(f"{where}: {error.strerror or error}", 1)
     except MemoryError:

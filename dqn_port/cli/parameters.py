@@ -35,18 +35,23 @@ set_option = click.option(
     help="Set one option, such as seed=2, or in lua_dqn agent_params.lr=0.001. May be repeated.",
 )
 SHORTHANDS: Final = (
-    click.option("--game", help="What is played, whatever the system calls that option."),
+    click.option("--game", help="The game, whatever the system calls that option."),
     click.option(
-        "--seed", type=int, metavar="N", help="Of all random numbers, whatever it is called."
+        "--seed",
+        type=int,
+        metavar="N",
+        help="Seed of all random numbers, whatever the system calls it.",
     ),
-    click.option("--length", type=int, metavar="N", help="How long to train, in its own unit."),
-    click.option("--name", help="Of the run and its folder."),
+    click.option(
+        "--length", type=int, metavar="N", help="How long to train, in the system's unit."
+    ),
+    click.option("--name", help="Name of the run and its folder."),
     click.option("--env", metavar="GAME", help="lua_dqn's word for --game; as --set env=GAME."),
     click.option(
         "--steps", type=int, metavar="N", help="lua_dqn's word for --length; as --set steps=N."
     ),
 )
-"""Flags for the options that are set most; ``assigned`` takes them."""
+"""Flags for the most common options; ``assigned`` reads them."""
 lua_words_argument = click.argument(
     "lua_words", nargs=-1, type=click.UNPROCESSED, metavar="[-- WORDS]"
 )
@@ -55,8 +60,8 @@ device_option = click.option(
     default="auto",
     show_default=True,
     metavar="auto|cpu|cuda|cuda:N",
-    help="Where the network is computed. auto: what the options say, in lua_dqn the CPU where "
-    "option gpu's is not there.",
+    help="Device for the network. auto: as the options say; lua_dqn uses the CPU if the device of "
+    "option gpu does not exist.",
 )
 threads_option = click.option(
     "--threads", type=click.IntRange(min=1), metavar="N", help="CPU threads; sets option threads."
@@ -68,14 +73,14 @@ network_option = click.option(
     "--network",
     type=click.Path(path_type=Path),
     metavar="RUN|FILE",
-    help="The network's file, instead of RUN. One without arguments needs --args: a network or an "
-    "agent alone, a NAME.params.t7, what export-weights wrote.",
+    help="The network's file, instead of RUN. A file without arguments needs --args: a network or "
+    "an agent alone, a NAME.params.t7, output of export-weights.",
 )
 best_option = click.option(
     "--best/--last", default=False, help="The network of the best evaluation, or the last one."
 )
 seed_option = click.option(
-    "--seed", type=int, default=1, show_default=True, help="Of the random numbers."
+    "--seed", type=int, default=1, show_default=True, help="Seed of the random numbers."
 )
 epsilon_option = click.option(
     "--epsilon",
@@ -85,7 +90,7 @@ epsilon_option = click.option(
 max_frames_option = click.option(
     "--max-frames",
     type=click.IntRange(min=0),
-    help="End a game after so many emulator frames; 0: only the game ends it.  [default: the "
+    help="End a game after N emulator frames; 0: no limit.  [default: the "
     "system's own, in lua_dqn the paper's 18,000, 5 minutes]",
 )
 
@@ -96,13 +101,13 @@ checkpoint_every_option = click.option(
     default=EVERY,
     show_default=True,
     metavar="SECONDS",
-    help="Write a checkpoint so often; less often where writing would take more than 2% of the "
+    help="Interval between checkpoints; longer if writing them would take more than 2% of the "
     "time. Ctrl-C and SIGTERM write one, too.",
 )
 
 
 def run_at(path: Path) -> FoundRun:
-    """Return the run that RUN names, and tell what there is to tell of how it was found.
+    """Return the run that RUN names, and print a note if it was not found directly.
 
     Raises:
         RunFolderError: see found_run.find_run.
@@ -114,7 +119,7 @@ def run_at(path: Path) -> FoundRun:
 
 
 def record_at(path: Path) -> RunRecord:
-    """Return the record of the run that RUN names, or of the snapshot of another place.
+    """Return the record of the run that RUN names, or of a snapshot outside a run's folder.
 
     Raises:
         RunFolderError: see found_run.find_run, exports.runs.read_run.
@@ -125,7 +130,7 @@ def record_at(path: Path) -> RunRecord:
 
 
 def snapshot_at(path: Path) -> Path:
-    """Return the snapshot that RUN names: a folder's or an args.json's newest, else the file.
+    """Return the snapshot that RUN names: the newest one of a folder or an args.json, or the file.
 
     Raises:
         RunFolderError: see found_run.find_run, FoundRun.pick_snapshot.
@@ -143,10 +148,10 @@ def shorthand_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def assigned(
     system: System, assignments: tuple[str, ...], flags: Mapping[str, Any]
 ) -> tuple[str, ...]:
-    """Return ``--set`` assignments with those of the flags that are given, by name.
+    """Return the ``--set`` assignments together with those of the flags that are given.
 
     Raises:
-        UsageError: ``--set``, or another flag, says something else of the same key.
+        UsageError: ``--set``, or another flag, gives the same key another value.
     """
     given: dict[str, Any] = {}
     for flag, value in flags.items():
@@ -176,19 +181,19 @@ trust_option = click.option(
     is_eager=True,
     expose_value=False,
     callback=_trust,
-    help="Allow code of others: import every module:object that a file or RUN names.",
+    help="Allow external code: import every module:object that a file or RUN names.",
 )
 system_option = click.option(
     "--system",
     "system_name",
     metavar="NAME",
-    help=f"Which program: {', '.join(registry.SYSTEMS)}, or module:object of others; as --set "
+    help=f"The program: {', '.join(registry.SYSTEMS)}, or an external module:object; as --set "
     f"system=NAME.  [default: the argument file's, or {registry.DEFAULT}]",
 )
 
 
 def warn(draft: Draft) -> None:
-    """Show a draft's warnings."""
+    """Print a draft's warnings."""
     for warning in draft.warnings:
         click.echo(f"dqn-port: {warning}", err=True)
 

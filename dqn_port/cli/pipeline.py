@@ -1,4 +1,5 @@
-"""``dqn-port pipeline``: Luigi's tasks from a ROM to a report, with the configuration they need."""
+"""``dqn-port pipeline``: Luigi's tasks from a ROM to a report, with the configuration that they
+need."""
 
 from __future__ import annotations
 
@@ -41,7 +42,7 @@ from pipelines.standing import remove, rubbish_in, standing_of
 
 
 def _options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the words that name a run, its evaluation, or a suite of them."""
+    """Add the options that name a run, its evaluation, or a suite of runs."""
     for option in reversed(
         [
             click.option(
@@ -67,8 +68,8 @@ def _options(command: Callable[..., Any]) -> Callable[..., Any]:
                 default="auto",
                 show_default=True,
                 metavar="auto|cpu|cuda|cuda:N",
-                help="Where the network is trained. auto: what the options say, the CPU where that "
-                "is not there.",
+                help="Device for training. auto: as the options say, or the CPU if that device "
+                "does not exist.",
             ),
             click.option(
                 "--threads",
@@ -81,8 +82,8 @@ def _options(command: Callable[..., Any]) -> Callable[..., Any]:
                 type=click.Choice(MODES),
                 default="full",
                 show_default=True,
-                help="What a training keeps to go on from: all; weights, without replay memory; "
-                "none.",
+                help="What a checkpoint holds: full, everything; weights, without the replay "
+                "memory; none.",
             ),
             checkpoint_every_option,
             click.option(
@@ -95,7 +96,7 @@ def _options(command: Callable[..., Any]) -> Callable[..., Any]:
                 default=",".join(NETWORKS),
                 show_default=True,
                 metavar="last|best|last,best",
-                help="Which networks are evaluated.",
+                help="Networks to evaluate.",
             ),
             click.option(
                 "--episodes",
@@ -146,10 +147,10 @@ def _task(
     system_name: str | None,
     **words: Any,
 ) -> pipelines.TrainEvalReport | pipelines.Suite:
-    """Return the task that the words ask for; Luigi's parameters read the lists.
+    """Return the task that the options ask for; Luigi's parameters read the lists.
 
     Raises:
-        UsageError: a list is none, or one thing is said twice.
+        UsageError: a list cannot be read, or something is given twice.
     """
     flags = ("game", "seed", "length", "name", "env", "steps")
     shorthands = {option: words.pop(option) for option in flags}
@@ -180,7 +181,7 @@ def _parsed(name: str, text: str) -> Any:
     """Return a list as Luigi's parameter of that name reads it.
 
     Raises:
-        UsageError: it is none.
+        UsageError: it cannot be read.
     """
     try:
         params = dict(pipelines.Suite.get_params())  # type: ignore[no-untyped-call]
@@ -191,7 +192,7 @@ def _parsed(name: str, text: str) -> Any:
 
 @click.group()
 def pipeline() -> None:
-    """From a ROM to a report: check, train, evaluate, export; what is there is not done twice."""
+    """From a ROM to a report: check, train, evaluate, export. Existing results are not redone."""
 
 
 @pipeline.command()
@@ -201,12 +202,12 @@ def pipeline() -> None:
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
-    help="Tasks at a time on this machine.",
+    help="Tasks to run at a time on this machine.",
 )
 @click.option(
     "--scheduler-host",
     metavar="HOST",
-    help="Where luigid runs, to share the tasks with other machines; without, this process does "
+    help="Host of luigid, to share the tasks with other machines; without it this process does "
     "them all.",
 )
 @click.option(
@@ -214,12 +215,12 @@ def pipeline() -> None:
     type=click.IntRange(1, 65535),
     default=8082,
     show_default=True,
-    help="Of luigid.",
+    help="Port of luigid.",
 )
 @click.option(
     "--dry-run",
     is_flag=True,
-    help="Do nothing but estimate the hours, memory and disk of the trainings, by a short one.",
+    help="Only estimate the hours, memory and disk of the trainings, from a short one.",
 )
 def run(
     workers: int,
@@ -228,10 +229,10 @@ def run(
     dry_run: bool,
     **words: Any,
 ) -> int:
-    """Run the chain to its report, or a suite's to its league table.
+    """Run everything up to a report, or for a suite up to its league table.
 
-    The same command again does nothing where all is there, makes what is missing or damaged, and
-    goes on with a training that was interrupted.
+    The same command again does nothing if all is complete, makes what is missing or damaged, and
+    resumes a training that was interrupted.
 
     \b
     dqn-port pipeline run --args legacy_args/pong_quick.json
@@ -276,10 +277,10 @@ def run(
 
 
 def _refuse(task: pipelines.TrainEvalReport | pipelines.Suite) -> None:
-    """Refuse words by which something could not be run.
+    """Refuse options with which something could not be run.
 
     Raises:
-        DqnPortError: what is wrong with them; of a suite, with all of its runs.
+        DqnPortError: what is wrong with them; for a suite, with all of its runs.
     """
     check_evaluation(task.evaluation_words)
     if isinstance(task, pipelines.Suite):
@@ -289,7 +290,7 @@ def _refuse(task: pipelines.TrainEvalReport | pipelines.Suite) -> None:
 
 
 def _estimate(task: pipelines.TrainEvalReport | pipelines.Suite, workers: int) -> None:
-    """Measure the first training and say what all of them take."""
+    """Measure the first training and print what all of them will take."""
     tasks = task.requires() if isinstance(task, pipelines.Suite) else [task]
     runs = [each for each in tasks if not each.of(pipelines.TrainAgent).complete()]
     if not runs:
@@ -326,7 +327,7 @@ def _estimate(task: pipelines.TrainEvalReport | pipelines.Suite, workers: int) -
 
 
 def _say_where(task: pipelines.TrainEvalReport | pipelines.Suite) -> None:
-    """Say where everything lies."""
+    """Print where the results are."""
     if isinstance(task, pipelines.Suite):
         history, _, table, report = task.files()
         click.echo(f"League:      {table}")
@@ -343,7 +344,9 @@ def _say_where(task: pipelines.TrainEvalReport | pipelines.Suite) -> None:
 @pipeline.command()
 @_options
 def status(**words: Any) -> int:
-    """Show what is complete, running, stopped, damaged or missing; ends with 1 if anything is.
+    """Show which tasks are complete, running, stopped, damaged or missing.
+
+    Exits with 1 unless all are complete.
 
     \b
     dqn-port pipeline status --args legacy_args/pong_quick.json
@@ -363,7 +366,10 @@ def status(**words: Any) -> int:
 @_options
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option(
-    "--all", "everything", is_flag=True, help="Remove all of it, finished runs and results too."
+    "--all",
+    "everything",
+    is_flag=True,
+    help="Remove everything, including finished runs and results.",
 )
 def clean(yes: bool, everything: bool, **words: Any) -> int:
     """Remove attempts that stopped, with their checkpoints, and what is damaged; asks first.

@@ -33,7 +33,7 @@ from dqn_port.tools.play import record_game
     "--gif",
     type=click.Path(path_type=Path),
     metavar="FILE.gif",
-    help="Write the game as an animated GIF, a picture an agent step, in the game's own time.",
+    help="Write the game as an animated GIF, one picture per agent step, in real time.",
 )
 @best_option
 @seed_option
@@ -68,8 +68,8 @@ def play(
         seed=seed,
         epsilon=epsilon,
         max_frames=max_frames,
-        # As in test_agent.lua, the game begins with newGame: what the environment shows is first
-        # played at random to its end.
+        # As in test_agent.lua, the game begins with newGame: the game that the environment shows is
+        # first played at random to its end.
         random_start=False,
         assignments=["threads=1", *assignments],
         draft=draft,

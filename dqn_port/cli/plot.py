@@ -24,30 +24,34 @@ from dqn_port.runs.table_alone import read_table_alone
     type=click.Path(path_type=Path),
     required=True,
     metavar="FILE.png|svg|pdf",
-    help="The picture to write; its ending says what it is.",
+    help="The picture to write; its extension selects the format.",
 )
 @click.option(
     "--fields",
     metavar="A,B,...",
-    help="Columns of the runs' tables, a panel each; updates.reward is one of "
-    "history-updates.csv, score the mean raw return of any system.  [default: what the system "
-    "draws, of several systems score]",
+    help="Columns of the runs' tables, a panel each; updates.reward is a column of "
+    "history-updates.csv, score the mean raw return in any system.  [default: the system's own "
+    "plots; score for several systems]",
 )
 @click.option(
-    "--x", default="", metavar="COLUMN", help="What they are drawn over.  [default: the clock]"
+    "--x", default="", metavar="COLUMN", help="Column of the x axis.  [default: the clock]"
 )
 @click.option(
-    "--band", is_flag=True, help="Runs that differ by their seed alone as their mean and a band."
+    "--band",
+    is_flag=True,
+    help="Draw runs that differ only in their seed as their mean and a band.",
 )
 @click.option("--raw", is_flag=True, help="Do not smooth what the system's own plots smooth.")
-@click.option("--title", help="Above the panels.  [default: the run's name, or the game]")
-@click.option("--size", metavar="WxH", help="In inches, such as 16x9.  [default: by the panels]")
+@click.option("--title", help="Title above the panels.  [default: the run's name, or the game]")
+@click.option(
+    "--size", metavar="WxH", help="Size in inches, such as 16x9.  [default: by the panels]"
+)
 @click.option(
     "--dpi",
     type=click.IntRange(10, 1200),
     default=100,
     show_default=True,
-    help="Pixels an inch of a PNG.",
+    help="Pixels per inch of a PNG.",
 )
 def plot(
     runs: tuple[Path, ...],
@@ -60,16 +64,16 @@ def plot(
     size: str | None,
     dpi: int,
 ) -> None:
-    """Draw columns of runs' tables, several runs over each other: PNG, SVG or PDF.
+    """Draw columns of runs' tables, with several runs overlaid: PNG, SVG or PDF.
 
-    FILE.csv is a table alone, a copy of history.csv or what the original simple_dqn wrote. A line
-    of more than 2,000 rows is thinned, its peaks stay.
+    FILE.csv is a single table, a copy of history.csv or one written by the original simple_dqn. A
+    line of more than 2,000 rows is thinned; its peaks are kept.
 
     \b
     dqn-port plot artifacts/pong_quick -o pong_quick.png
     dqn-port plot artifacts/pong_quick -o speed.svg --fields training_rate,testing_rate --x frames
     """
-    # matplotlib is loaded once all else is well.
+    # matplotlib is slow to import, so it is loaded only when everything else is fine.
     if path.suffix.lower() not in (".png", ".svg", ".pdf"):
         raise ArgsError(f"--out: expected a name that ends in .png, .svg or .pdf, got '{path}'")
     inches = None if size is None else _inches(size)
@@ -93,7 +97,7 @@ def _inches(size: str) -> tuple[float, float]:
     """Return the width and height that ``--size`` says.
 
     Raises:
-        UsageError: it says something else, or less than 1 or more than 100 inches.
+        UsageError: it cannot be read, or is less than 1 or more than 100 inches.
     """
     found = re.fullmatch(r"(\d+(?:\.\d+)?)x(\d+(?:\.\d+)?)", size)
     if found is None or not all(1 <= float(side) <= 100 for side in found.groups()):

@@ -24,13 +24,13 @@ EVALUATING: Final = ("evaluating", "test")
 """The phases of evaluations, for systems that have them."""
 
 LONG: Final = 3600.0
-"""Seconds from which on a run is told to be long."""
+"""A run that takes longer than so many seconds is reported as long."""
 _TOLD_AFTER: Final = 60.0
 """Seconds."""
 
 
 def fitting(fields: list[str], columns: int | None) -> str:
-    """Return as many of the first fields, whole, as fit behind the bar; all without columns."""
+    """Return as many of the first fields as fit after the bar; all of them if columns is None."""
     text = ""
     for field in fields:
         longer = f"{text} · {field}" if text else f" {field}"
@@ -41,7 +41,7 @@ def fitting(fields: list[str], columns: int | None) -> str:
 
 
 class RemainingTime:
-    """Estimate the time left: ticks of different phases cost differently."""
+    """Estimate the time left; ticks of different phases take different times."""
 
     def __init__(self, left: Mapping[str, int]) -> None:
         """``left``: ticks by phase, see Training.left."""
@@ -51,11 +51,11 @@ class RemainingTime:
 
     @property
     def total(self) -> int:
-        """All ticks that are left."""
+        """The number of all ticks left."""
         return sum(self.left.values())
 
     def tick(self, kind: str, seconds: float) -> None:
-        """Take one tick and its time; later ones count more than early ones."""
+        """Add one tick and its time; later ticks count more than early ones."""
         for table in (self.left, self._ticks, self._seconds):
             table.setdefault(kind, 0)
         if self._ticks[kind] == 2000:
@@ -68,7 +68,7 @@ class RemainingTime:
     def seconds(self) -> float | None:
         """Return the estimate; None while the cost of learning is not known."""
         cost = {k: self._seconds[k] / self._ticks[k] for k in self.left if self._ticks[k] > 20}
-        # Until the first evaluation, its ticks are taken to cost twice what the cheapest do.
+        # Until the first evaluation, its ticks are assumed to take twice as long as the cheapest.
         guess = 2 * min(cost.values(), default=0.0)
         cost = {kind: guess for kind in EVALUATING if kind in self.left} | cost
         if any(n > 0 and kind not in cost for kind, n in self.left.items()):
@@ -77,17 +77,18 @@ class RemainingTime:
 
 
 class LongRun:
-    """Find out, by a run's own first minute, whether it takes more than an hour."""
+    """Find out from a run's first minute whether it will take more than an hour."""
 
     def __init__(self, left: Mapping[str, int] | None, unit: str, step: int) -> None:
-        """``left``: see Training.left; ``unit``, ``step``: of the run's clock, and where it is."""
+        """``left``: see Training.left; ``unit``: of the run's clock; ``step``: its present
+        value."""
         self._remaining = None if left is None else RemainingTime(left)
         self._unit, self._step = unit, step
         self._began = self._last = time.perf_counter()
         self._told = False
 
     def consume(self, event: Event) -> str:
-        """Take one event; return the line to show, once it is known that the run is long."""
+        """Take one event; return a line to show, once, if the run turns out to be long."""
         if self._told or not isinstance(event, Ticked):
             return ""
         now = time.perf_counter()
@@ -109,10 +110,11 @@ class LongRun:
 
 
 class ProgressBar:
-    """Show the last score, the time left, steps, frames/s, ε and frames, as far as they fit."""
+    """Show the last score, the time left, steps, frames/s, ε and frames, if there is room."""
 
     def __init__(self, left: Mapping[str, int] | None, table: Table) -> None:
-        """``left``: see Training.left; None: it has no end. ``table``: the one with the score."""
+        """``left``: see Training.left; None: without an end. ``table``: the table with the
+        score."""
         self._table = table
         self._remaining = None if left is None else RemainingTime(left)
         self._bar = tqdm(
@@ -172,7 +174,7 @@ class ProgressBar:
         return fitting([field for field in fields if field], self._bar.format_dict["ncols"])
 
     def close(self) -> None:
-        """Leave the bar as it stands, up to date."""
+        """Update the bar and leave it on the terminal."""
         if self._at is not None:
             self._bar.unit = self._text(self._at)
             self._at = None

@@ -29,15 +29,15 @@ from dqn_port.tools.record import EPISODES, record_evaluation
     type=click.Path(path_type=Path),
     required=True,
     metavar="FOLDER",
-    help="Folder of the record, which is made. Named evaluation-… beside the run's folder, "
-    "`dqn-port report` finds it.",
+    help="Folder of the record, which is created. `dqn-port report` finds it if it is called "
+    "evaluation-… and is next to the run's folder.",
 )
 @click.option(
     "--network",
     type=click.Choice([*NETWORKS, "both"]),
     default="both",
     show_default=True,
-    help="Which networks play: the last one, that of the best evaluation, or both.",
+    help="Networks to play: the last one, the one of the best evaluation, or both.",
 )
 @click.option(
     "--episodes",
@@ -47,7 +47,11 @@ from dqn_port.tools.record import EPISODES, record_evaluation
     help="Episodes of each network with each seed.",
 )
 @click.option(
-    "--seeds", default="1", show_default=True, metavar="N,N,…|N-N", help="Of the random numbers."
+    "--seeds",
+    default="1",
+    show_default=True,
+    metavar="N,N,…|N-N",
+    help="Seeds of the random numbers.",
 )
 @epsilon_option
 @max_frames_option
@@ -59,7 +63,7 @@ from dqn_port.tools.record import EPISODES, record_evaluation
 @click.option(
     "--threads", type=click.IntRange(min=1), default=1, show_default=True, help="CPU threads."
 )
-@click.option("--overwrite", is_flag=True, help="Replace the record that stands in the folder.")
+@click.option("--overwrite", is_flag=True, help="Replace the record in the folder.")
 @set_option
 def record(
     run: Path,
@@ -128,7 +132,7 @@ def _seeds(text: str) -> tuple[int, ...]:
     """Return the numbers of ``--seeds``.
 
     Raises:
-        UsageError: it is no list of different whole numbers.
+        UsageError: it is not a list of different whole numbers.
     """
     try:
         seeds = read_numbers(text)

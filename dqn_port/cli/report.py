@@ -23,7 +23,7 @@ from dqn_port.tools.pictures import check_ending
     type=click.Path(path_type=Path),
     required=True,
     metavar="FILE.html",
-    help="The page to write; one that stands there is replaced.",
+    help="The page to write; an existing one is replaced.",
 )
 @click.option(
     "--evaluation",
@@ -31,20 +31,23 @@ from dqn_port.tools.pictures import check_ending
     multiple=True,
     type=click.Path(path_type=Path),
     metavar="FOLDER",
-    help="What `dqn-port record` wrote. May be repeated.  [default: every evaluation-* of the "
-    "run's snapshot beside its folder]",
+    help="Output of `dqn-port record`. May be repeated.  [default: every evaluation-* of the "
+    "run's snapshot next to its folder]",
 )
-@click.option("--title", default="Suite", show_default=True, help="Of the page of several runs.")
+@click.option(
+    "--title", default="Suite", show_default=True, help="Title of the page of several runs."
+)
 def report(runs: tuple[Path, ...], path: Path, folders: tuple[Path, ...], title: str) -> None:
     """Write a run's report, or that of several runs: one HTML page that needs nothing else.
 
-    RUN may also be a snapshot alone, as the original left it: what it does not tell stays empty.
+    RUN may also be a single snapshot, such as one of the original: what it does not hold stays
+    empty.
 
     \b
     dqn-port report artifacts/pong_quick -o pong_quick.html
     dqn-port report artifacts/pong_* -o league.html --title "Pong, three seeds"
     """
-    # Plotting is loaded once all else is well.
+    # Plotting is slow to import, so it is loaded only when everything else is fine.
     check_ending(path, ".html", "--out")
     if not path.absolute().parent.is_dir():
         raise RunFolderError(f"--out {path}: its folder does not exist; make it first")

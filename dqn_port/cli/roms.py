@@ -45,7 +45,7 @@ def roms(games: tuple[str, ...], game_path: Path | None, as_json: bool) -> None:
 
 
 def line_of(game: Game, width: int) -> str:
-    """Return a game's line, its name as wide as all names are."""
+    """Return a game's line, its name padded to ``width``."""
     ranges: list[list[int]] = []
     for action in game.actions or ():
         if ranges and action == ranges[-1][-1] + 1:

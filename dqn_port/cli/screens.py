@@ -30,7 +30,7 @@ from dqn_port.tools.pictures import MAX_SCREENS, check_ending
     type=click.IntRange(1, MAX_SCREENS),
     default=36,
     show_default=True,
-    help="So many screens, one an agent step.",
+    help="Number of screens, one per agent step.",
 )
 @click.option(
     "-o",
@@ -51,10 +51,10 @@ def screens(
     assignments: tuple[str, ...],
     lua_words: tuple[str, ...],
 ) -> None:
-    """Draw the first screens of a game, each beside what the agent sees of it.
+    """Draw the first screens of a game, each next to what the agent sees.
 
-    The game is played by random actions, as training begins: with the action repeat, the pooling
-    and the random starts of the options. Option seed gives other actions.
+    The game is played with random actions, as at the start of training: with the action repeat, the
+    pooling and the random starts of the options. Another option seed gives other actions.
 
     \b
     dqn-port screens --args legacy_args/pong_quick.json -n 36 -o sheet.png

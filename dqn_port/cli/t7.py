@@ -23,16 +23,16 @@ _FILE = click.Path(path_type=Path)
 
 
 def _layout_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options for files whose layout cannot be found out."""
+    """Add the options for files whose layout cannot be detected."""
     long_size = click.option(
         "--long-size",
         type=click.Choice(["4", "8"]),
-        help="Bytes of a long, where that is not found out rightly: 4 on Windows and 32 bits.",
+        help="Bytes of a long, if detection fails: 4 on Windows and 32 bits.",
     )
     byte_order = click.option(
         "--byte-order",
         type=click.Choice(["little", "big"]),
-        help="Byte order, where that is not found out rightly.",
+        help="Byte order, if detection fails.",
     )
     return long_size(byte_order(command))
 
@@ -41,7 +41,7 @@ def _read(path: Path, long_size: str | None, byte_order: Any) -> list[Any]:
     """Return all objects of a Torch7 file, or of the JSON of one.
 
     Raises:
-        T7Error: it can be read as neither.
+        T7Error: it is neither.
     """
     if _is_json(path):
         with reading(path, T7Error):
@@ -58,7 +58,7 @@ def _read(path: Path, long_size: str | None, byte_order: Any) -> list[Any]:
 
 
 def _is_json(path: Path) -> bool:
-    """Tell by the first byte: no Torch7 file begins with a bracket or a blank."""
+    """Return whether a file is JSON: no Torch7 file begins with a bracket or a blank."""
     try:
         if not path.is_file():
             return False
@@ -93,9 +93,9 @@ def show(
     long_size: str | None,
     byte_order: str | None,
 ) -> None:
-    """Show what FILE holds, or what it has at PATH: a tree with types, shapes and statistics.
+    """Show what FILE holds, or its value at PATH, as a tree with types, shapes and statistics.
 
-    Of a file with several objects, PATH begins with the number of one: [2].
+    For a file with several objects, PATH begins with the number of one: [2].
 
     \b
     dqn-port t7 show old_snapshot.t7 --depth 2
@@ -126,13 +126,13 @@ def show(
 @click.option(
     "--to",
     type=click.Choice(["binary", "ascii", "json"]),
-    help="What OUT is.  [default: json for a name in .json, ascii for .ascii.t7, else binary]",
+    help="Format of OUT.  [default: json for a name in .json, ascii for .ascii.t7, else binary]",
 )
 @_layout_options
 def convert(
     source: Path, target: Path, to: str | None, long_size: str | None, byte_order: str | None
 ) -> None:
-    """Write what IN holds to OUT, in another form: binary, ASCII or JSON.
+    """Convert IN to another format, OUT: binary, ASCII or JSON.
 
     \b
     dqn-port t7 convert old_snapshot.t7 ascii.t7
@@ -161,13 +161,13 @@ def convert(
     type=click.IntRange(min=1),
     default=_MOST_SHOWN,
     show_default=True,
-    help="Differences to show.",
+    help="Number of differences to show.",
 )
 @_layout_options
 def diff(left: Path, right: Path, most: int, long_size: str | None, byte_order: str | None) -> int:
-    """Show what two files differ in, whatever their form and the order of tables.
+    """Show the differences between two files, ignoring their format and the order of tables.
 
-    Ends with 1 if anything differs.
+    Exits with 1 if anything differs.
 
     \b
     dqn-port t7 diff mine.t7 yours.t7

@@ -64,24 +64,24 @@ from dqn_port.runs.stopping import StopSignals
 @click.option(
     "--network",
     metavar="RUN|FILE",
-    help="Start a new run from the network of a run or a file; without --args by the run's "
-    "arguments. The name of a network part will do, too.",
+    help="Start a new run from the network of a run or a file, without --args with the run's "
+    "arguments. The name of a network part is accepted, too.",
 )
-@click.option("--best", is_flag=True, help="Of a snapshot, take the best network.")
-@click.option("--overwrite", is_flag=True, help="Replace the run that stands in the folder.")
+@click.option("--best", is_flag=True, help="Take the best network of a snapshot.")
+@click.option("--overwrite", is_flag=True, help="Replace the run in the folder.")
 @click.option(
     "--resume",
     type=click.Path(path_type=Path),
     metavar="RUN",
-    help="Go on with this run, by its own arguments; with --set steps=N longer than was asked for.",
+    help="Resume this run with its own arguments; --set steps=N trains longer.",
 )
 @click.option(
     "--checkpoint",
     type=click.Choice(MODES),
     default="full",
     show_default=True,
-    help="What a checkpoint, to go on from, holds: all, for going on exactly; weights, without the "
-    "replay memory; or there is none.",
+    help="What a checkpoint holds: full, everything, to resume exactly; weights, without the "
+    "replay memory; none: no checkpoints.",
 )
 @checkpoint_every_option
 @click.option(
@@ -89,11 +89,11 @@ from dqn_port.runs.stopping import StopSignals
     type=click.IntRange(min=0),
     default=0,
     metavar="FRAMES",
-    help="Every so many emulator frames of training play 20 whole games with the network of then "
-    "and ε 0.05, and keep their mean in history-scores.csv; nothing else changes. 0: never.",
+    help="After every N emulator frames of training play 20 whole games with the current network "
+    "and ε 0.05, and write their mean to history-scores.csv; nothing else changes. 0: never.",
 )
 @click.option("--tensorboard", is_flag=True, help="Also write TensorBoard files (an extra).")
-@click.option("--quiet", is_flag=True, help="Print nothing but warnings and faults.")
+@click.option("--quiet", is_flag=True, help="Print only warnings and errors.")
 @lua_words_argument
 def train(
     system_name: str | None,
@@ -116,7 +116,7 @@ def train(
 ) -> None:
     """Train an agent, as the original program did.
 
-    Options count in this order, the later the more: defaults, the argument file, the original's
+    Later sources of options override earlier ones: defaults, the argument file, the original's
     words after --, --set and the other flags.
 
     \b
@@ -196,10 +196,10 @@ def train(
 
 
 def _start_from(network: str) -> tuple[Path | None, Path | None]:
-    """Return the file that ``--network`` names, None for another name, and a run's arguments.
+    """Return the file that ``--network`` names, or None for another name, and the run's arguments.
 
     Raises:
-        RunFolderError: a folder that holds no run, or no snapshot.
+        RunFolderError: it is a folder without a run, or without a snapshot.
     """
     if not _is_place(network):
         return None, None
@@ -208,17 +208,17 @@ def _start_from(network: str) -> tuple[Path | None, Path | None]:
 
 
 def _is_place(network: str) -> bool:
-    """Tell whether ``--network`` names a file or a folder, rather than a part of the system."""
+    """Return whether ``--network`` names a file or a folder, rather than a part of the system."""
     try:
         path = Path(network)
         return os.sep in network or path.suffix in SUFFIXES or (bool(network) and path.exists())
     except OSError:
-        # Longer than any file's name.
+        # It is longer than a file's name can be.
         return False
 
 
 def _check_same_run(resume: Path, folder: Path, run: Run, given: tuple[str, ...]) -> None:
-    """Refuse what would make another run of the one that is to be gone on with.
+    """Refuse options that would make it a different run from the one to resume.
 
     Raises:
         UsageError: an option changes a number, or the folder's name.
@@ -260,7 +260,7 @@ def _follow(
     quiet: bool,
     unfinished: bool,
 ) -> None:
-    """Show a training's events to its end, or until a signal stops it."""
+    """Show a training's events until it ends or a signal stops it."""
     bar: ProgressBar | None = None
     long_run: LongRun | None = None
     step, finished = 0, False
@@ -317,7 +317,7 @@ def _follow(
 
 
 def _how_to_go_on(run: Run) -> str:
-    """Say what the same command, or one with --resume, would do."""
+    """Return a line that says how to resume."""
     if run.checkpoints.serials():
         return f"to go on: {program()} train --resume {shlex.quote(str(run.folder))}"
     path = run.last_snapshot
@@ -325,7 +325,7 @@ def _how_to_go_on(run: Run) -> str:
 
 
 def _say_where(run: Run) -> None:
-    """Say where everything lies and what to try next."""
+    """Print where the files are and what to try next."""
     newest = run.newest_networks()
     snapshot = shlex.quote(str(newest or run.folder))
     gif = shlex.quote(str(run.folder / "episode.gif"))

@@ -28,14 +28,14 @@ _TOLD_EVERY: Final = 0.2
 
 
 class _Note:
-    """The line on a terminal that says how far the replay of a group is."""
+    """The line on a terminal that shows the progress of a group's replay."""
 
     def __init__(self) -> None:
         self._on = sys.stderr.isatty()
         self._last = -math.inf
 
     def tell(self, progress: Progress) -> None:
-        """Show it, now and then."""
+        """Show it from time to time."""
         now = time.monotonic()
         if self._on and now - self._last >= _TOLD_EVERY:
             self._last = now
@@ -44,7 +44,7 @@ class _Note:
             click.echo(f"{_CLEAR_LINE}{progress.group}{done} …", err=True, nl=False)
 
     def clear(self) -> None:
-        """Take it away."""
+        """Erase it."""
         if self._on:
             click.echo(_CLEAR_LINE, err=True, nl=False)
 
@@ -62,9 +62,9 @@ class _Note:
     default="cpu",
     show_default=True,
     metavar="cpu|cuda|cuda:N",
-    help="Where networks are computed. On a GPU numbers may be off by more, which is said; what is "
-    "discrete must be equal there, too, up to a choice between two actions that the original "
-    "itself valued the same within that.",
+    help="Device for the networks. On a GPU numbers may differ by more, as is shown; discrete "
+    "values must be equal there, too, except for a choice between two actions whose values in the "
+    "original are equal within that tolerance.",
 )
 @click.option(
     "--json",
@@ -76,11 +76,11 @@ class _Note:
 def verify_command(
     groups: tuple[str, ...], golden: Path | None, device: str, json_file: Path | None
 ) -> int:
-    """Replay the traces that the originals left with this program, and compare.
+    """Replay the traces of the originals with this program, and compare.
 
-    Of all systems, or of SYSTEM; a GROUP without one is lua_dqn's. A row each for all GROUPs, or
-    those named: what was compared, how many values, how many differ,
-    the largest difference of numbers, and where an array first differs. Ends with 1 if anything
+    Replays all systems, or only SYSTEM; a GROUP without a system is one of lua_dqn. Prints a row
+    for every GROUP, or for those named: what was compared, how many values, how many differ, the
+    largest difference of numbers, and where an array first differs. Exits with 1 if anything
     differs or could not be replayed.
 
     \b
@@ -112,10 +112,10 @@ def verify_command(
 def _systems(
     words: tuple[str, ...], golden: Path | None
 ) -> tuple[list[tuple[str, Path]], tuple[str, ...]]:
-    """Return the systems that are meant, each with its folder of traces, and the groups.
+    """Return the systems to replay, each with its folder of traces, and the groups.
 
     Raises:
-        RegistryError: a system replays nothing.
+        RegistryError: a system has no traces.
     """
     able = [name for name in registry.SYSTEMS if registry.part_of(name, "traces")]
     if words and golden is None:
@@ -133,7 +133,7 @@ def _check_first(word: str, able: Sequence[str]) -> None:
     """Refuse a word that is neither a system nor a group of the default one.
 
     Raises:
-        TraceError: it is none, with all that there are.
+        TraceError: it is neither; the message lists all of them.
     """
     groups = {name: [group.name for group in find_groups(shipped(name))] for name in able}
     if word in registry.SYSTEMS or word in groups[registry.DEFAULT]:
@@ -154,7 +154,7 @@ def _check_first(word: str, able: Sequence[str]) -> None:
 def _verify(
     system: str, folder: Path, groups: tuple[str, ...], where: torch.device
 ) -> dict[str, Any]:
-    """Replay a system's groups, show a row each, and return what --json keeps.
+    """Replay a system's groups, show a row each, and return the results for --json.
 
     Raises:
         TraceError, RegistryError: see groups.verify.
@@ -187,7 +187,7 @@ def _verify(
 
 
 def _lines(result: GroupResult, width: int) -> list[str]:
-    """Return a group's row, and below it what differs and what was left out."""
+    """Return a group's row, followed by what differs and what was left out."""
     verdict = "same" if result.same else "DIFFERS" if result.n_differ else "FAILED"
     largest = f"{result.largest:.1e}" if result.largest else "0"
     row = (
@@ -201,6 +201,6 @@ def _lines(result: GroupResult, width: int) -> list[str]:
 
 
 def _plain(result: GroupResult) -> dict[str, Any]:
-    """Return a result as JSON holds it, which has no infinity."""
+    """Return a result as JSON, which has no infinity."""
     largest = result.largest if math.isfinite(result.largest) else str(result.largest)
     return asdict(result) | {"same": result.same, "largest": largest}

@@ -1,1 +1,1 @@
-"""What a run's histories become: files for other programs."""
+"""Export the histories of runs to files for other programs."""

@@ -1,4 +1,4 @@
-"""Write the histories of runs, and what was evaluated of them, as one HDF5 file."""
+"""Write the histories of runs and their evaluations as one HDF5 file."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ of 64 KiB."""
 def export_hdf5(
     path: Path, runs: Sequence[Exported], *, created: datetime.datetime | None = None
 ) -> None:
-    """Write runs and their evaluations to an HDF5 file; the same ones give the same bytes.
+    """Write runs and their evaluations to an HDF5 file; the same input gives the same bytes.
 
-    One run stands at the file's root, several under ``/runs/<id>``. ``created``: None takes the
-    time at which the last of the runs was finished, so that it, too, is the same again.
+    One run is stored at the file's root, several under ``/runs/<id>``. ``created``: None takes the
+    time at which the last of the runs was finished, so that it is reproducible, too.
 
     Raises:
-        HistoryError: there is no run, or one twice.
-        EvaluationError: an evaluation is not one of its run.
+        HistoryError: there is no run, or one is given twice.
+        EvaluationError: an evaluation does not belong to its run.
         RunFolderError: see files.write_whole.
     """
     if not runs:
@@ -61,7 +61,7 @@ def export_hdf5(
                 raise stranger([run], evaluation)
     ids = run_ids([run for run, _ in runs])
     when = _last_finished([run for run, _ in runs]) if created is None else _iso(created)
-    # The library writes to memory, so that a full disk is met in write_whole alone.
+    # The library writes to memory, so that only write_whole can meet a full disk.
     buffer = io.BytesIO()
     with h5py.File(buffer, "w", libver=_LIBVER) as file:
         _put_attribute(file, "schema", SCHEMA)
@@ -78,10 +78,10 @@ def export_hdf5(
 
 
 def run_ids(runs: Sequence[RunRecord]) -> list[str]:
-    """Return what several runs are called: their names, with their hashes where two share one.
+    """Return the names of several runs, with their hashes appended if two runs share a name.
 
     Raises:
-        HistoryError: a run is there twice.
+        HistoryError: a run is given twice.
     """
     folders = Counter(run.folder.resolve() for run in runs)
     for folder, times in folders.items():
@@ -98,7 +98,7 @@ def run_ids(runs: Sequence[RunRecord]) -> list[str]:
 
 
 def _last_finished(runs: Sequence[RunRecord]) -> str:
-    """Return when the last of the runs was finished; else when its histories were written."""
+    """Return when the last of the runs was finished, or else when its histories were written."""
     return max(_created(run) for run in runs)
 
 
@@ -155,7 +155,7 @@ def _write_run(group: Any, run: RunRecord, evaluations: Sequence[EvaluationRecor
 
 
 def _history(run: RunRecord) -> dict[str, NDArray[Any]]:
-    """Return the series that a run tells, with the scales of their axes."""
+    """Return the series that a run has, with the scales of their axes."""
     table = _numbers(run.table, run.history)
     clock = history_series(run.table)[0].name
     scale = clock if clock in table else "evaluation"
@@ -167,7 +167,7 @@ def _history(run: RunRecord) -> dict[str, NDArray[Any]]:
 
 
 def _numbers(table: Table, columns: Columns) -> dict[str, NDArray[Any]]:
-    """Return the series of a table that its columns fill."""
+    """Return the series of a table for which it has columns."""
     return {
         series.name: columns[series.column]
         for series in history_series(table)
@@ -191,7 +191,7 @@ def _episodes(evaluations: Sequence[EvaluationRecord]) -> dict[str, NDArray[Any]
 
 
 def _told(evaluation: EvaluationRecord) -> dict[str, Any]:
-    """Return what is told of an evaluation: what was played, and how."""
+    """Return the description of an evaluation: what was played, and how."""
     return {
         "folder": evaluation.folder.name,
         "snapshot": evaluation.snapshot,
@@ -207,14 +207,14 @@ def _told(evaluation: EvaluationRecord) -> dict[str, Any]:
 
 def _write_series(group: Any, series: Series, values: NDArray[Any]) -> None:
     n = len(values)
-    # HDF5 has no filters for texts of any length.
+    # HDF5 has no filters for strings of variable length.
     is_text = series.dtype == TEXT
     filters = {} if is_text else {"compression": "gzip", "shuffle": True, "fletcher32": True}
     dataset = group.create_dataset(
         series.name,
         data=values.astype(object if is_text else series.dtype),
         dtype=h5py.string_dtype("utf-8") if is_text else series.dtype,
-        # A chunk is no longer than its dataset may grow, and has one number at least.
+        # A chunk may not be longer than its dataset's maximum, and has at least one number.
         chunks=(max(1, n),),
         maxshape=(n or None,),
         track_times=False,
@@ -229,7 +229,7 @@ def _write_series(group: Any, series: Series, values: NDArray[Any]) -> None:
 
 
 def _put_attribute(target: Any, name: str, value: Any) -> None:
-    """Write a number, or a text as UTF-8 of fixed length."""
+    """Write a number, or a string as UTF-8 of fixed length."""
     if isinstance(value, str):
         # An old argument may hold a stray byte, a lone surrogate here.
         content = value.encode("utf-8", "backslashreplace")

@@ -1,8 +1,8 @@
-"""Read one HDF5 file of histories and write it to stdout as JSON, or say what is wrong with it.
+"""Read one HDF5 file of histories and write it to stdout as JSON, or report what is wrong with it.
 
 The HDF5 library can crash on a hostile file, or ask for all memory: hdf5_reading runs this module
-as a process of its own, under limits. It believes nothing of the file: names, types, shapes,
-filters and links are compared with hdf5_layout before a number is read.
+in a separate process, under limits. It trusts nothing in the file: names, types, shapes, filters
+and links are compared with hdf5_layout before a number is read.
 """
 
 from __future__ import annotations
@@ -37,39 +37,39 @@ from dqn_port.exports.hdf5_layout import (
 from dqn_port.records import Table, table_from_json
 
 _MOST_MEMORY: Final = 2 * 2**30
-"""Bytes of address space; a suite of 49 games and 5 seeds takes a tenth."""
+"""Bytes of address space; a suite of 49 games and 5 seeds needs a tenth."""
 _MOST_SECONDS: Final = 60
 _MOST_ENTRIES: Final = 20_000_000
-"""Numbers in a file: twice as many as a run with a million rows of ten has."""
+"""Numbers in a file: twice as many as in a run with a million rows of ten."""
 _MOST_TEXT: Final = 256 * 2**20
 """Bytes of one attribute; args.json may have a quarter, and its escapes three times as many."""
 _MOST_DEFLATED: Final = 1032
 """What a byte of deflate can hold at most."""
 _REFERENCE: Final = np.dtype([("length", "<u4"), ("heap", "<u8"), ("index", "<u4")])
-"""How a chunk holds a text of any length."""
+"""How a chunk holds a string of variable length."""
 _SCALES: Final = {"CLASS", "NAME", "REFERENCE_LIST", "DIMENSION_LIST"}
 """Attributes of HDF5's dimension scales; the library itself reads them."""
 
 
 class _Fault(Exception):  # noqa: N818
-    """Something is not as it must be: where, expected, got."""
+    """Something in the file is wrong: where, expected, got."""
 
     def __init__(self, where: str, expected: str, got: str) -> None:
         super().__init__(f"{where}: expected {expected}, got {got}")
 
 
 class _Room:
-    """How much may still be read."""
+    """Count how much may still be read."""
 
     def __init__(self, size: int) -> None:
         """``size``: of the file, in bytes."""
         self._size, self._entries = size, 0
 
     def take(self, where: str, n: int, itemsize: int) -> None:
-        """Take the room of a dataset with so many entries.
+        """Count a dataset with so many entries.
 
         Raises:
-            _Fault: the file cannot hold them, or they are too many in all.
+            _Fault: the file cannot hold them, or there are too many in all.
         """
         self._entries += n
         if n * itemsize > _MOST_DEFLATED * self._size or self._entries > _MOST_ENTRIES:
@@ -87,11 +87,11 @@ FAULTS: Final = (
     AttributeError,
     MemoryError,
 )
-"""What a damaged file ends with, apart from a crash."""
+"""The errors that a damaged file can cause, apart from a crash."""
 
 
 def read(path: Path, *, layout: bool = False) -> dict[str, Any]:
-    """Return the attributes and runs of a file, and lines that list it if ``layout``.
+    """Return the attributes and runs of a file and, if ``layout``, the lines that list it.
 
     Raises:
         FAULTS: it is damaged, or something else.
@@ -133,7 +133,7 @@ def read(path: Path, *, layout: bool = False) -> dict[str, Any]:
         }
 
 
-# Every object's path is handed on as ``where``: to ask the library for it, .name, takes long.
+# Every object's path is passed on as ``where``: asking the library for it, .name, is slow.
 
 
 def _run(
@@ -182,7 +182,7 @@ def _run(
 
 
 def _tables(attributes: dict[str, Any], where: str) -> tuple[Table, ...]:
-    """Return what the tables of a run are, as it tells; those of old versions are known."""
+    """Return the tables of a run as the file describes them; those of old versions are known."""
     if "tables" not in attributes:
         return first_tables()
     try:
@@ -225,7 +225,8 @@ def _group(parent: Any, where: str) -> Any:
 
 
 def _dataset(group: Any, where: str, series: Series, room: _Room) -> Any:
-    """Return a dataset whose type, shape, filters and room are those of its series."""
+    """Return a dataset after checking that its type, shape, filters and size are those of its
+    series."""
     found = _member(group, where)
     if not isinstance(found, h5py.Dataset):
         raise _Fault(where, "a dataset", type(found).__name__)
@@ -268,9 +269,9 @@ def _check_type(dataset: Any, where: str, series: Series) -> None:
 
 
 def _check_references(dataset: Any, where: str, series: Series) -> None:
-    """Check where the texts of a chunk lie: each at a place of its own, none longer than a word.
+    """Check where the strings of a chunk are: each at its own place, none longer than a word.
 
-    No checksum covers that, and a reference is read before the text that it leads to.
+    No checksum covers that, and a reference is read before the string that it points to.
     """
     _, chunk = dataset.id.read_direct_chunk((0,))
     found = np.frombuffer(chunk, dtype=_REFERENCE)
@@ -281,7 +282,7 @@ def _check_references(dataset: Any, where: str, series: Series) -> None:
 
 
 def _check_scale(dataset: Any, where: str, axis: Any, series: Series) -> None:
-    """Check that a dataset is a dimension scale, or has its own one attached."""
+    """Check that a dataset is a dimension scale, or has the right one attached."""
     if series.axis == series.name:
         if not h5py.h5ds.is_scale(dataset.id):
             raise _Fault(where, "a dimension scale", "none")
@@ -304,7 +305,7 @@ def _values(dataset: Any, where: str, series: Series) -> list[Any]:
 
 
 def _attributes(target: Any, where: str, kinds: dict[str, str]) -> dict[str, Any]:
-    """Return the attributes of an object, which are just those expected."""
+    """Return the attributes of an object after checking that they are exactly those expected."""
     found = set(target.attrs) - (_SCALES if isinstance(target, h5py.Dataset) else set())
     if found != set(kinds):
         odd = ", ".join(sorted(map(str, found ^ set(kinds)))[:3])
@@ -313,7 +314,7 @@ def _attributes(target: Any, where: str, kinds: dict[str, str]) -> dict[str, Any
 
 
 def _attribute(target: Any, where: str, name: str, kind: str) -> Any:
-    """Return an attribute that is one number, or a text of fixed length."""
+    """Return an attribute that is one number, or a string of fixed length."""
     place, expected = f"{where}@{name}", {"S": "a text", "i": "int64", "u": "uint8"}[kind]
     found = target.attrs.get_id(name)
     stored = found.get_type()
@@ -333,7 +334,8 @@ def _attribute(target: Any, where: str, name: str, kind: str) -> Any:
 
 
 def _layout(target: Any, where: str) -> Iterator[str]:
-    """Yield lines that list what is in a group, with types and storage; all of it is checked."""
+    """Yield lines that list the contents of a group, with types and storage; everything is
+    checked."""
     if isinstance(target, h5py.Group):
         yield f"GROUP {where}"
     else:
@@ -354,7 +356,7 @@ def _layout(target: Any, where: str) -> Iterator[str]:
 
 
 def _type(stored: Any) -> str:
-    """Return what a stored type is called."""
+    """Return the name of a stored type."""
     if stored.get_class() == h5py.h5t.STRING:
         return "text" if stored.is_variable_str() else f"text[{stored.get_size()}]"
     return str(stored.dtype)
@@ -366,7 +368,7 @@ def _told(target: Any, name: str) -> str:
 
 
 def main() -> None:
-    """Read the file that the first word names; with a second word, list its layout, too."""
+    """Read the file that the first argument names; with a second argument, list its layout, too."""
     hard = resource.getrlimit(resource.RLIMIT_AS)[1]
     most = _MOST_MEMORY if hard == resource.RLIM_INFINITY else min(_MOST_MEMORY, hard)
     resource.setrlimit(resource.RLIMIT_AS, (most, hard))

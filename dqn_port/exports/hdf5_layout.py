@@ -1,4 +1,4 @@
-"""What stands where in a file of histories: the one table that writing and reading go by.
+"""The layout of a file of histories, in one place for writing and reading.
 
 One run: ``/history``, further tables ``/history_NAME``, and ``/episodes``, its attributes at the
 root. Several: the same below ``/runs/<id>``, with each run's attributes there. docs/hdf5.md shows a
@@ -30,24 +30,25 @@ TIME: Final = "training_seconds"
 """The column of seconds of training since the row before, where a table has it."""
 
 TEXT: Final = "str"
-"""The type of a text in UTF-8, of any length: what every reader makes a string of."""
+"""The type of a UTF-8 string of variable length, which every reader turns into a string."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Series:
-    """One dataset of a group: a row of numbers, or of short words."""
+    """One dataset of a group: a list of numbers, or of short words."""
 
     name: str
     axis: str
-    """The dataset of the group that is its dimension scale; its own name: it is the scale."""
+    """The dataset of the group that is its dimension scale; its own name if it is the scale
+    itself."""
     dtype: str
     """int64 | float64 | uint8 | TEXT"""
     units: str
     long_name: str
     column: str = ""
-    """The column of history.csv it is, if it is one."""
+    """The column of history.csv that it holds, if any."""
     words: tuple[str, ...] = ()
-    """What a TEXT may be."""
+    """The values that a TEXT may have."""
 
 
 def _episodes(
@@ -59,7 +60,7 @@ def _episodes(
 
 
 def history_series(table: Table) -> tuple[Series, ...]:
-    """Return the series of a table: a number a row, and with times one more on the axis of time."""
+    """Return the series of a table: one number per row, and one more on the axis of time."""
     axis = exported(table.column(table.clock))
     numbers = [column for column in table.columns if column.dtype != "text"]
     series = [
@@ -71,7 +72,7 @@ def history_series(table: Table) -> tuple[Series, ...]:
             long_name=column.meaning,
             column=column.name,
         )
-        # The scale of an axis comes before what lies on it.
+        # The scale of an axis comes before the series on it.
         for column in sorted(numbers, key=lambda column: column.name != table.clock)
     ]
     if TIME in table.names:
@@ -97,7 +98,7 @@ def history_series(table: Table) -> tuple[Series, ...]:
 
 
 def exported(column: Column) -> str:
-    """Return what a column is called in a file."""
+    """Return the name of a column in a file."""
     return column.exported or column.name
 
 
@@ -116,11 +117,11 @@ EPISODES: Final = (
     _episodes("cut", "1 where the limit of length ended it, 0 where the game did", dtype="uint8"),
     _episodes("evaluation", "index of its evaluation in the attribute evaluations of the group"),
 )
-"""Of ``episodes``: one entry an episode that was played after training, in all evaluations."""
+"""The series of ``episodes``: one entry per episode played after training, in all evaluations."""
 
 
 def episode_series(version: int) -> tuple[Series, ...]:
-    """Return EPISODES as a version of the schema has them: in 1 a word was four bytes of ASCII."""
+    """Return EPISODES for a version of the schema: in version 1 a word was four bytes of ASCII."""
     if version > 1:
         return EPISODES
     return tuple(replace(each, dtype="S4") if each.words else each for each in EPISODES)
@@ -134,9 +135,9 @@ def first_tables() -> tuple[Table, ...]:
 
 
 def told_history(table: Table, told: Collection[str]) -> tuple[Series, ...]:
-    """Return the series of a table that a snapshot alone tells, ``told`` being their names.
+    """Return the series of a table that a single snapshot holds; ``told`` has their names.
 
-    Without the clock its axes are the numbers of the evaluations.
+    Without the clock the axes are the numbers of the evaluations.
     """
     series = history_series(table)
     clock = series[0].name
@@ -171,14 +172,14 @@ RUN_ATTRIBUTES: Final = {
     "system": "S",
     "tables": "S",
 }
-"""Attribute of a run → text (S), int64 (i) or uint8 (u). Absent values are an empty text."""
+"""Attribute of a run → string (S), int64 (i) or uint8 (u). Absent values are an empty string."""
 
 
 def attributes_of(found: Collection[str], version: int) -> dict[str, str]:
-    """Return RUN_ATTRIBUTES as a run has them, ``found`` being the names of its own.
+    """Return the RUN_ATTRIBUTES that a run must have; ``found`` has the names in the file.
 
-    That of a snapshot alone does not tell whether it is finished, and may not tell its seed. Since
-    version 3 a run tells its system, and as JSON what its tables are.
+    A run from a single snapshot does not say whether it is finished, and may lack its seed. Since
+    version 3 a run names its system and describes its tables as JSON.
     """
     may_lack = set() if "finished" in found else {"finished", "seed"} - set(found)
     if version < SCHEMA_VERSION:
@@ -199,4 +200,4 @@ EPISODES_ATTRIBUTES: Final = {"evaluations": "S"}
 """Attribute of the group ``episodes`` → its kind; those of tables have none."""
 
 SERIES_ATTRIBUTES: Final = {"units": "S", "long_name": "S"}
-"""Attribute of a dataset → its kind, beside those of dimension scales."""
+"""Attribute of a dataset → its kind, in addition to those of dimension scales."""

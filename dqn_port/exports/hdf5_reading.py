@@ -1,4 +1,4 @@
-"""Read a file of histories, whoever has written it."""
+"""Read a file of histories from any source."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from dqn_port.torch7.other_formats import HEAD, other_format
 
 _SIGNATURE: Final = b"\x89HDF\r\n\x1a\n"
 _MOST_SECONDS: Final = 600
-"""By the clock; hdf5_child limits its own processor time to far less."""
+"""Seconds of wall-clock time; hdf5_child limits its own processor time to far less."""
 _CHILD: Final = "dqn_port.exports.hdf5_child"
 
 
@@ -39,11 +39,11 @@ class ExportedRun:
     """One run of a file of histories."""
 
     path: str
-    """Of its group: / or /runs/<id>."""
+    """Path of its group: / or /runs/<id>."""
     attributes: dict[str, Any]
     """See hdf5_layout.RUN_ATTRIBUTES."""
     table: Table
-    """What ``history`` holds; its columns of numbers."""
+    """The numeric columns of ``history``."""
     history: dict[str, NDArray[Any]]
     """Series of hdf5_layout.history_series, or told_history, → its numbers."""
     further: dict[str, dict[str, NDArray[Any]]]
@@ -51,7 +51,7 @@ class ExportedRun:
     episodes: dict[str, NDArray[Any]]
     """Series of hdf5_layout.EPISODES → its numbers or words."""
     evaluations: str
-    """What the episodes' evaluations were, as JSON."""
+    """The descriptions of the episodes' evaluations, as JSON."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,13 +67,13 @@ class HistoryFile:
 
 
 def read_hdf5(path: Path, *, layout: bool = False) -> HistoryFile:
-    """Read a file of histories, every number and checksum of it; ``layout``: and list it.
+    """Read a file of histories, with every number and checksum; ``layout``: list it, too.
 
-    The HDF5 library has faults that a hostile file can crash the process with, so it is read in
-    one of its own.
+    The HDF5 library has bugs with which a hostile file can crash the process, so the file is read
+    in a separate one.
 
     Raises:
-        HistoryError: it is missing, damaged, or no file of histories.
+        HistoryError: it is missing, damaged, or not a file of histories.
     """
     with reading(path, HistoryError):
         if path.exists() and not path.is_file():
@@ -86,7 +86,7 @@ def read_hdf5(path: Path, *, layout: bool = False) -> HistoryFile:
         raise HistoryError(f"{path}: expected an HDF5 file, got {got}; export it anew")
     answer = _ask_child(path, layout=layout)
     if (fault := answer.get("fault") or answer.get("library")) is not None:
-        # Names in it are the file's: nothing that moves the terminal's cursor.
+        # Names in it come from the file: remove what would move the terminal's cursor.
         told = "".join(c if c.isprintable() else "�" for c in " ".join(fault.split()))
         if "fault" not in answer:
             told = f"damaged: the HDF5 library says {told[:200]}"
@@ -115,7 +115,7 @@ def read_hdf5(path: Path, *, layout: bool = False) -> HistoryFile:
 
 
 def is_hdf5(path: Path) -> bool:
-    """Tell by its name or by its first bytes whether a file is meant to be HDF5."""
+    """Return whether a file is meant to be HDF5, by its name or its first bytes."""
     if path.suffix.lower() in HDF5_SUFFIXES:
         return True
     try:
@@ -126,12 +126,12 @@ def is_hdf5(path: Path) -> bool:
 
 
 def _ask_child(path: Path, *, layout: bool) -> dict[str, Any]:
-    """Return what the child process tells of a file."""
+    """Return what the child process reports about a file."""
     package = str(Path(dqn_port.__file__).parent.parent)
     before = os.environ.get("PYTHONPATH")
     environment = os.environ | {
         "PYTHONPATH": package if not before else f"{package}{os.pathsep}{before}",
-        # Its memory is limited, and every thread of OpenBLAS asks for some.
+        # Its memory is limited, and every thread of OpenBLAS allocates some.
         "OPENBLAS_NUM_THREADS": "1",
         # No filters but those of the library.
         "HDF5_PLUGIN_PRELOAD": "::",

@@ -20,13 +20,14 @@ from dqn_port.records import Column, RunRecord, Table
 from dqn_port.runs.record import EMPTY_COUNT
 
 WIDTH: Final = 80
-"""Columns of a terminal that everything fits into."""
+"""Width of the output, in columns of a terminal."""
 _BLOCKS: Final = "▁▂▃▄▅▆▇█"
 _SPARK_WIDTH: Final = 44
 
 
 def sparkline(values: Sequence[float] | NDArray[Any], width: int = _SPARK_WIDTH) -> str:
-    """Return a line of blocks from the least to the most; more values than ``width`` are averaged.
+    """Return a sparkline of blocks from the smallest value to the largest; if there are more values
+    than ``width`` they are averaged.
 
     A value that is not finite is a blank.
     """
@@ -36,7 +37,7 @@ def sparkline(values: Sequence[float] | NDArray[Any], width: int = _SPARK_WIDTH)
         means = [float(part.mean()) for part in parts]
     finite = [value for value in means if math.isfinite(value)]
     low, high = min(finite, default=0.0), max(finite, default=0.0)
-    # Halves, so that the largest doubles do not overflow.
+    # Halved, so that the largest doubles do not overflow.
     span = high / 2 - low / 2
     top = len(_BLOCKS) - 1
     return "".join(
@@ -49,10 +50,10 @@ def sparkline(values: Sequence[float] | NDArray[Any], width: int = _SPARK_WIDTH)
 def history_lines(
     title: str, history: Mapping[str, NDArray[Any]], table: Table, name_of: Callable[[Column], str]
 ) -> Iterator[str]:
-    """Yield the lines of a run's history: a row an evaluation, and sparklines below.
+    """Yield the lines of a run's history: one row per evaluation, and sparklines below.
 
-    What is not in ``history`` stays blank; without its clock an evaluation has its number.
-    ``name_of``: what a column is called in ``history``.
+    What is not in ``history`` stays blank; without the clock an evaluation is shown by its number.
+    ``name_of`` returns the name of a column in ``history``.
     """
     yield shortened(title)
     n = len(next(iter(history.values()), ()))
@@ -95,7 +96,7 @@ def history_lines(
 
 
 def shown_columns(table: Table) -> list[Column]:
-    """Return the columns that fit into a terminal: those with a width, or else the first."""
+    """Return the columns that fit into a terminal: those with a width, or else the first ones."""
     if any(column.width for column in table.columns):
         return [column for column in table.columns if column.width]
     first = [c for c in table.columns if c.name in (table.clock, table.score)]
@@ -109,7 +110,7 @@ def _cell(column: Column, value: Any) -> str:
         return str(value)
     if column.is_count:
         text = "" if value == EMPTY_COUNT else f"{value:,d}"
-        # Where thousands would not fit, they are not marked.
+        # If commas for the thousands would not fit, they are left out.
         return text if len(text) <= (column.width or len(text)) else str(value)
     return "" if math.isnan(value) else _number(value)
 
@@ -148,13 +149,13 @@ def exported_lines(run: ExportedRun) -> Iterator[str]:
 
 
 def write_csv(path: Path, runs: Sequence[RunRecord]) -> None:
-    """Write histories as CSV: a row an evaluation, in front the run where there are several.
+    """Write histories as CSV: one row per evaluation, preceded by the run if there are several.
 
-    The columns are those of history.csv, and ``time``: seconds of training so far. What a run does
-    not tell stays empty; where one does not tell its steps, ``evaluation`` counts the rows of each.
+    The columns are those of history.csv, and ``time``: seconds of training so far. Missing values
+    stay empty; if a run does not have its steps, ``evaluation`` counts the rows of each.
 
     Raises:
-        HistoryError: a run is there twice.
+        HistoryError: a run is given twice.
         RunFolderError: see files.write_whole.
     """
     several = len(runs) > 1
@@ -180,17 +181,17 @@ def write_csv(path: Path, runs: Sequence[RunRecord]) -> None:
 
 
 def shortened(text: str) -> str:
-    """Return a line's text cut to WIDTH, without what would move the terminal's cursor."""
+    """Return a line cut to WIDTH, without characters that would move the terminal's cursor."""
     plain = "".join(c if c.isprintable() else "�" for c in text)
     return plain if len(plain) <= WIDTH else plain[: WIDTH - 1] + "…"
 
 
 def _plain(values: NDArray[Any]) -> list[Any]:
-    """Return a column's values as CSV has them: an empty cell is an empty text."""
+    """Return a column's values for CSV: an empty cell is an empty string."""
     return ["" if v != v or v == EMPTY_COUNT else v for v in values.tolist()]
 
 
 def _number(value: float) -> str:
-    """Return a number in nine characters at most."""
+    """Return a number in at most nine characters."""
     text = f"{value:.4g}"
     return text if len(text) <= 9 else f"{value:.2g}"

@@ -1,8 +1,9 @@
-"""A league table: scores of games × systems × seeds beside random play, a human and the paper.
+"""A league table: scores of games × systems × seeds, compared with random play, a human and the
+paper.
 
-A row is a system's in a game. Over all rows: the median and the interquartile mean of
+A row is one system in one game. Over all rows there are the median and the interquartile mean of
 human-normalised scores, with intervals of a stratified bootstrap (Agarwal et al. 2021, rliable),
-which draws anew from the seeds of each row.
+which resamples the seeds of each row.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ from dqn_port.errors import HistoryError
 from dqn_port.exports.nature_scores import nature_scores
 
 RESAMPLES: Final = 10_000
-"""Of the bootstrap; rliable's examples take 2,000 to 50,000."""
+"""Resamples of the bootstrap; rliable's examples take 2,000 to 50,000."""
 _CONFIDENCE: Final = 0.95
 _TRIMMED: Final = 0.25
-"""Share of the scores that is left out at either end."""
+"""Share of the scores that is left out at each end."""
 
 
 Place = tuple[str, str]
@@ -36,11 +37,11 @@ class LeagueRow:
     game: str
     system: str
     scores: tuple[float, ...]
-    """One a seed."""
+    """One per seed."""
     mean: float
     """Over the seeds."""
     random: float | None = None
-    """None, as all that follow, for a game that the paper has no scores of."""
+    """None, like all that follow, for a game without scores in the paper."""
     human: float | None = None
     paper: float | None = None
     """Mean score of the paper's agent."""
@@ -55,7 +56,8 @@ class Aggregate:
 
     value: float
     low: float | None
-    """End of the 95 % interval; None where no row has two seeds, so that nothing can be drawn."""
+    """Lower end of the 95 % interval; None if no row has two seeds, so that nothing can be
+    resampled."""
     high: float | None
     paper: float
     """The same of the paper's mean scores in the same games."""
@@ -63,22 +65,23 @@ class Aggregate:
 
 @dataclass(frozen=True, kw_only=True)
 class League:
-    """The table, and what it comes to."""
+    """The table and its aggregates."""
 
     rows: tuple[LeagueRow, ...]
-    """By game and system."""
+    """Sorted by game and system."""
     games: int
-    """Rows that count in the aggregates: those of games that the paper has scores of."""
+    """Number of rows in the aggregates: those of games with scores in the paper."""
     fewest_seeds: int
-    """Of a row that counts; with less than 3 the intervals say little. 0 without one."""
+    """Smallest number of seeds of a row that counts; with fewer than 3 the intervals mean little. 0
+    if no row counts."""
     median: Aggregate | None
-    """Median over the rows of their mean over seeds; None without one that counts."""
+    """Median over the rows of their mean over seeds; None if no row counts."""
     interquartile_mean: Aggregate | None
-    """Over all runs of all rows; None without one that counts."""
+    """Over all runs of all rows; None if no row counts."""
 
 
 def interquartile_mean(scores: ArrayLike) -> float:
-    """Return the mean of the middle half; of n scores, n // 4 are left out at either end.
+    """Return the mean of the middle half; of n scores, n // 4 are left out at each end.
 
     Raises:
         ValueError: there is no score.
@@ -94,7 +97,7 @@ def league(
 ) -> League:
     """Return the league table of ``scores``: (game, system) → its score for each seed.
 
-    ``seed``: of the bootstrap, so that the same scores give the same intervals.
+    ``seed`` of the bootstrap: the same scores give the same intervals.
 
     Raises:
         HistoryError: a row has no score, or one that is not finite.
@@ -106,7 +109,7 @@ def league(
             )
     rows = tuple(_row(*place, scores[place]) for place in sorted(scores))
     table = nature_scores()
-    # In an order of their own, so that the same draws meet the same scores.
+    # In a fixed order, so that the same draws meet the same scores.
     normalised = [
         np.array([table[row.game].human_normalised(score) for score in sorted(row.scores)])
         for row in rows
@@ -152,7 +155,7 @@ def _row(game: str, system: str, scores: Sequence[float]) -> LeagueRow:
 
 
 Games = list[NDArray[np.float64]]
-"""One float64 [B, seeds] a game: B tables that are looked at at once."""
+"""One float64 [B, seeds] per game: B tables that are processed at once."""
 
 
 def _resample(

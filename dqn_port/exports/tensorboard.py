@@ -32,9 +32,10 @@ class TensorboardWriter:
     """Consume a training's events into a folder of TensorBoard files."""
 
     def __init__(self, folder: Path, tables: Sequence[Table]) -> None:
-        """Open the files when the first event comes; where a run goes on, later ones are hidden.
+        """Open the files at the first event; when a run is resumed, later steps in old files are
+        hidden.
 
-        ``tables``: those of the system, whose rows are written.
+        ``tables``: the system's, whose rows are written.
 
         Raises:
             MissingLibraryError: see require_tensorboard.
@@ -45,7 +46,7 @@ class TensorboardWriter:
         self._tags = {table.name: _tags(table) for table in tables}
         self._writer: Any = None
         self._first: int | None = None
-        """The first step that may stand in the files: later ones of an earlier try are hidden."""
+        """The step from which entries of an earlier try are hidden."""
 
     def consume(self, event: Event) -> None:
         """Take one event."""

@@ -1,4 +1,4 @@
-"""Lines of many rows, drawn with few points."""
+"""Thin lines of many rows to few points."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 MOST_POINTS: Final = 2_000
-"""Of a line: more than a page has pixels."""
+"""Points of a line: more than a page has pixels."""
 
 
 def thinned(
     x: NDArray[Any], y: NDArray[np.float64], *, most: int = MOST_POINTS
 ) -> tuple[NDArray[Any], NDArray[np.float64]]:
-    """Return the points of a line, ``most`` at most; rows without a number are left out.
+    """Return at most ``most`` points of a line; rows without a number are left out.
 
-    Of each of ``most`` / 2 bins of rows the smallest and the largest number stay, so that no peak
-    is lost.
+    The rows are divided into ``most`` / 2 bins. The smallest and the largest number of each are
+    kept, so that no peak is lost.
     """
     x, y = x[np.isfinite(y)], y[np.isfinite(y)]
     if len(y) <= most:

@@ -20,7 +20,7 @@ def write_weights(path: Path, weights: Mapping[str, NDArray[Any]]) -> None:
     Raises:
         RunFolderError: see files.write_whole.
     """
-    # torch.save turns the fault of a full disk into one of its own, so it writes to memory.
+    # torch.save replaces the error of a full disk by its own, so it writes to memory.
     buffer = io.BytesIO()
     state = {name: torch.from_numpy(np.array(values)) for name, values in weights.items()}
     torch.save(state, buffer)

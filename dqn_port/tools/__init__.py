@@ -1,1 +1,1 @@
-"""Programs around a run: play, screens."""
+"""Tools for runs: check, play, record, diagnose, estimate."""

@@ -1,4 +1,4 @@
-"""Validate a run's folder: what is whole, what is damaged, what can be used."""
+"""Validate a run's folder: what is intact, what is damaged, what can be used."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from dqn_port.runs.scores import SCORES
 
 @dataclass(frozen=True)
 class Finding:
-    """What was looked at, and whether it is as it should be."""
+    """One thing that was checked, and the result."""
 
     name: str
     """A file, or a checkpoint by its number."""
@@ -44,10 +44,10 @@ class Finding:
 
 
 def check_run(folder: Path) -> Iterator[Finding]:
-    """Yield what is found in a run's folder, file by file; nothing is changed.
+    """Yield the findings for a run's folder, file by file; nothing is changed.
 
     Raises:
-        RunFolderError: it is no run's folder.
+        RunFolderError: it is not a run's folder.
     """
     if not (folder / ARGS).is_file():
         raise RunFolderError(f"{folder}: expected a run's folder, got none with {ARGS}")
@@ -58,7 +58,7 @@ def check_run(folder: Path) -> Iterator[Finding]:
         with contextlib.suppress(TrustError):
             system.facts(system.load(args_file=folder / ARGS))
     except (RomError, MemoryNeedError, DeviceError, MissingLibraryError) as error:
-        # That is no fault of the run's.
+        # That is not the run's fault.
         text = f"{text}; it cannot be run here: {error}"
     except DqnPortError as error:
         yield Finding(ARGS, False, str(error))
@@ -104,7 +104,7 @@ def check_run(folder: Path) -> Iterator[Finding]:
 
 
 def _digests(path: Path) -> dict[str, Any]:
-    """Return the sha256 of every file that run.json names; nothing where it cannot be read."""
+    """Return the sha256 of every file that run.json names; an empty dict if it cannot be read."""
     try:
         table = json.loads(path.read_bytes())["sha256"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
@@ -113,10 +113,10 @@ def _digests(path: Path) -> dict[str, Any]:
 
 
 def _facts(system: System, arguments: dict[str, Any]) -> Facts:
-    """Return what args.json says by the options' roles.
+    """Return a line about args.json, from the options with a role.
 
     Raises:
-        ArgsError: it does not say what a run is called and how long it is.
+        ArgsError: it does not have the name and the length of a run.
     """
     roles = {param.role: arguments.get(param.name) for param in system.OPTIONS if param.role}
     name, game, length = (roles.get(role, "") for role in ("name", "game", "length"))
@@ -143,7 +143,7 @@ def _told(system: System, facts: Facts) -> str:
 def _record(
     system: System, facts: Facts, folder: Path, history: dict[str, NDArray[Any]]
 ) -> RunRecord:
-    """Return what the folder tells, as far as it is not damaged."""
+    """Return the facts in the folder, as far as it is not damaged."""
     return RunRecord(
         folder=folder,
         system=system.NAME,

@@ -1,6 +1,6 @@
-"""Pictures for a page: an episode's screens as an animated WebP, and PNG, through Pillow.
+"""Encode pictures for a page with Pillow: an episode's screens as an animated WebP, and PNG.
 
-Both are without loss, and the same pixels give the same bytes.
+Both are lossless, and the same pixels give the same bytes.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from dqn_port.interfaces import Picture
 from dqn_port.tools.play import FRAMES_PER_SECOND
 
 MAX_SECONDS: Final = 90
-"""Of the game's own time that a clip shows."""
+"""Seconds of a game that a clip shows, in the game's own time."""
 _MOST_PICTURES_PER_SECOND: Final = 30
-"""A step that is shorter is not shown every time."""
+"""If an episode has more steps a second, not every one is shown."""
 _EFFORT: Final = 4
-"""Of WebP's 0 to 6: more takes thrice as long and gives the same bytes."""
+"""Effort of WebP, from 0 to 6: more takes three times as long and gives the same bytes."""
 
 
 def pillow() -> Any:
     """Return Pillow's module of images.
 
     Raises:
-        MissingLibraryError: it is not there, or cannot write WebP.
+        MissingLibraryError: it is not installed, or cannot write WebP.
     """
     try:
         from PIL import Image, features
@@ -46,7 +46,7 @@ def pillow() -> Any:
 
 
 class Film:
-    """The screens of one episode, kept small while it is played."""
+    """The screens of one episode, compressed while it is played."""
 
     def __init__(self, frames_per_step: int) -> None:
         """``frames_per_step``: emulator frames from a screen to the next."""
@@ -56,13 +56,13 @@ class Film:
         self._shape: tuple[int, ...] = ()
         self._packed: list[bytes] = []
         self.steps = 0
-        """Screens that were seen."""
+        """Number of screens so far."""
 
     def __len__(self) -> int:
         return len(self._packed)
 
     def add(self, screen: Picture) -> None:
-        """Take in the next screen."""
+        """Add the next screen."""
         if self.steps % self._every == 0 and len(self) < self._most:
             self._shape = screen.shape
             self._packed.append(zlib.compress(screen.tobytes(), 1))
@@ -74,7 +74,7 @@ class Film:
         return np.frombuffer(pixels, dtype=np.uint8).reshape(self._shape)
 
     def shows_all(self, n: int) -> bool:
-        """Tell whether the first ``n`` kept screens show the episode to its end."""
+        """Return whether the first ``n`` kept screens show the episode to its end."""
         return n * self._every >= self.steps
 
     def seconds(self, n: int) -> float:
@@ -82,9 +82,9 @@ class Film:
         return n * self._picture_seconds
 
     def webp(self, most_bytes: int) -> tuple[bytes, int]:
-        """Return an animated WebP that is repeated for ever, and how many screens it shows.
+        """Return an animated WebP that repeats forever, and how many screens it shows.
 
-        They are all, or as many of the first as ``most_bytes`` hold.
+        It shows all screens, or as many of the first as fit into ``most_bytes``.
 
         Raises:
             MissingLibraryError: see pillow.
@@ -97,7 +97,7 @@ class Film:
             n = max(1, min(n - 1, int(n * 0.9 * most_bytes / len(content))))
 
     def _durations(self, n: int) -> list[int]:
-        """Return how long every screen is shown, whole milliseconds that add up."""
+        """Return how long every screen is shown, in whole milliseconds that add up."""
         ends = [round(1000 * self.seconds(i)) for i in range(n + 1)]
         return [end - begin for begin, end in itertools.pairwise(ends)]
 

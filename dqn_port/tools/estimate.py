@@ -1,4 +1,4 @@
-"""What a run takes: hours, memory and disk, by some of its steps and updates, measured here."""
+"""Estimate a run's hours, memory and disk from some of its steps and updates, measured here."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from dqn_port.runs.run_files import RunFiles, csv_of
 SECONDS: Final = 60.0
 """At most, of what is measured."""
 PER: Final = 1_000_000
-"""Steps that a run without end is estimated by."""
+"""Steps for which a run without end is estimated."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Phase:
-    """What a run does again and again: play, learn, evaluate."""
+    """Something that a run does repeatedly: play, learn, evaluate."""
 
     name: str
     times: int
-    """In the whole run, or in PER steps of one without end."""
+    """How often in the whole run, or in PER steps of one without end."""
     seconds: float | None
-    """Of one time; None: it did not come up while measuring."""
+    """Seconds of one; None: it did not occur while measuring."""
 
     @property
     def hours(self) -> float:
-        """Return those of the whole run; 0 where it is not known."""
+        """Return the hours in the whole run; 0 if not known."""
         return self.times * (self.seconds or 0.0) / 3600
 
 
@@ -47,20 +47,20 @@ class Estimate:
     memory: int
     """Bytes of the process, once its memories are full."""
     networks: int
-    """Bytes on the disk, as all that follows."""
+    """Bytes on the disk, as in all that follows."""
     checkpoint: int
-    """At most; twice as many while one is replaced."""
+    """At most; twice as much while one is replaced."""
     tables: int
     """At most."""
 
     @property
     def hours(self) -> float:
-        """Return those of all phases that came up."""
+        """Return the hours of all phases that occurred."""
         return sum(phase.hours for phase in self.phases)
 
     @property
     def disk(self) -> int:
-        """Return the bytes of what stays: networks and tables."""
+        """Return the bytes that remain after the run: networks and tables."""
         return self.networks + self.tables
 
     @property
@@ -71,12 +71,12 @@ class Estimate:
 
 @dataclass
 class _Counted:
-    """What was measured: by phase ticks, seconds, and bytes of rows."""
+    """What was measured: ticks and seconds by phase, and bytes of rows."""
 
     ticks: dict[str, int] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     first: dict[str, float] = field(default_factory=dict)
-    """Seconds of the first tick, in which much is set up."""
+    """Seconds of the first tick, which includes much set-up."""
     rows: dict[str, int] = field(default_factory=dict)
 
     def tick(self, phase: str, seconds: float) -> None:
@@ -85,7 +85,7 @@ class _Counted:
         self.seconds[phase] = self.seconds.get(phase, 0.0) + seconds
 
     def seconds_of(self, phase: str) -> float | None:
-        """Return the mean of a tick, the first one left out where there are many."""
+        """Return the mean time of a tick, without the first one if there are many."""
         ticks = self.ticks.get(phase, 0)
         if ticks <= 20:
             return self.seconds[phase] / ticks if ticks else None
@@ -99,7 +99,7 @@ class _Measuring:
         self._tables = {table.name: table for table in system.HISTORY}
         self.counted = _Counted()
         self.round, self.round_ended = _Counted(), 0
-        """Up to where the first phase began anew, last of all: whole rounds."""
+        """Whole rounds: up to the last time that the first phase started again."""
         self.step = 0
         self.promised: dict[str, int] | None = None
         self.seconds = 0.0
@@ -129,9 +129,9 @@ def estimate(
     device: str = "cpu",
     seconds: float = SECONDS,
 ) -> Estimate:
-    """Estimate what a run takes, by a short training in a folder that is removed.
+    """Estimate what a run takes, with a short training in a folder that is removed.
 
-    ``soon``: the options with Facts.soon. Evaluations are taken to be as long as the first ones.
+    ``soon``: the options with Facts.soon. Evaluations are assumed to be as long as the first ones.
 
     Raises:
         DqnPortError: see System.training, Training.tick.
@@ -160,7 +160,7 @@ def estimate(
         resident = resident_bytes()
     counted = measuring.counted
     if left is None:
-        # Whole rounds of playing and learning, where there were some.
+        # Whole rounds of playing and learning, if there were any.
         steps = measuring.round_ended or measuring.step
         counted = measuring.round if measuring.round_ended else counted
         times = {name: PER * ticks / max(steps, 1) for name, ticks in counted.ticks.items()}

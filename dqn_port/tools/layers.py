@@ -1,4 +1,4 @@
-"""Draw a network's convolutions: their kernels on one scale, and what they make of a state."""
+"""Draw a network's convolutions: their kernels on one scale, and their outputs for a state."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from dqn_port.tools.clips import png_of
 from dqn_port.tools.pictures import resize
 
 _MOST_FILTERS: Final = 64
-"""Of a convolution, and of the channels that it takes."""
+"""Filters of a convolution that are drawn, and channels of its input."""
 _LARGEST_OUTPUT: Final = 56
-"""Pixels of a side of one filter's output."""
+"""Pixels of one side of a filter's output."""
 _GAP: Final = 128
 """Gray between the tiles."""
 
@@ -56,7 +56,7 @@ def coloured(values: Array, scale: float) -> Picture:
 
 
 def _gray(output: Array) -> Picture:
-    """Return one filter's output on a scale of its own, from its least to its largest."""
+    """Return one filter's output, scaled from its smallest to its largest value."""
     low, high = float(output.min()), float(output.max())
     picture = np.rint((output - low) * (255 / (high - low or 1))).astype(np.uint8)
     share = min(1.0, _LARGEST_OUTPUT / max(picture.shape))
@@ -65,7 +65,7 @@ def _gray(output: Array) -> Picture:
 
 
 def _plane(label: str, rows: Sequence[Sequence[Picture]]) -> Plane:
-    """Return tiles of one size as a picture, a gap of a pixel between them."""
+    """Return tiles of one size as a picture, with a gap of one pixel between them."""
     height, width, *colours = rows[0][0].shape
     n_columns = max(map(len, rows))
     shape = (len(rows) * (height + 1) - 1, n_columns * (width + 1) - 1, *colours)

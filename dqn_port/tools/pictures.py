@@ -1,6 +1,6 @@
-"""Write pictures, PNG and animated GIF, through OpenCV.
+"""Write pictures, PNG and animated GIF, with OpenCV.
 
-OpenCV is imported where it is used: without its system libraries only pictures are missing.
+OpenCV is imported only where it is used: without its system libraries everything else works.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def opencv() -> Any:
     """Return OpenCV's module.
 
     Raises:
-        MissingLibraryError: it cannot be imported, with what to install.
+        MissingLibraryError: it cannot be imported; the message says what to install.
     """
     try:
         import cv2
@@ -48,7 +48,7 @@ def _what_opencv_lacks(message: str) -> str:
 
 
 def check_ending(path: Path, ending: str, where: str) -> None:
-    """Check that a picture's name says its format; ``where`` is the option that gave it.
+    """Check that a picture's name has the right extension; ``where`` is the option that gave it.
 
     Raises:
         ArgsError: it does not end in ``ending``.
@@ -65,7 +65,7 @@ def resize(picture: Picture, height: int, width: int) -> Picture:
 
 
 def enlarge(picture: Picture, least_height: int) -> Picture:
-    """Return ``picture`` with every pixel repeated until it is ``least_height`` high or more."""
+    """Return ``picture`` with pixels repeated until it is at least ``least_height`` high."""
     factor = -(-least_height // picture.shape[0])
     return resize(picture, picture.shape[0] * factor, picture.shape[1] * factor)
 
@@ -82,10 +82,10 @@ def write_png(path: Path, picture: Picture) -> None:
 
 
 def gif_of(pictures: Sequence[Picture], *, delay: int) -> bytes:
-    """Return RGB pictures of one size as a GIF that is repeated for ever.
+    """Return RGB pictures of one size as a GIF that repeats forever.
 
-    ``delay``: how long a picture is shown, in milliseconds. Colours are kept as they are: at
-    OpenCV's own settings they are dithered.
+    ``delay``: how long a picture is shown, in milliseconds. Colours are kept exactly; OpenCV's
+    default settings dither them.
 
     Raises:
         MissingLibraryError: see opencv.

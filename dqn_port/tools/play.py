@@ -1,4 +1,4 @@
-"""Show a game that is played as an animated GIF."""
+"""Play a game and write it as an animated GIF."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from dqn_port.runs.playing import Episode, episodes
 from dqn_port.tools.pictures import enlarge, gif_of, opencv
 
 FRAMES_PER_SECOND: Final = 60
-"""Of the Atari 2600 (NTSC)."""
+"""Frames a second of the Atari 2600 (NTSC)."""
 
 _LEAST_HEIGHT: Final = 150
 """Pixels; smaller screens are enlarged."""
 
 
 def picture_delay(frames_per_step: int) -> int:
-    """Return the milliseconds that an agent step takes in the game, as whole as GIF keeps them."""
+    """Return the milliseconds that an agent step takes in the game, rounded as in a GIF."""
     return 10 * round(100 * frames_per_step / FRAMES_PER_SECOND)
 
 
 def record_game(player: Player, path: Path) -> Episode:
-    """Play the next game to its end and write it to ``path`` as a GIF, a picture a step.
+    """Play the next game to its end and write it to ``path`` as a GIF, one picture per step.
 
-    The pictures are held until the game ends, 0.1 MB each; the last one is the game's last screen.
+    The pictures are kept in memory until the game ends, 0.1 MB each; the last is the last screen.
 
     Raises:
         MissingLibraryError, RunFolderError: see pictures.opencv, files.write_whole; before it

@@ -45,31 +45,31 @@ from dqn_port.tools.diagnosis import Diagnosing
 EPISODES: Final = 10
 _JUDGED_EPISODES: Final = 3
 _JUDGED_STEPS: Final = 2_000
-"""What the diagnosis is made of at most, so that it costs some seconds at most."""
+"""Limits of the diagnosis, so that it takes a few seconds at most."""
 _STEPS_BEFORE: Final = 4
-"""What the agent saw so many steps before the first point, where the ball is in play."""
+"""The state is kept so many steps before the first point, when the ball is in play."""
 
 _CLIP, _SCREEN, _SEEN = "clip.webp", "screen.png", "seen.png"
 
 
 @dataclass
 class _Watched:
-    """What is kept of an episode while it is played."""
+    """Data kept from an episode while it is played."""
 
     film: Film
     diagnosing: Diagnosing | None
     vectors: list[Step] = field(default_factory=list)
-    """Where the agent sees vectors, the first steps."""
+    """The first steps, if the agent sees vectors."""
     sees_vectors: bool = False
     n_steps: int = 0
     moments: deque[Step] = field(default_factory=lambda: deque(maxlen=_STEPS_BEFORE))
     """The last steps, up to the first point."""
     scored: bool = False
     index: int = -1
-    """Of the episode in the record."""
+    """Number of the episode in the record."""
 
     def take(self, step: Step) -> None:
-        """Take in the next step."""
+        """Add the next step."""
         self.n_steps += 1
         if self.diagnosing is not None:
             self.diagnosing.take(step)
@@ -100,22 +100,22 @@ def record_evaluation(
     show: Callable[[int, int], None] | None = None,
     tell: Callable[[PlayedEpisode], None] | None = None,
 ) -> EvaluationRecord:
-    """Play ``episodes`` episodes a seed with each network, and write the record to ``folder``.
+    """Play ``episodes`` episodes per seed with each network, and write the record to ``folder``.
 
-    A snapshot without a best network has its last one played alone. The scores are those of
-    ``dqn-port evaluate``, seed by seed. The clip is the episode with the highest return of the
-    best network, or else of the last; it and the state seen are recorded as it is played.
+    For a snapshot without a best network only the last one plays. The scores are those of
+    ``dqn-port evaluate``, seed by seed. The clip is the episode with the highest return of the best
+    network, or else of the last; it and the state are recorded while the episode is played.
 
-    ``epsilon``, ``max_frames``: None as the system's own evaluations are played; frames of the
-    emulator end an episode; 0: only the game does. ``replace``: an
-    evaluation that stands in ``folder`` is replaced. After every episode ``show`` is called with
-    (episodes done, of how many), and ``tell`` with the episode.
+    ``epsilon``, ``max_frames``: None for the values of the system's own evaluations; ``max_frames``
+    is a limit in emulator frames, 0 for none. ``replace``: replace an existing evaluation in
+    ``folder``. After every episode ``show`` is called with (episodes done, of how many), and
+    ``tell`` with the episode.
 
     Raises:
-        RunFolderError: the folder stands there, or cannot be written.
-        MissingLibraryError: see clips.pillow; before it plays.
-        SnapshotError, T7Error, ArgsError: see System.open_player; no best network, where it
-            alone is asked for.
+        RunFolderError: the folder exists already, or cannot be written.
+        MissingLibraryError: see clips.pillow; raised before playing.
+        SnapshotError, T7Error, ArgsError: see System.open_player; or there is no best network, and
+            only that was requested.
     """
     _check_place(folder, replace=replace)
     if clip:
@@ -183,7 +183,7 @@ def record_evaluation(
 
 
 def _networks(system: System, snapshot: Path, networks: Sequence[str]) -> list[str]:
-    """Return the networks to play, of those asked for and there."""
+    """Return the networks to play: those that were requested and exist."""
     there = system.networks_in(snapshot)
     chosen: list[str] = [
         network for network in NETWORKS if network in networks and network in there
@@ -246,7 +246,7 @@ def _write_seen(folder: Path, kept: _Watched) -> Seen:
 
 
 def _image(path: Path, content: bytes, picture: Picture) -> Image:
-    """Write a picture's file, and return what the record tells of it."""
+    """Write a picture's file, and return its entry in the record."""
     _write(path, content)
     height, width = picture.shape[:2]
     digest = hashlib.sha256(content).hexdigest()
@@ -277,10 +277,10 @@ def _check_place(folder: Path, *, replace: bool) -> None:
 
 @contextmanager
 def _beside(folder: Path) -> Iterator[Path]:
-    """Give a new folder beside ``folder``, which it becomes at the end if all went well.
+    """Yield a temporary folder, which is renamed to ``folder`` at the end if there was no error.
 
     Raises:
-        RunFolderError: it cannot be written; what stood there is unharmed.
+        RunFolderError: it cannot be written; an existing folder is unharmed.
     """
     target = folder.resolve()
     with writing(folder, UNHARMED):

@@ -24,19 +24,19 @@ ENDINGS: Final = {
     ".svg": {"Date": None},
     ".pdf": {"CreationDate": None},
 }
-"""Of files that can be written, with what is left out of them, so that the same runs give the same
-bytes."""
+"""Extensions of the files that can be written → metadata that is left out, so that the same runs
+give the same bytes."""
 DPI: Final = 100
 _COLOURS: Final = (
     "#1f5fbf", "#c2571a", "#2e8b6f", "#8a4fb5", "#b08a00", "#c03a5b", "#3a8fa8", "#6b6f3a",
 )  # fmt: skip
 _DASHES: Final = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))
 _FEW: Final = 60
-"""Up to so many points of a line are marked."""
+"""A line with at most so many points has markers."""
 _MANY, _WIDE, _THIN = 400, 1.8, 1.1
-"""Lines of more points are thin ones; widths in points."""
+"""Lines with more points are thin; widths in points."""
 _ALONE, _PANEL = (9.0, 5.4), (6.4, 3.8)
-"""Inches of one panel by itself, and of one among several."""
+"""Inches of a single panel, and of one among several."""
 _STYLE: Final[Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "plot",
@@ -72,7 +72,7 @@ def write_plot(
     size: tuple[float, float] | None = None,
     dpi: int = DPI,
 ) -> None:
-    """Draw panels into a file, whose ending says what it is; one of ENDINGS.
+    """Draw panels into a file, whose extension, one of ENDINGS, selects the format.
 
     ``size``: width and height in inches; None: by the number of panels.
 
@@ -103,13 +103,13 @@ def write_plot(
 
 
 def _draw(axes: Axes, panel: Panel) -> dict[str, Any]:
-    """Draw a panel, and return label → the line that was drawn so."""
+    """Draw a panel, and return label → its line."""
     handles: dict[str, Any] = {}
     kinds = list(dict.fromkeys(line.kind for line in panel.lines))
     several = len({line.owner for line in panel.lines}) > 1
     for line in panel.lines:
         kind = kinds.index(line.kind)
-        # The runs differ by colour, and what is shown of one by dashes; of one run, by colour, too.
+        # Runs differ by colour and the curves of a run by dashes; for a single run, by colour, too.
         colour = _COLOURS[(line.owner if several else kind) % len(_COLOURS)]
         turn = line.owner // len(_COLOURS) + kind if several else 0
         drawn = _draw_line(axes, line, colour, _DASHES[turn % len(_DASHES)])
@@ -141,7 +141,7 @@ def _draw_line(axes: Axes, line: Line, colour: str, dashes: Any) -> Any:
 
 
 def _name_lines(where: Figure | Axes, handles: dict[str, Any], *, banded: bool = False) -> None:
-    """Draw a legend: in its axes, or of all panels below them."""
+    """Draw a legend in its axes, or one for all panels below them."""
     if len(handles) < 2 and not banded:
         return
     if isinstance(where, Axes):

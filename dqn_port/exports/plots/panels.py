@@ -1,4 +1,5 @@
-"""What a picture of runs shows: panels, each with the lines of some columns of their tables."""
+"""The contents of a picture of runs: panels, each with the lines of some columns of their
+tables."""
 
 from __future__ import annotations
 
@@ -16,11 +17,11 @@ from dqn_port.records import Chart, Column, RunRecord
 from dqn_port.registry import find_system
 
 SCORE: Final = "score"
-"""The field that is every system's column of mean raw returns, whatever it is called there."""
+"""The field for every system's column of mean raw returns, whatever its name."""
 FRAMES: Final = "frames"
-"""The x that a system may reckon where its tables have no such column."""
+"""The x that a system may compute if its tables have no such column."""
 _UNITS: Final = {"s-1": "1/s"}
-"""How a unit is written on an axis, where not as it is."""
+"""Units that are written differently on an axis."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,14 +31,14 @@ class Line:
     x: NDArray[Any]
     y: NDArray[np.float64]
     owner: int
-    """Which run, or which seeds together, it is of."""
+    """Index of its run, or of its group of seeds."""
     kind: tuple[str, str]
     """Which of their lines: what its column is called among several, and the word of its curve."""
     label: str
     band: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
     """The smallest and the largest of the seeds, as long as ``y``."""
     is_level: bool = False
-    """Whether it is one number to compare the others with, such as that of random play."""
+    """Whether it is a constant for comparison, such as the score of random play."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +55,7 @@ class Panel:
 
 
 class _Wanted(NamedTuple):
-    """What a panel is to show."""
+    """What a panel shows."""
 
     fields: tuple[str, ...]
     title: str = ""
@@ -65,23 +66,23 @@ class _Found(NamedTuple):
     """A column of a run."""
 
     view: RunRecord
-    """The run as the column's table tells it."""
+    """The run with the column's table."""
     column: Column
     chart: Chart | None
-    """The one that draws it, if one does."""
+    """The chart that draws it, if any."""
 
 
 def panels_of(
     seeds: Sequence[Seeds], *, fields: Sequence[str] = (), x: str = "", raw: bool = False
 ) -> list[Panel]:
-    """Return the panels of runs, those of some seeds being one line.
+    """Return the panels of runs, with one line for each group of seeds.
 
     ``fields``: columns of their tables, a panel each: reward, or updates.reward of
     history-updates.csv; empty: what the system draws. ``x``: the column that they are drawn over;
     empty: the clock of their table. ``raw``: without the smoothing of the system's own charts.
 
     Raises:
-        HistoryError: there is no such column, nothing in it, or another x in another run.
+        HistoryError: there is no such column, it is empty, or the runs have different x.
     """
     runs = [run for group in seeds for run in group.runs]
     wanted = [_Wanted((field,)) for field in fields] or _usual(runs)
@@ -92,7 +93,7 @@ def panels_of(
 
 
 def _usual(runs: Sequence[RunRecord]) -> list[_Wanted]:
-    """Return what is drawn unless fields are named."""
+    """Return what is drawn by default."""
     first = runs[0]
     if any(run.system != first.system for run in runs):
         return [_Wanted((SCORE,))]
@@ -187,7 +188,7 @@ def _find(run: RunRecord, field: str) -> _Found:
 
 
 def _over(view: RunRecord, x: str) -> tuple[str, NDArray[Any], str]:
-    """Return the name of what a table is drawn over, its numbers, and the axis' label.
+    """Return the name of a table's x, its numbers, and the label of the axis.
 
     Raises:
         HistoryError: the table has no such column.
@@ -206,7 +207,7 @@ def _over(view: RunRecord, x: str) -> tuple[str, NDArray[Any], str]:
 
 
 def _frames(view: RunRecord) -> NDArray[np.float64] | None:
-    """Return the emulator frames of training at every row, where the system reckons them."""
+    """Return the emulator frames of training at every row, if the system computes them."""
     reckon = getattr(find_system(view.system), "frames_of", None)
     frames: NDArray[np.float64] | None = reckon and reckon(view.arguments, view.history)
     return frames

@@ -1,4 +1,4 @@
-"""Runs that differ by their seeds alone, as one."""
+"""Groups of runs that differ only in their seeds."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ Curve = tuple[NDArray[Any], NDArray[np.float64]]
 
 @dataclass(frozen=True, kw_only=True)
 class Seeds:
-    """A run, or several of the same arguments but for the seed."""
+    """A run, or several with the same arguments except for the seed."""
 
     runs: tuple[RunRecord, ...]
     label: str
 
 
 def each_alone(runs: Sequence[RunRecord]) -> list[Seeds]:
-    """Return every run by itself; of runs with one name the folder tells which it is."""
+    """Return every run separately; runs with the same name are labelled by their folders."""
     many = Counter(run.name for run in runs)
     return [
         Seeds(runs=(run,), label=run.name if many[run.name] == 1 else str(run.folder))
@@ -35,7 +35,7 @@ def each_alone(runs: Sequence[RunRecord]) -> list[Seeds]:
 
 
 def seeds_together(runs: Sequence[RunRecord]) -> list[Seeds]:
-    """Return the runs, those together that differ in nothing but their seeds."""
+    """Return the runs, grouped if they differ only in their seeds."""
     groups: list[list[RunRecord]] = []
     for run in runs:
         group = next((group for group in groups if _differ_by_seed(group[0], run)), None)
@@ -54,7 +54,8 @@ def seeds_together(runs: Sequence[RunRecord]) -> list[Seeds]:
 
 
 def _differ_by_seed(one: RunRecord, other: RunRecord) -> bool:
-    """Tell whether two runs may be one but for the seed; tables alone tell their columns only."""
+    """Return whether two runs may differ only in the seed; single tables have only their
+    columns."""
     if (one.system, one.table) != (other.system, other.table):
         return False
     system = find_system(one.system)
@@ -72,12 +73,12 @@ def _label(group: Sequence[RunRecord]) -> str:
 
 
 def mean_of(curves: Sequence[Curve], label: str) -> tuple[NDArray[Any], ...]:
-    """Return x, mean, smallest and largest of curves, where all of them are.
+    """Return x, mean, smallest and largest of curves, where all of them have values.
 
-    Between its rows a curve is straight.
+    Curves are interpolated linearly between rows.
 
     Raises:
-        HistoryError: there is no x that all of them reach.
+        HistoryError: there is no x that all of them have.
     """
     low, high = max(x.min() for x, _ in curves), min(x.max() for x, _ in curves)
     every = np.unique(np.concatenate([x for x, _ in curves]))

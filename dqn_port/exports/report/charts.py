@@ -33,7 +33,7 @@ SEED_COLOURS: Final = 8
 _FEW, _FEW_NARROW = 60, 25
 """Up to so many evaluations are marked one by one, on a wide page and on a phone."""
 _FLAT: Final = 0.15
-"""Share of a chart's height below which a curve tells nothing."""
+"""Share of a chart's height below which a curve is not readable."""
 _DOT: Final = 11.0
 """Pixels from one dot to the next, at most."""
 _TALLEST_ROW: Final = 108.0
@@ -50,7 +50,7 @@ def reference_lines(scores: Scores | None) -> list[tuple[str, float]]:
 
 
 def draw_references(axes: Axes, size: Size, scores: Scores | None, apart: float = 15) -> None:
-    """Draw the lines to compare with, named on the right, where no two names meet."""
+    """Draw the lines to compare with, named on the right without overlap."""
     lines = sorted(reference_lines(scores), key=lambda line: line[1])
     if not lines:
         return
@@ -126,7 +126,7 @@ def score_chart(run: RunRecord, scores: Scores | None) -> Markup | None:
 
 
 def best_so_far(scores: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Tell of each score whether it is the first, or larger than all before."""
+    """Return for each score whether it is the first, or larger than all before."""
     found = np.zeros(len(scores), dtype=bool)
     best = -np.inf
     for i, value in enumerate(scores):
@@ -140,12 +140,12 @@ def _without_names(size: Size) -> Size:
 
 
 def _marked(n: int, size: Size) -> bool:
-    """Tell whether ``n`` evaluations are marked one by one."""
+    """Return whether ``n`` evaluations are marked one by one."""
     return n <= (_FEW_NARROW if size.narrow else _FEW)
 
 
 def is_flat(values: Sequence[float], scores: Scores | None) -> bool:
-    """Tell whether the lines to compare with squash a curve that is not constant."""
+    """Return whether the lines to compare with squash a curve that is not constant."""
     everything = [*values, *(value for _, value in reference_lines(scores))]
     if scores is None or len(values) < 2:
         return False
@@ -154,7 +154,7 @@ def is_flat(values: Sequence[float], scores: Scores | None) -> bool:
 
 
 def _shown(run: RunRecord) -> NDArray[np.bool_]:
-    """Tell of each evaluation in training whether it has a score that can be drawn."""
+    """Return for each evaluation in training whether it has a score that can be drawn."""
     finite: NDArray[np.bool_] = np.isfinite(_drawable(run.scores))
     return finite & played_in(run)
 
@@ -191,8 +191,8 @@ def line_chart(
 ) -> Markup:
     """Return some columns of the history against frames; ``columns``: column → colour.
 
-    ``alt``: what is seen, {x} being what it is drawn against. ``smooth``: see Chart. ``beside``:
-    what else is drawn, against the same where it can be.
+    ``alt``: a description, in which {x} is the x axis. ``smooth``: see Chart. ``beside``: what else
+    is drawn, over the same x if possible.
     """
     axis, (x, *_) = axis_of([run, *beside])
     if not axis.column:
@@ -234,7 +234,7 @@ def epsilon_chart(run: RunRecord) -> Markup | None:
 
 
 def steps_chart(name: str, alt: str, rows: Sequence[Sequence[float]]) -> Markup:
-    """Return the numbers of an episode's steps, a line each; ``rows``: one a step."""
+    """Return the numbers of an episode's steps, one line each; ``rows``: one per step."""
     values = np.asarray(rows, dtype=np.float64)
 
     def plot(axes: Axes, size: Size) -> None:
@@ -248,7 +248,7 @@ def steps_chart(name: str, alt: str, rows: Sequence[Sequence[float]]) -> Markup:
 
 
 def returns_are_beyond(record: EvaluationRecord, scores: Scores | None) -> bool:
-    """Tell whether lines to compare with lie beyond the scale of the returns.
+    """Return whether lines to compare with lie beyond the scale of the returns.
 
     It is the returns' own where the lines would squash them.
     """
@@ -256,7 +256,7 @@ def returns_are_beyond(record: EvaluationRecord, scores: Scores | None) -> bool:
 
 
 def returns_chart(name: str, record: EvaluationRecord, scores: Scores | None) -> Markup:
-    """Return the returns of an evaluation: a dot an episode, or columns; below them the mean."""
+    """Return the returns of an evaluation: a dot per episode, or columns; below them the mean."""
     rows = [n for n in ("best", "last") if record.of(n)]
     everything = [episode.reward for episode in record.episodes]
     lines = reference_lines(scores)
@@ -334,8 +334,8 @@ def returns_chart(name: str, record: EvaluationRecord, scores: Scores | None) ->
 def stacked(values: Sequence[float], width: float) -> list[tuple[float, int]]:
     """Return (place, level) of sorted values: those less than ``width`` apart are piled up.
 
-    A pile stands amid its values, or as near as the pile before lets it: no two piles are less
-    than ``width`` apart, and none is more than half of it off.
+    A pile is centred on its values, or as near as the previous pile permits: no two piles are less
+    than ``width`` apart, and none is off by more than half of it.
     """
     piles: list[list[float]] = []
     for value in sorted(values):
@@ -353,7 +353,7 @@ def stacked(values: Sequence[float], width: float) -> list[tuple[float, int]]:
 def _name_above(
     axes: Axes, size: Size, lines: Sequence[tuple[str, float]], low: float, high: float
 ) -> None:
-    """Draw upright lines to compare with, named above, where no two names meet."""
+    """Draw vertical lines to compare with, named above without overlap."""
     pixels = (size.width - size.left - size.right) / (high - low)
     height = size.height - size.top - size.bottom
     apart = 60
@@ -386,7 +386,7 @@ def scores_of(runs: Sequence[RunRecord]) -> list[float]:
 
 
 def is_beyond(runs: Sequence[RunRecord], scores: Scores | None) -> bool:
-    """Tell whether lines to compare with lie beyond the scale of a game's curves.
+    """Return whether lines to compare with lie beyond the scale of a game's curves.
 
     It is the curves' own where the lines would squash them.
     """
@@ -394,7 +394,7 @@ def is_beyond(runs: Sequence[RunRecord], scores: Scores | None) -> bool:
 
 
 def curves_chart(name: str, game: str, runs: Sequence[RunRecord], scores: Scores | None) -> Markup:
-    """Return the learning curves of one game, a line a run."""
+    """Return the learning curves of one game, one line per run."""
     size = Size(344, 216, left=46, right=74 if scores is not None else 16)
     values = scores_of(runs)
     if not is_beyond(runs, scores):

@@ -1,4 +1,4 @@
-"""Vector graphics for a page: matplotlib draws, the page's style sheet colours.
+"""Vector graphics for a page: drawn by matplotlib, coloured by the page's style sheet.
 
 Every chart is drawn twice, for a wide page and for a phone, so that its text is readable on both;
 the same numbers give the same bytes.
@@ -30,7 +30,7 @@ COLOURS: Final = {
     "second": "#070707",
     **{f"seed{i}": f"#0808{i:02x}" for i in range(8)},
 }
-"""Variable of the style sheet → the colour that stands for it while drawing."""
+"""Variable of the style sheet → the placeholder colour while drawing."""
 
 _STYLE: Final[Any] = {
     "svg.fonttype": "none",
@@ -65,7 +65,7 @@ _NO_METADATA: Final = dict.fromkeys(("Date", "Creator", "Format", "Type"))
 
 @dataclass(frozen=True)
 class Size:
-    """What a chart is drawn for, in CSS pixels."""
+    """The size of a chart, in CSS pixels."""
 
     width: int
     height: int
@@ -83,10 +83,10 @@ class Size:
 def draw(
     name: str, alt: str, sizes: tuple[Size, ...], plot: Callable[[Axes, Size], None]
 ) -> Markup:
-    """Return SVG elements that ``plot`` has drawn into, one for each size.
+    """Return SVG elements drawn by ``plot``, one for each size.
 
-    ``name`` is the only one of the page: the elements' ids begin with it. ``alt`` says in words
-    what is to be seen. Where there are two sizes the style sheet shows the one that fits.
+    ``name`` is unique on the page: the elements' ids begin with it. ``alt`` describes the chart in
+    words. If there are two sizes, the style sheet shows the one that fits.
     """
     found = [_draw(f"{name}{i}-", alt, size, plot) for i, size in enumerate(sizes)]
     if len(found) == 1:

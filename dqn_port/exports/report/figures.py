@@ -27,7 +27,7 @@ _HUGE: Final = 1e9
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """What one network's episodes come to."""
+    """The results of one network's episodes."""
 
     network: str
     episodes: int
@@ -74,7 +74,7 @@ def results_of(record: EvaluationRecord) -> list[Result]:
 
 
 def why_not_comparable(record: EvaluationRecord) -> str:
-    """Say why the paper's scores are of something else; nothing where they can be compared."""
+    """Return why the paper's scores cannot be compared; an empty string if they can."""
     if record.game not in nature_scores():
         return f"the paper has no scores of {record.game}"
     if record.max_frames < MAX_FRAMES and any(e.cut for e in record.episodes):
@@ -101,7 +101,7 @@ def score(value: float, places: int | None = None) -> str:
 
 
 def points(value: float) -> str:
-    """Write an episode's return, without decimals where it has none."""
+    """Write an episode's return, without decimals if it is an integer."""
     return score(value, 0) if value == int(value) else score(value)
 
 
@@ -116,7 +116,7 @@ def percent(value: float | None) -> str:
 
 
 def epsilon(value: float) -> str:
-    """Write an ε, which no end of a line parts from its sign."""
+    """Write an ε, with a no-break space."""
     return f"ε\N{NO-BREAK SPACE}{value:g}"
 
 

@@ -30,14 +30,14 @@ from dqn_port.registry import find_system
 from dqn_port.runs.evaluations import Clip, EvaluationRecord, Image, Seen, Vectors
 
 _LONGEST: Final = 200
-"""Characters of a text that run.json tells; the rest is cut off."""
+"""Characters of a text from run.json; the rest is cut off."""
 FRAMES_PER_SECOND: Final = 60
 """Of the Atari 2600 (NTSC)."""
 _MIME: Final = {".webp": "image/webp", ".png": "image/png"}
 _FRAME: Final = re.compile(r"\w+ \d+ of \d+")
-"""What planes are called that are frames, the oldest first."""
+"""Names of planes that are frames, the oldest first."""
 _FEW_EPISODES: Final = 10
-"""Of fewer a mean is a rough figure."""
+"""With fewer a mean is a rough figure."""
 _SHOWN_PACKAGES: Final = ("python", "dqn-port", "torch", "numpy", "ale-py")
 
 
@@ -48,7 +48,7 @@ _PAPER: Final = (
 
 
 def cited(runs: Sequence[RunRecord]) -> list[str]:
-    """Return what the systems of runs say that they are, and the paper where its scores stand."""
+    """Return the citations of the systems of runs, and of the paper if its scores are shown."""
     systems = [find_system(name) for name in sorted({run.system for run in runs})]
     said = [line for system in systems if (line := getattr(system, "CITED", ""))]
     return said + ([_PAPER] if any(run.game in nature_scores() for run in runs) else [])
@@ -65,7 +65,7 @@ class Tile(NamedTuple):
 
 
 def write_report(path: Path, run: RunRecord, evaluations: Sequence[EvaluationRecord]) -> None:
-    """Write the report of a run and what was evaluated of it to ``path``.
+    """Write the report of a run and its evaluations to ``path``.
 
     The first evaluation gives the headline figures, and the first clip is shown.
 
@@ -147,12 +147,12 @@ def _data_uri(image: Image) -> Markup:
 
 
 def _breakable(path: str) -> Markup:
-    """Let an option's path go on in the next line after a dot."""
+    """Let an option's path break after a dot."""
     return Markup(".<wbr>").join(path.split("."))
 
 
 def training_seconds(run: RunRecord) -> float:
-    """Return how long a run has trained; 0 where it does not tell."""
+    """Return how long a run has trained; 0 if not known."""
     told = number(run.about.get("training_seconds"))
     return max(told or 0.0, 0.0 if run.time is None else float(run.time[-1]))
 
@@ -194,19 +194,19 @@ def clock_unit(table: Table) -> str:
 
 
 def _constant(values: Any) -> str:
-    """Write the one number that all of ``values`` are; nothing where they differ."""
+    """Write the number that all of ``values`` share; an empty string if they differ."""
     return f"{values[0]:g}" if len(values) and (values == values[0]).all() else ""
 
 
 def _constants(run: RunRecord) -> list[tuple[str, str]]:
-    """Return (title, value) of the curves that are left out, being constant."""
+    """Return (title, value) of the curves that are left out because they are constant."""
     charts_left = [chart for chart in run.table.charts if chart.unless_constant]
     found = [(c.title, _constant(run.history.get(c.columns[0], ()))) for c in charts_left]
     return [(title, value) for title, value in found if value]
 
 
 def _curves(run: RunRecord) -> list[dict[str, Any]]:
-    """Return the small charts of what is told, with their titles, keys and captions."""
+    """Return the small charts of the run's columns, with their titles, keys and captions."""
     left_out = {title for title, _ in _constants(run)}
     views = [view for view in run.views if view.n_evaluations]
     if not views:
@@ -249,7 +249,7 @@ def drawn_curve(
 
 
 def _said_training(run: RunRecord) -> str:
-    """Say what the scores of the evaluations in training are, as far as it is told."""
+    """Return a description of the scores of the evaluations in training, as far as it is known."""
     n = int(evaluated_in(run).sum())
     if not n:
         return " ".join(["No game has ended in an evaluation", *_how_scored(run)])
@@ -267,7 +267,7 @@ def _said_training(run: RunRecord) -> str:
 
 
 def _how_scored(run: RunRecord) -> list[str]:
-    """Return how the scores were played, as far as it is told: options stand in braces."""
+    """Return how the scores were played, as far as it is known; options are in braces."""
     details = []
     for phrase in run.table.score_means:
         names = re.findall(r"\{(\w+)\}", phrase)
@@ -324,7 +324,7 @@ def _evaluation(
 
 
 def sticky_phrase(records: Sequence[EvaluationRecord]) -> list[str]:
-    """Say that no action is repeated at random, where the records of all tell so."""
+    """Return a line on sticky actions, if all records have the information."""
     if any(record.sticky != 0 for record in records):
         told = {record.sticky for record in records}
         known = len(told) == 1 and None not in told
@@ -335,7 +335,7 @@ def sticky_phrase(records: Sequence[EvaluationRecord]) -> list[str]:
 
 
 def _counts(record: EvaluationRecord) -> str:
-    """Say how many episodes were played with which seeds."""
+    """Return how many episodes were played with which seeds."""
     counts = Counter((episode.network, episode.seed) for episode in record.episodes)
     n = set(counts.values())
     each = f"{many(max(n), 'episode')} a network" if len(n) == 1 else "episodes"
@@ -353,7 +353,7 @@ def _cut_note(result: Result) -> str:
 
 
 def _which_episode(record: EvaluationRecord, index: int) -> str:
-    """Say which episode it is, and how it compares."""
+    """Return which episode it is, and how it compares."""
     episode = record.episodes[index]
     rewards = [other.reward for other in record.of(episode.network)]
     rank = ""
@@ -418,7 +418,7 @@ def _shown_seen(record: EvaluationRecord, seen: Seen) -> dict[str, Any]:
 
 
 def _environment(run: RunRecord, evaluations: Sequence[EvaluationRecord]) -> list[tuple[str, str]]:
-    """Return what the run ran on."""
+    """Return the run's environment: versions, device and the like."""
     about = run.about
     rows = [
         ("Game", run.game or None),

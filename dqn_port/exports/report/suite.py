@@ -1,4 +1,4 @@
-"""The report of a suite, games × seeds: a league table and everybody's learning curves."""
+"""The report of a suite, games × seeds: a league table and all learning curves."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from dqn_port.records import RunRecord
 from dqn_port.runs.evaluations import EvaluationRecord, mean_and_std
 
 Suite = Sequence[tuple[RunRecord, Sequence[EvaluationRecord]]]
-"""Every run with what was evaluated of it; the first evaluation counts."""
+"""Every run with its evaluations; the first evaluation counts."""
 
 _EPSILON = "with ε\N{NO-BREAK SPACE}0.05"
 """What a table says whose evaluations are played so, whatever the options."""
@@ -35,7 +35,7 @@ _LONGEST_BAR = 2.0
 
 
 def suite_scores(runs: Suite) -> dict[Place, list[float]]:
-    """Return (game, system) → the score of each of its runs: what a league is made of.
+    """Return (game, system) → the score of each of its runs, the input of a league.
 
     A run's score is the mean return of its best network, or else of its last one, in its first
     evaluation; a run without one has none.
@@ -144,12 +144,12 @@ def _row(row: LeagueRow, runs: Suite) -> dict[str, Any]:
 
 
 def _bar(share: float | None) -> float | None:
-    """Return how much of a bar's length a human-normalised score takes, in per cent."""
+    """Return the length of a human-normalised score's bar, in per cent."""
     return None if share is None else round(100 * min(max(share, 0.0), _LONGEST_BAR) / _LONGEST_BAR)
 
 
 def _said(runs: Suite) -> str:
-    """Say how the scores came about, where all runs agree."""
+    """Return how the scores were made, as far as all runs agree."""
     records = [evaluations[0] for _, evaluations in runs if evaluations]
     if not records:
         return "No evaluation was recorded, so there is no score."
@@ -169,7 +169,7 @@ def _said(runs: Suite) -> str:
 
 
 def _notes(runs: Suite, league: League) -> list[str]:
-    """Return what a reader has to know of the figures."""
+    """Return what a reader must know about the figures."""
     notes = []
     reasons: dict[str, list[str]] = {}
     for run, evaluations in runs:
@@ -219,14 +219,14 @@ def _game(number: int, game: str, runs: Suite, path: Path) -> dict[str, Any]:
 
 
 def _key(run: RunRecord) -> str:
-    """Return what a run is called beside its game; snapshots alone may share their seeds."""
+    """Return a run's label next to its game; single snapshots may share their seeds."""
     if run.finished is None:
         return run.name
     return f"seed {run.seed}" + ("" if run.finished else " (unfinished)")
 
 
 def _link(evaluations: Sequence[EvaluationRecord], path: Path) -> str | None:
-    """Return the way from the page to a run's own: report-X.html beside evaluation-X."""
+    """Return the link from the page to a run's own: report-X.html next to evaluation-X."""
     for evaluation in evaluations:
         folder = evaluation.folder.absolute()
         name = folder.name.replace("evaluation-", "report-", 1) + ".html"

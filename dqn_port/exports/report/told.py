@@ -1,4 +1,4 @@
-"""What runs tell of their evaluations in training, as curves need it; a snapshot may lack some."""
+"""Data of runs' evaluations in training, as needed for curves; a snapshot may lack some."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Axis(NamedTuple):
     """What curves are drawn against."""
 
     column: str
-    """Of the history; empty: the evaluations' numbers."""
+    """Column of the history; empty: the evaluations' numbers."""
     short: str
     label: str
 
@@ -25,7 +25,7 @@ _NUMBERS: Final = Axis("", "evaluations", "evaluation")
 
 
 def axis_of(runs: Sequence[RunRecord]) -> tuple[Axis, list[NDArray[Any]]]:
-    """Return the first axis that all runs tell, and each run's numbers on it."""
+    """Return the first axis that all runs have, and each run's numbers on it."""
     axes = [Axis("frames", "frames", "frames of training")]
     tables = {run.table.clock: run.table for run in runs}
     for clock, table in tables.items() if len(tables) == 1 else ():
@@ -38,20 +38,21 @@ def axis_of(runs: Sequence[RunRecord]) -> tuple[Axis, list[NDArray[Any]]]:
 
 
 def evaluated_in(run: RunRecord) -> NDArray[np.bool_]:
-    """Tell of each row whether it is an evaluation: one with a score, where none counts games."""
+    """Return for each row whether it is an evaluation; without counts of games, one with a
+    score."""
     if run.table.episodes or run.table.score not in run.history:
         return np.ones(run.n_evaluations, dtype=bool)
     return ~np.isnan(run.scores)
 
 
 def played_in(run: RunRecord) -> NDArray[np.bool_]:
-    """Tell of each evaluation whether an episode ended in it; yes where that is not told."""
+    """Return for each evaluation whether an episode ended in it; true if not known."""
     episodes = run.history.get(run.table.episodes)
     return ~np.isnan(run.scores) if episodes is None else episodes > 0
 
 
 def trained_steps(run: RunRecord) -> int | None:
-    """Return how far a run has trained, as far as it tells; None where it does not."""
+    """Return how far a run has trained; None if not known."""
     steps = number(run.about.get("steps")) if run.finished else None
     if steps is not None:
         return int(steps)
@@ -60,7 +61,7 @@ def trained_steps(run: RunRecord) -> int | None:
 
 
 def trained_frames(run: RunRecord) -> float | None:
-    """Return how many emulator frames that was, where it follows from the rows."""
+    """Return how many emulator frames that was, if the rows show it."""
     frames = number(run.about.get("frames"))
     if frames is not None:
         return frames

@@ -1,4 +1,4 @@
-"""The loop: play, remember, and now and then sweep the memory and learn in a burst."""
+"""The loop: play, store, and from time to time sweep the memory and learn in a burst."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LEARNING: Final = "learning"
 
 
 class Network(Protocol):
-    """What the agent asks of its network; see neural_network.NeuralNetwork."""
+    """What the agent needs from its network; see neural_network.NeuralNetwork."""
 
     def get_q_values(self, state: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return a state's Q-values, float32 [num_actions]."""
@@ -88,9 +88,9 @@ class Agent:
         """Of all whole episodes, in points."""
         self.tracer: MotionTracer | None = None
         self.optimization: Optimization | None = None
-        """The burst that is going on."""
+        """The current burst."""
         self._frames = 0
-        """The game's, as told last."""
+        """The game's, after the last step."""
         self.begin(None)
 
     def begin(self, num_episodes: int | None) -> None:
@@ -115,7 +115,7 @@ class Agent:
         """Play a state, or make an update of a burst.
 
         Raises:
-            DivergedError: a Q-value or a loss is no number.
+            DivergedError: a Q-value or a loss is not a number.
             ReplayError: ``as_original``, and the original stopped here.
         """
         if self.optimization is not None:
@@ -228,7 +228,7 @@ class Agent:
         return events + (self._end_burst() if burst.done else [])
 
     def _time_left(self, burst: Optimization) -> str:
-        """Return how long the burst takes at most, as far as that is known."""
+        """Return how long the burst takes at most, if that is known."""
         began, at = self._burst_began
         a_step = (time.monotonic() - began) / max(burst.iterations - at, 1)
         left = round(a_step * (burst.max_iterations - burst.iterations))
@@ -241,7 +241,7 @@ class Agent:
         return self._end_state()
 
     def _end_state(self) -> list[Event]:
-        """Do what follows when a state is played and, where that was due, learned from."""
+        """Finish a state after playing and, if it was due, learning."""
         if self.end_episode:
             self.episode_rewards.append(self.reward_episode)
         mean = self.reward_mean
@@ -298,7 +298,7 @@ class Agent:
             epsilon=self.epsilon if phase == PLAYING else None,
         )
 
-    # Exact going on.
+    # Exact resuming.
 
     _COUNTS: Final = ("count_states", "count_episodes", "num_lives")
     _NUMBERS: Final = ("reward_episode", "epsilon")

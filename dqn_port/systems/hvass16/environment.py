@@ -1,7 +1,7 @@
-"""The game as gym 0.8.1 gave it: an action is played for some frames, and a clock ends it.
+"""The game as in gym 0.8.1: an action is played for some frames, and a step limit ends the game.
 
-Hvass: gym 0.8.1's AtariEnv and TimeLimit. Its draws (how many frames, which stick) depended on the
-machine's noise, and no trace covers them; here a seed gives them.
+Hvass: gym 0.8.1's AtariEnv and TimeLimit. Its draws (how many frames, which actions stick) were
+seeded from system entropy, and no trace covers them; here a seed determines them.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ MAX_STEPS: Final = {"v0": 10_000, "v3": 100_000, "v4": 100_000}
 """Revision of gym's game → steps after which it ends. v4 is what later gyms called v3."""
 _REVISION: Final = re.compile(r"(.+)-(v\d+)")
 _FRAME_CAP: Final = 1_000_000
-"""Frames that no game comes to: the steps' limit ends it before."""
+"""More frames than any game has: the step limit ends it earlier."""
 
 
 class Environment(Protocol):
-    """A game, step by step: gym's face with what exact going on needs.
+    """A game, step by step: gym's interface with what exact resuming needs.
 
-    An environment of one's own has it, too: ``env=module:object`` names what makes one when called
-    with a seed.
+    Custom environments have it, too: ``env=module:object`` names a callable that returns one for a
+    seed.
     """
 
     action_names: tuple[str, ...]
-    """One an action."""
+    """One per action."""
 
     def reset(self) -> Frame:
         """Start a new game and return its first frame."""
@@ -66,7 +66,7 @@ class Environment(Protocol):
 
 @dataclass(frozen=True)
 class Game:
-    """What a name of a game stands for."""
+    """The game that a name stands for."""
 
     name: str
     """toyA, a ROM without .bin, or module:object."""
@@ -133,7 +133,7 @@ class AtariEnvironment:
             actions = [int(action.value) for action in emulator.ale.getMinimalActionSet()]
         self._actions = tuple(actions)
         self.action_names: tuple[str, ...] = action_names(actions)
-        # Colours as words of four bytes: to look them up is then some ten times quicker.
+        # Colours as words of four bytes: looking them up is then about ten times faster.
         palette = np.pad(self.emulator.palette, ((0, 0), (0, 1)))
         self._colours = np.ascontiguousarray(palette).view(np.uint32).reshape(-1)
         self._screen = np.empty((self.emulator.height, self.emulator.width), dtype=np.uint8)
@@ -161,8 +161,8 @@ class AtariEnvironment:
 
         ``shown``: where given, all frames are appended to it.
 
-        Quirk: an Atari game's step is not cut short where the game ends, toyA's is;
-        test_environment.py, test_a_step_is_not_cut_short. Quirk: the steps' limit counts as the
+        Quirk: a step of an Atari game is not cut short when the game ends, a step of toyA is;
+        test_environment.py, test_a_step_is_not_cut_short. Quirk: the step limit counts as the
         game's end; test_environment.py, test_the_limit_is_an_end.
         """
         skips = self._frame_skip

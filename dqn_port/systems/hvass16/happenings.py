@@ -1,4 +1,4 @@
-"""What a training tells of this program's own, beside the events that all share."""
+"""The events of this program, in addition to those that all systems share."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Updated(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class StateTested(Event):
-    """A state of a test was played in which something was earned or lost."""
+    """A state of a test was played in which there was a reward or a life was lost."""
 
     count_episodes: int
     q_min: float

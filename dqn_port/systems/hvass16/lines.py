@@ -33,7 +33,7 @@ def lines_of(event: Event) -> Iterator[str]:
 
 
 def progress(event: Updated) -> str:
-    """Return the line of an update; in the original each was written over the one before."""
+    """Return the line of an update; in the original each overwrote the one before."""
     return (
         f"\tIteration: {event.iteration} ({event.epoch:.2f} epoch), "
         f"Batch loss: {event.loss:.4f}, Mean loss: {event.loss_mean:.4f}"

@@ -39,9 +39,9 @@ class MotionTracer:
         """[height, width], 0..255; float64 from the first ``process`` on."""
 
     def process(self, image: NDArray[np.uint8]) -> None:
-        """Take in the next frame.
+        """Add the next frame.
 
-        Quirk: a new tracer is made at a reset only, so that the trace of a lost life goes on;
+        Quirk: a new tracer is made only at a reset, so that the trace continues after a lost life;
         test_agent.py, test_a_lost_life_ends_neither_trace_nor_game.
         """
         small = self._process(image).astype(np.float64)

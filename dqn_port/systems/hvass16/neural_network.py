@@ -125,7 +125,7 @@ class NeuralNetwork(nn.Module):
                 part.copy_(torch.from_numpy(drawn))
 
     def layer_outputs(self, states: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Return what every layer makes of states, by name.
+        """Return the output of every layer for states, by name.
 
         ``states``: uint8 [B, height, width, channels]; they go in as 0..255. Convolutions give
         float32 [B, channels, height, width] after ReLU, dense layers [B, outputs].
@@ -177,7 +177,7 @@ class NeuralNetwork(nn.Module):
         return self.layer_outputs(states)[OUTPUT]
 
     def convolutions_of(self, state: NDArray[np.uint8]) -> list[Convolution]:
-        """Return the convolutions, and what they make of a state."""
+        """Return the convolutions and their outputs for a state."""
         with torch.no_grad():
             outputs = self.layer_outputs(self._on_device(state[None]))
         weights = dict(self.named_parameters())
@@ -281,7 +281,7 @@ class NeuralNetwork(nn.Module):
         where: str,
         error: type[DqnPortError] = CheckpointError,
     ) -> None:
-        """Take over parameters, and mean squares as far as they are there.
+        """Load parameters, and mean squares if they are present.
 
         Weights may be called ``weights`` or ``kernel``, as PrettyTensor and tf.layers call them.
 
@@ -424,7 +424,7 @@ class Optimization:
 
         Raises:
             ReplayError: see ReplayMemory.random_indices.
-            DivergedError: the loss is no number; the original went on to the last epoch, as
+            DivergedError: the loss is not a number; the original continued to the last epoch, as
                 ``as_original`` does.
         """
         loss = network.update(*self._memory.random_batch(), self.learning_rate)

@@ -1,4 +1,4 @@
-"""The options: the original's numbers by its names, and ours."""
+"""The options: the original's numbers with its names, and ours."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ Q_VALUES: Final = Table(
 
 
 def positive_integers(value: Any) -> bool:
-    """Tell whether a value is a list of whole numbers of 1 to 2^20."""
+    """Return whether a value is a list of whole numbers of 1 to 2^20."""
     return isinstance(value, list) and bool(value) and all(
         type(n) is int and 1 <= n <= 2**20 for n in value
     )  # fmt: skip

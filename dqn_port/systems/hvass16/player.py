@@ -75,7 +75,7 @@ class Player:
         self._cap = max_frames or 0
         self._number = self._frames = 0
         self.told: list[Event] = []
-        """What the last step told: the original's line of a test, where it printed one."""
+        """The original's line of a test for the last step, if it printed one."""
 
     def step(self, action: int | None = None, *, show: bool = False) -> Step:
         """Play one step: ``action`` (an index), or else what the agent chooses."""
@@ -116,7 +116,7 @@ class Player:
         return step
 
     def _by_limit(self) -> bool:
-        """Tell whether the clock, and not the game, ended it."""
+        """Return whether the step limit, and not the game, ended it."""
         emulator = getattr(self.env, "emulator", None)
         return emulator is not None and not emulator.game_over()
 
@@ -155,7 +155,7 @@ def _convolutions(network: Network, state: Array) -> list[Convolution]:
 
 
 class Evaluation:
-    """Play some whole games between two states of a training, in a game of its own."""
+    """Play some whole games between two states of a training, in a separate game."""
 
     def __init__(self, options: Options, network: Network, *, states: int, episodes: int) -> None:
         """``states``, ``episodes``: of the training so far."""

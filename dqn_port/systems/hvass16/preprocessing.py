@@ -1,4 +1,4 @@
-"""From a game's frame to a small gray image, as both revisions of the original made it.
+"""Convert a game's frame to a small gray image, as both revisions of the original did.
 
 ``v17`` is the document's (SciPy's imresize), ``v20`` the newest (Pillow alone).
 """
@@ -37,8 +37,8 @@ def stretch(gray: NDArray[np.float64]) -> NDArray[np.uint8]:
 
     Hvass: scipy.misc.imresize, which calls bytescale
 
-    Quirk: brightness depends on the frame; where an object with a new extreme appears, all pixels
-    change. Kept, since the network was trained so; test_preprocessing.py,
+    Quirk: brightness depends on the frame; when an object with a new extreme appears, all pixels
+    change. This is kept because the network was trained with it; test_preprocessing.py,
     test_the_stretch_depends_on_the_frame.
     """
     low, high = gray.min(), gray.max()

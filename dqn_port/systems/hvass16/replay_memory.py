@@ -13,11 +13,11 @@ from dqn_port.native.library import kernels
 
 DISCOUNT_FACTOR: Final = 0.97
 ERROR_THRESHOLD: Final = 0.1
-"""Estimation errors from here on are large."""
+"""Estimation errors from this size on are large."""
 
 
 def clipped(reward: float) -> float:
-    """Return a reward as it is learnt: clipped to −1 … 1."""
+    """Return a reward as used in training: clipped to −1 … 1."""
     return float(np.clip(reward, -1.0, 1.0))
 
 
@@ -43,7 +43,7 @@ class ReplayMemory:
         """``as_original``: stop, or go wrong, in the edge cases where the original did."""
         self.size, self.generator, self.as_original = size, generator, as_original
         self.discount_factor, self.error_threshold = discount_factor, error_threshold
-        # Pages are touched, and so taken from the machine, as they fill.
+        # Pages are touched, and so allocated, as they fill.
         self.states = np.zeros((size, *state_shape), dtype=np.uint8)
         self.q_values = np.zeros((size, num_actions))
         self.q_values_old = np.zeros((size, num_actions))
@@ -57,7 +57,7 @@ class ReplayMemory:
         """How often the memory was emptied."""
 
     def is_full(self) -> bool:
-        """Tell whether no state can be added."""
+        """Return whether no state can be added."""
         return self.num_used == self.size
 
     def used_fraction(self) -> float:
@@ -82,7 +82,7 @@ class ReplayMemory:
         end_life: bool,
         end_episode: bool,
     ) -> None:
-        """Add a state and what came of it; nothing if the memory is full.
+        """Add a state and its outcome; does nothing if the memory is full.
 
         ``q_values``: as the network estimated them before the action. ``reward`` is clipped to
         −1..1. The flags say whether the action lost a life, or ended the episode.
@@ -101,8 +101,8 @@ class ReplayMemory:
     def update_all_q_values(self) -> None:
         """Sweep from the newest state to the oldest: every taken action's value is updated.
 
-        Quirk: the newest state is never updated, and keeps the error that an earlier filling left
-        in its row; test_replay_memory.py, test_leftovers_are_read.
+        Quirk: the newest state is never updated, and keeps the error left in its row by an earlier
+        filling; test_replay_memory.py, test_leftovers_are_read.
         """
         self.q_values_old[:] = self.q_values
         n = self.num_used
@@ -122,7 +122,7 @@ class ReplayMemory:
         taken = self.q_values[rows, actions]
         others = self.q_values[:n].copy()
         others[rows, actions] = -np.inf
-        # Floats of Python are doubles, and quicker one by one than NumPy's. Backwards:
+        # Python's floats are doubles, and faster one by one than NumPy's. Backwards:
         # v = r if the life or the episode ends, else r + γ max_a q[k + 1], which is the larger of
         # the value just found and the values of the other actions.
         best_other = others.max(axis=1).tolist()
@@ -214,7 +214,7 @@ class ReplayMemory:
         return self.states[idx], self.q_values[idx]
 
     def all_batches(self, batch_size: int = 128) -> Iterator[tuple[int, int, float]]:
-        """Yield the begin and end of all batches in turn, and the part that is then done."""
+        """Yield the beginning and end of each batch in turn, and the share that is then done."""
         for begin in range(0, self.num_used, batch_size):
             end = min(begin + batch_size, self.num_used)
             yield begin, end, end / self.num_used

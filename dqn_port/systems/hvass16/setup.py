@@ -25,7 +25,7 @@ from dqn_port.systems.hvass16.replayed_environment import ReplayedEnvironment
 Options = Mapping[str, Any]
 
 GAME, WEIGHTS, TEST = 1, 2, 3
-"""Streams of random numbers beside the agent's own: seeded by (seed, stream, …)."""
+"""Streams of random numbers in addition to the agent's own: seeded by (seed, stream, …)."""
 CHANNELS: Final = 2
 """Of a state: the image, and the trace."""
 
@@ -56,7 +56,7 @@ def make_environment(options: Options, seed: Sequence[int]) -> Environment:
 
 
 def _own_environment(name: str, seed: Sequence[int]) -> Environment:
-    """Return what a stranger's ``module:object`` makes of a seed.
+    """Return what an external ``module:object`` returns for a seed.
 
     Raises:
         UsageError: the user did not trust it, or there is no such object.

@@ -1,4 +1,4 @@
-"""The system: its options, what the workshop has to know, and what plays and trains."""
+"""The system: its options, its facts for the workshop, its players and trainings."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _LISTS: Final = {"frame_skip": 30, "filters": 8, "strides": 8, "dense": 8}
 _MOST_UNPACKED: Final = 1100
 """Times a file's size: zlib packs no more, and no file of weights needs it."""
 _ACTIONS: Final = 18
-"""The most that a game has."""
+"""The largest number that a game has."""
 
 
 class Hvass16(Declared):
@@ -96,13 +96,13 @@ class Hvass16(Declared):
     ) -> NDArray[np.float64] | None:
         """Return the emulator frames of training at every row, on the average of drawn skips.
 
-        None: they are not told.
+        None if not known.
         """
         skips: Any = arguments.get("frame_skip")
         return history["states"] * float(np.mean(skips)) if positive_integers(skips) else None
 
     def facts(self, options: Options) -> Facts:
-        """Return what the workshop has to know; ``Event.step`` counts states."""
+        """Return what the workshop must know; ``Event.step`` counts states."""
         game, about = game_of(options["env"]), {}
         if game.name not in GAMES and ":" not in game.name:
             about["rom_md5"] = check_rom(game.name, options["game_path"])[1]
@@ -132,7 +132,7 @@ class Hvass16(Declared):
         start: SavedNetwork | None = None,
         parts: Mapping[str, Any] | None = None,
     ) -> Training:
-        """Set up a training at its beginning; ``parts``: environment, network.
+        """Set up a new training; ``parts``: environment, network.
 
         Raises:
             SnapshotError: the network to start from cannot be read, or is of another game.
@@ -150,7 +150,7 @@ class Hvass16(Declared):
         epsilon: float | None = None,
         max_frames: int | None = None,
     ) -> Player:
-        """Set up a player; ε is epsilon_testing by itself."""
+        """Set up a player; ε is epsilon_testing by default."""
         use_threads(options["threads"])
         return Player(options, network, seed=[seed], epsilon=epsilon, max_frames=max_frames)
 
@@ -205,7 +205,7 @@ def _load_npz(path: Path) -> SavedNetwork:
         with np.load(path, allow_pickle=False) as file:
             weights = {name.removesuffix(":0"): np.asarray(file[name]) for name in file.files}
     except Exception as error:
-        # Damaged bytes make zipfile, zlib and NumPy raise whatever they come across.
+        # For damaged bytes zipfile, zlib and NumPy raise many kinds of errors.
         raise SnapshotError(f"{path}: expected arrays by name, got a damaged file") from error
     states: Any = weights.get("count_states", np.zeros(()))
     step = int(states) if states.ndim == 0 and states.dtype.kind in "iu" else 0
@@ -213,7 +213,7 @@ def _load_npz(path: Path) -> SavedNetwork:
 
 
 def _bytes_of(options: Options) -> int:
-    """Return the bytes that a run comes to need."""
+    """Return the bytes that a run will need."""
     return options["replay_size"] * _bytes_of_a_state(options) + _bytes_of_weights(options)
 
 

@@ -1,4 +1,4 @@
-"""A training, tick by tick: the agent's loop, and evaluations beside it."""
+"""A training, tick by tick: the agent's loop, and evaluations."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ _MEMORY: Final = (
     "q_values", "q_values_old", "actions", "rewards", "end_life", "end_episode",
     "estimation_errors",
 )  # fmt: skip
-"""Arrays of the memory that go into the state whole: their leftovers are read, too."""
+"""Arrays of the memory that are saved in full, because rows left from earlier fillings are read,
+too."""
 COUNTERS: Final = ("count_states", "count_episodes")
 
 
@@ -77,7 +78,7 @@ class Training:
         generator = np.random.RandomState(seed)
         self.agent: Agent = make_agent(options, env, self.network, generator, append=files.append)
         if start is not None:
-            # The original's restore: its counters go on, its memory is empty.
+            # The original's restore: its counters continue, its memory is empty.
             for name in COUNTERS:
                 setattr(self.agent, name, count_in(start, name))
         self._take_limit()
@@ -133,7 +134,7 @@ class Training:
         return events
 
     def left(self) -> dict[str, int] | None:
-        """Return None: no one knows how long an episode is."""
+        """Return None: the length of an episode is not known."""
         return None
 
     def networks(self) -> dict[str, dict[str, Array]]:

@@ -20,9 +20,9 @@ class _Parser(argparse.ArgumentParser):
 
 
 def read_words(words: Sequence[str]) -> Words:
-    """Return what the words come to: without --training nothing is learned.
+    """Return the options of a command line: without --training nothing is learned.
 
-    ``episodes`` is then how many more are to be played.
+    ``episodes`` is then the number of further episodes to play.
 
     Raises:
         UsageError: argparse refuses them.

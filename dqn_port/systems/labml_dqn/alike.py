@@ -1,6 +1,6 @@
 """Stacks of bytes as the network takes them: their distinct windows, or all pixels as floats.
 
-Which of the two it is hangs on the stacks alone. The sums are the same but for their order.
+Which of the two is used depends only on the stacks. The sums are the same except for their order.
 """
 
 from __future__ import annotations

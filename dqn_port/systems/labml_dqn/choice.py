@@ -16,9 +16,9 @@ def sample_action(
 ) -> torch.Tensor:
     """Return an action for each game, int64 [n_games].
 
-    Two numbers a game are drawn whatever ε is: first all actions, then all x of [0, 1); a game
-    takes its random action where x < ε, in float32. ``values`` gives Q, float32
-    [n_games, n_actions]; it is not called where every action is random, which changes no number.
+    Two numbers per game are drawn whatever ε is: first all actions, then all x in [0, 1). A game
+    takes its random action if x < ε, in float32. ``values`` returns Q, float32 [n_games,
+    n_actions]; it is not called if every action is random, which changes no number.
     """
     random_action = torch.randint(n_actions, (n_games,), generator=generator)
     choose_rand = torch.rand(n_games, generator=generator) < exploration

@@ -1,6 +1,6 @@
 """Evaluate the network while it is trained; the original did not.
 
-A game, a generator and an emulator of its own: the training's own numbers stay as they were.
+It has its own game, generator and emulator, so that it does not change the training's numbers.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dqn_port.systems.labml_dqn.player import Player
 
 
 class Evaluation:
-    """Some whole games, one agent step after the other."""
+    """Some whole games, one agent step at a time."""
 
     def __init__(self, player: Player, games: int) -> None:
         self.player, self.games = player, games
@@ -32,7 +32,7 @@ class Evaluation:
         self._returns, self._return, self._steps = [], 0.0, 0
 
     def tick(self) -> Step:
-        """Play one agent step; ``running`` is over with the last game."""
+        """Play one agent step; ``running`` becomes false after the last game."""
         step = self.player.step()
         self._steps += 1
         self._return += step.earned
@@ -44,7 +44,7 @@ class Evaluation:
 
     @property
     def text(self) -> str:
-        """Tell how far it is."""
+        """Return a line about the progress."""
         return f"evaluation game {min(len(self._returns) + 1, self.games)}/{self.games}"
 
     @property
@@ -53,7 +53,7 @@ class Evaluation:
         return sum(self._returns) / len(self._returns)
 
     def cells(self) -> dict[str, Any]:
-        """Return what the games came to, as cells of a row."""
+        """Return the results of the games, as cells of a row."""
         return {
             "reward": self.mean,
             "games": len(self._returns),
@@ -63,7 +63,8 @@ class Evaluation:
         }
 
     def left(self) -> int:
-        """Return how many agent steps are left of a running one, by those of its games so far."""
+        """Return how many agent steps are left in a running evaluation, estimated from its games so
+        far."""
         if not self.running:
             return 0
         done = len(self._returns)
@@ -84,7 +85,7 @@ class Evaluation:
         """Take over a state.
 
         Raises:
-            CheckpointError: it is not of such an evaluation.
+            CheckpointError: it is not the state of such an evaluation.
         """
         fields = Fields(state, "evaluation")
         running, seconds = fields.boolean("running"), fields.number("seconds")

@@ -1,6 +1,6 @@
 """The training: eight games, a replay, minibatches. labml: rl/dqn/experiment.py, Trainer.
 
-Beside the original: ``tick`` is what its run_training_loop does, one small piece after the other.
+``tick`` does what the original's run_training_loop does, in small pieces.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Trained:
 
 
 class Trainer:
-    """Play, store, learn; and evaluate now and then, which the original did not."""
+    """Play, store, learn; and evaluate from time to time, which the original did not."""
 
     def __init__(
         self,
@@ -73,9 +73,9 @@ class Trainer:
         plain: bool = False,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        """``storage``: in place of Frames. ``start``: what the network is to begin with.
+        """``storage``: in place of Frames. ``start``: the network's first weights.
 
-        ``plain``: add up as PyTorch does of itself, see alike.py; slower.
+        ``plain``: add in PyTorch's own order, see alike.py; slower.
 
         Quirk: the target network's weights are drawn, too, though they are overwritten at once
         (golden model, loops).
@@ -180,7 +180,7 @@ class Trainer:
             self.train(beta)
             self.epoch += 1
             events.append(self._ticked("learning", f"minibatch {self.epoch}/{self.train_epochs}"))
-        # Quirk: not before every slot is filled; ε and β go on meanwhile.
+        # Quirk: not before every slot is filled; ε and β change meanwhile.
         if self.worker_step == self.worker_steps and (
             self.epoch == self.train_epochs or not self.replay_buffer.is_full()
         ):
@@ -288,8 +288,8 @@ class Trainer:
     def _end_update(self) -> Event:
         """Copy the target network if it is time, and save the row.
 
-        Quirk: updates are counted from 0 and while the buffer fills, and copies are made only where
-        there was training: so the first one may come late (golden loops).
+        Quirk: updates are counted from 0, also while the buffer fills, and copies are made only
+        after training, so the first one may come late (golden loops).
         """
         update = self.update
         if self.replay_buffer.is_full() and update % self.options["update_target_model"] == 0:
@@ -326,7 +326,7 @@ class Trainer:
     def left(self) -> dict[str, int]:
         """Return how many ticks of every phase are left.
 
-        Evaluations to come count one a game: how long they will be nobody knows.
+        Future evaluations count one tick per game, because their length is not known.
         """
         options, replay = self.options, self.replay_buffer
         left = self.updates - self.update
@@ -344,14 +344,14 @@ class Trainer:
         }
 
     def state_dict(self, *, full: bool = True) -> dict[str, Any]:
-        """Return all that going on needs, but the rings."""
+        """Return everything needed to resume, except the rings."""
         return training_state(self, full=full)
 
     def load_state_dict(self, state: Mapping[str, Any], *, full: bool = True) -> None:
-        """Go on from what ``state_dict`` gave; without ``full`` the replay fills anew.
+        """Resume from a ``state_dict``; without ``full`` the replay is filled anew.
 
         Raises:
-            CheckpointError: it is not of such a training.
+            CheckpointError: it is not the state of such a training.
         """
         load_training(self, state, full=full)
 
@@ -364,7 +364,7 @@ class Trainer:
         return {"last": self.model.weights()} | ({"best": self.best} if self.best else {})
 
     def about(self) -> dict[str, Any]:
-        """Return what a run's record says of it."""
+        """Return the entries for a run's record."""
         return {
             "frames": self.frames,
             "minibatches": self.trained,

@@ -1,4 +1,4 @@
-"""Play a game in steps of up to four frames, and stack what is seen. labml: game.py, Game."""
+"""Play a game in steps of up to four frames, and stack the pictures. labml: game.py, Game."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Stack = NDArray[np.uint8]
 
 
 class Info(NamedTuple):
-    """What an episode came to."""
+    """The result of an episode."""
 
     reward: float
     """Sum of its rewards, as the game gave them."""
@@ -30,7 +30,7 @@ class Info(NamedTuple):
 
 
 class Step(NamedTuple):
-    """What a step came to."""
+    """The result of a step."""
 
     obs: Stack
     """A copy. Quirk: of the next episode if this one is done, as its first four."""
@@ -38,14 +38,14 @@ class Step(NamedTuple):
     """Of up to four frames, not clipped."""
     done: bool
     info: Info | None
-    """None while the episode goes on."""
+    """None while the episode continues."""
 
 
 class Game:
     """One game, in which an episode is the first life.
 
     Quirk: a lost life begins a new game, so the agent plays first lives only; lives are compared
-    with those at the reset, so that one that was gained and is lost again ends nothing
+    with those at the reset, so that losing a life that was gained ends nothing
     (tests/systems/labml_dqn/test_game.py).
     """
 
@@ -118,7 +118,7 @@ class Game:
         """Take over a state.
 
         Raises:
-            CheckpointError: it is not of such a game.
+            CheckpointError: it is not the state of such a game.
         """
         fields = Fields(state, "game")
         obs_4 = fields.array("obs_4", self.obs_4)

@@ -1,4 +1,5 @@
-"""The tables that a run keeps: evaluations, which are ours, and the original's row an update."""
+"""The tables that a run keeps: evaluations, which are new here, and the original's row per
+update."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ from typing import Final
 from dqn_port.records import Chart, Column, Table
 
 UPDATES: Final = "updates"
-"""The table with a row an update."""
+"""The table with one row per update."""
 
 HISTORY: Final = (
     Table(

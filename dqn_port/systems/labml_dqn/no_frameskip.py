@@ -1,4 +1,4 @@
-"""A game as gym's NoFrameskip-v4 plays it: one emulator frame a step, a limit of frames.
+"""A game as gym's NoFrameskip-v4 plays it: one emulator frame per step, with a limit of frames.
 
 labml: game.py, where gym.make('BreakoutNoFrameskip-v4') makes it.
 """
@@ -23,12 +23,12 @@ MAX_FRAMES: Final = 400_000
 
 
 class Environment(Protocol):
-    """What Game plays on, frame by frame."""
+    """What Game plays, frame by frame."""
 
     height: int
     width: int
     frames: int
-    """Played since the reset."""
+    """Frames played since the reset."""
     grays: NDArray[np.uint8]
     """uint8 [256]: the gray of every byte of a screen."""
 
@@ -42,7 +42,8 @@ class Environment(Protocol):
         """Play one frame; return its reward and whether the game is done."""
 
     def get_screen(self, out: NDArray[np.uint8]) -> None:
-        """Paint the current picture into uint8 [height, width], by bytes that ``grays`` tells."""
+        """Paint the current picture into uint8 [height, width], as bytes that ``grays``
+        converts."""
 
     def rgb(self) -> Picture:
         """Return the current picture in colours."""
@@ -78,10 +79,10 @@ class NoFrameskip:
         self.frames = 0
 
     def seed(self, seed: int) -> None:
-        """Take a seed: toyA counts its games from it.
+        """Set the seed: toyA counts its games from it.
 
-        Quirk: an Atari game is the same with any seed, for nothing in it is random; so all begin
-        alike (tests/systems/labml_dqn/test_game.py).
+        Quirk: an Atari game is the same with any seed, because nothing in it is random, so all
+        start alike (tests/systems/labml_dqn/test_game.py).
         """
         if isinstance(self.emulator, ToyEmulator):
             self.emulator.ngames = seed

@@ -88,7 +88,7 @@ _UPDATES: Final = re.compile(r"updates(?: */ *([1-9][0-9]{0,8}))?")
 def schedule_of(options: dict[str, Any], name: str) -> Piecewise:
     """Return ``exploration`` or ``beta`` for a run of so many updates.
 
-    A point that depends on ``updates`` and so comes to lie before the one to its left is left out:
+    A point that depends on ``updates`` and would therefore be before its predecessor is left out:
     the original's own schedule cannot be made for less than 50,000 updates.
 
     Raises:

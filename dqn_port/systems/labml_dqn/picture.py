@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from dqn_port.native.library import kernels
 
 SIZE: Final = 84
-"""Pixels of a side."""
+"""Pixels of one side."""
 _LEAST: Final = 1e-3
 """OpenCV leaves out a pixel of which less than this is covered."""
 
@@ -50,10 +50,10 @@ def _area(n: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
 
 
 class Shrinking:
-    """Shrinking of screens of one size to gray pictures of 84 x 84, with the tables made once.
+    """Shrinks screens of one size to gray pictures of 84 x 84, with tables that are computed once.
 
-    Along x, then along y, every number is a float32 sum in the order of its pixels. A kernel in C
-    makes them where there is one, else NumPy: the same bytes.
+    Along x, then along y, every number is a float32 sum in the order of its pixels. A C kernel
+    computes them if it is available, otherwise NumPy, with the same bytes.
     """
 
     def __init__(self, height: int, width: int, grays: NDArray[np.uint8]) -> None:

@@ -1,4 +1,4 @@
-"""Play whole games with a network that does not learn; the original had no such thing."""
+"""Play whole games with a network that does not learn; the original could not do that."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Player:
         frames, lives = self._game.frames, self._env.lives()
         self._obs, earned, over, _ = self._game.step(done)
         self._game.watch = None
-        # A game that is over has gone on to the next already.
+        # After a game is over, the next one has already begun.
         left = None if over else self._env.lives()
         frames = self._game.frames - frames
         self._number += 1

@@ -11,7 +11,7 @@ from dqn_port.interfaces import Array
 
 
 class Loss(NamedTuple):
-    """A minibatch's loss, and what it is made of."""
+    """A minibatch's loss and its parts."""
 
     q_sampled_action: torch.Tensor
     """float32 [B]: the value of the action that was taken; with a gradient, as ``loss``."""

@@ -41,7 +41,7 @@ class Samples:
     reward: NDArray[np.float32]
     """float32 [n], raw; with n-step returns their discounted sum."""
     next_obs: Array
-    """uint8 [n, 4, H, W]: what the return ends in."""
+    """uint8 [n, 4, H, W]: the stack at the end of the return."""
     done: NDArray[np.bool_]
     """Whether the game ends there."""
     discount: NDArray[np.float32]
@@ -51,8 +51,8 @@ class Samples:
 class ReplayBuffer:
     """A ring of transitions, of which n is drawn in proportion to the priority p(n)^α.
 
-    Quirk: with NumPy 1 the trees came to hold double, with NumPy 2 float32, once a priority was
-    written; ``dtype`` chooses, and up to then draws are made in double (golden replay, replay_np2).
+    Quirk: once a priority is written, the trees hold doubles with NumPy 1 and float32 with NumPy 2;
+    ``dtype`` chooses. Before that, draws are made in double (golden replay, replay_np2).
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class ReplayBuffer:
         n_step: int = 1,
         n_games: int = 1,
     ) -> None:
-        """``norm``: what makes the largest weight 1, the rarest of the buffer or of the batch.
+        """``norm``: whether the largest weight of the buffer or of the batch becomes 1.
 
         ``n_step``: how many rewards are summed; ``n_games`` take turns in the ring.
         """
@@ -79,7 +79,7 @@ class ReplayBuffer:
         self.max_priority = dtype(1.0)
         """Quirk: the largest ever written, which never falls; not raised to α."""
         self.added = 0
-        """Transitions that were ever added."""
+        """Number of transitions ever added."""
         self.updated = False
         """Whether a priority was ever written."""
         self.action = np.zeros(capacity, dtype=np.int32)
@@ -88,7 +88,7 @@ class ReplayBuffer:
 
     @property
     def size(self) -> int:
-        """Transitions held."""
+        """Number of transitions in the ring."""
         return min(self.added, self.capacity)
 
     @property
@@ -97,11 +97,11 @@ class ReplayBuffer:
         return self.added % self.capacity
 
     def is_full(self) -> bool:
-        """Tell whether every slot is filled."""
+        """Return whether every slot is filled."""
         return self.size == self.capacity
 
     def add(self, obs: Array, action: int, reward: float, next_obs: Array, done: bool) -> None:
-        """Store a transition, with the largest priority there ever was."""
+        """Store a transition, with the largest priority so far."""
         slot = self.next_idx
         self.storage.add(self.added, obs, next_obs, done=done)
         self.action[slot], self.reward[slot], self.done[slot] = action, reward, done
@@ -160,7 +160,8 @@ class ReplayBuffer:
     def _returns(
         self, numbers: NDArray[np.int64]
     ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]:
-        """Return where each return ends, the discounted sum of its rewards, and what comes on top.
+        """Return where each return ends, the discounted sum of its rewards, and the remaining
+        discount.
 
         A return ends with its game, or with the newest transition of that game in the ring.
         """
@@ -180,7 +181,7 @@ class ReplayBuffer:
     def update_priorities(
         self, indexes: NDArray[np.int64], priorities: NDArray[np.float32]
     ) -> None:
-        """Write new priorities, in order: of two of one slot the last stays."""
+        """Write new priorities, in order: if a slot occurs twice, the last one counts."""
         kept = priorities.astype(self._dtype)
         # NaN is larger than nothing.
         self.max_priority = np.fmax.reduce(kept, initial=self.max_priority)
@@ -195,7 +196,7 @@ class ReplayBuffer:
         return {"transitions": own} | self.storage.rings(self.added)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what the rings do not hold; the trees follow from their leaves."""
+        """Return what the rings do not hold; the trees are rebuilt from their leaves."""
         return {
             "added": self.added,
             "leaves": self.trees.sum[self.capacity :][: self.size].copy(),
@@ -208,7 +209,7 @@ class ReplayBuffer:
         """Take over a state; the rings are filled already.
 
         Raises:
-            CheckpointError: it is not of such a replay.
+            CheckpointError: it is not the state of such a replay.
         """
         fields = Fields(state, "replay")
         added = fields.integer("added", low=0)

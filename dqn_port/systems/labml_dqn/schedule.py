@@ -9,7 +9,7 @@ from dqn_port.errors import ArgsError
 
 
 class Piecewise:
-    """Straight lines between points (x, y), and one value outside of them.
+    """Straight lines between points (x, y), and one value outside them.
 
     Quirk: outside is also the last point itself (tests/systems/labml_dqn/test_schedule.py).
     """
@@ -17,7 +17,7 @@ class Piecewise:
     def __init__(
         self, endpoints: Sequence[tuple[float, float]], *, outside_value: float | None = None
     ) -> None:
-        """Take points sorted by x; of two with one x, the second begins a new line.
+        """Take points sorted by x; if two have the same x, the second starts a new line.
 
         Raises:
             ArgsError: they are not sorted.

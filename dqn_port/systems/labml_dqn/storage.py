@@ -1,4 +1,4 @@
-"""How the pictures of transitions are kept: whole stacks, or every frame once."""
+"""Storage for the pictures of transitions: whole stacks, or every frame once."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Storage(Protocol):
         """Return the stacks after them."""
 
     def rings(self, added: int) -> dict[str, Ring]:
-        """Return what checkpoints keep apart, once ``added`` transitions were added."""
+        """Return the arrays that checkpoints store separately, after ``added`` transitions."""
 
     def state_dict(self) -> dict[str, Any]:
         """Return the rest of the state."""
@@ -41,7 +41,7 @@ class Storage(Protocol):
 
 
 class Stacks:
-    """Both stacks of every transition, as the original keeps them; any stacks will do."""
+    """Both stacks of every transition, as in the original; any stacks are allowed."""
 
     def __init__(self, capacity: int, height: int, width: int) -> None:
         self._capacity = capacity
@@ -75,19 +75,19 @@ class Stacks:
 
 
 class Frames:
-    """Every frame once: an eighth of the memory of Stacks, and the same stacks.
+    """Every frame once: an eighth of the memory of Stacks, with the same stacks.
 
     Games take turns: transition n is of game n mod n_games, and the newest frame that it shows is
-    frame n. The frame after it is n + n_games: of the same game, or, where that is done, the first
-    of the next one, whose stack is that frame four times. Memory is taken when it is first used.
+    frame n. The frame after it is n + n_games: of the same game or, if that is done, the first of
+    the next one, whose stack is that frame four times. Memory is allocated when it is first used.
     """
 
     def __init__(self, capacity: int, n_games: int, height: int, width: int) -> None:
         self._capacity, self._n_games = capacity, n_games
-        # Of the oldest transition three frames before its own are needed, of the newest the next.
+        # The oldest transition needs three frames before its own, the newest the next frame.
         self._frames = np.zeros((capacity + 4 * n_games, height, width), dtype=np.uint8)
         self._ages = np.zeros(capacity, dtype=np.uint8)
-        """Of each transition: how many of its last three frames are of the same game."""
+        """For each transition: how many of its last three frames are of the same game."""
         self._next_ages = np.zeros(n_games, dtype=np.uint8)
 
     def add(self, number: int, obs: Array, next_obs: Array, *, done: bool) -> None:
@@ -130,7 +130,7 @@ class Frames:
         """Take it over.
 
         Raises:
-            CheckpointError: it is not of so many games.
+            CheckpointError: it is for another number of games.
         """
         fields = Fields(state, "replay.storage")
         self._next_ages[:] = np.minimum(fields.array("next_ages", self._next_ages), 3)

@@ -30,7 +30,7 @@ from dqn_port.systems.labml_dqn.picture import SIZE
 from dqn_port.systems.labml_dqn.player import Player
 
 _LINE: Final = 1000
-"""Updates after which the screen begins a new line."""
+"""Number of updates after which the screen starts a new line."""
 _ATARI_MEMORY: Final = 12_000_000
 """Bytes of an emulator, measured."""
 
@@ -64,7 +64,7 @@ class LabmlDqn(Declared):
     HISTORY: ClassVar[tuple[Table, ...]] = HISTORY
 
     def check(self, options: dict[str, Any]) -> dict[str, Any]:
-        """Check options as a whole, and take a gym's id for the game it stands for.
+        """Check options as a whole, and replace a gym id by the game that it stands for.
 
         Raises:
             ArgsError, RomError, UnknownGameError, MemoryNeedError: they cannot be run.
@@ -87,7 +87,7 @@ class LabmlDqn(Declared):
         )
 
     def facts(self, options: dict[str, Any]) -> Facts:
-        """Return what the workshop has to know."""
+        """Return what the workshop must know."""
         emulator = self._open(options).emulator
         each, beside = self._memory(options)
         return self.facts_of(
@@ -102,7 +102,8 @@ class LabmlDqn(Declared):
 
     @staticmethod
     def _memory(options: Mapping[str, Any]) -> tuple[int, int]:
-        """Return the bytes of a transition, and of all that does not depend on their number."""
+        """Return the bytes of a transition, and of everything that does not depend on their
+        number."""
         # A frame, its action, reward, end and age; four leaves and nodes of the trees.
         each = SIZE * SIZE + 10 + 4 * 8
         n, emulator = options["n_workers"], 0 if options["game"] in GAMES else _ATARI_MEMORY
@@ -117,7 +118,7 @@ class LabmlDqn(Declared):
         start: SavedNetwork | None = None,
         parts: Mapping[str, Any] | None = None,
     ) -> Trainer:
-        """Set up a training at its beginning; of ``parts`` storage is taken.
+        """Set up a new training; ``parts`` may have a storage.
 
         Raises:
             SnapshotError: the network to start from does not fit.
@@ -142,7 +143,7 @@ class LabmlDqn(Declared):
         epsilon: float | None = None,
         max_frames: int | None = None,
     ) -> Player:
-        """Set up a player of whole games; None: as evaluations are played.
+        """Set up a player of whole games; None: the values of evaluations.
 
         Raises:
             SnapshotError: the network does not fit.

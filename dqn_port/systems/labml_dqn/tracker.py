@@ -1,4 +1,4 @@
-"""What is noted of every update, as a row and as a line of the screen. labml: labml.tracker."""
+"""Track the values of every update, as a row and as a line on the screen. labml: labml.tracker."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class Tracker:
         return Row(values, "".join(self._shown.values()))
 
     def forget(self) -> None:
-        """Take back what was added since the last row, but to the means of the last episodes."""
+        """Remove what was added since the last row, except from the means of the last episodes."""
         self._added = {}
 
     def _mean(self, name: str) -> float | None:
@@ -113,7 +113,7 @@ class Tracker:
         """Take over a state.
 
         Raises:
-            CheckpointError: it is not of a tracker.
+            CheckpointError: it is not the state of a tracker.
         """
         fields = Fields(state, "tracker")
         added, queues = fields.inner("added"), fields.inner("queues")

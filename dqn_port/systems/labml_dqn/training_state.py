@@ -1,4 +1,4 @@
-"""The state of a whole training, gathered and put back."""
+"""The state of a whole training: collect and restore it."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
 def training_state(trainer: Trainer, *, full: bool) -> dict[str, Any]:
-    """Return all that going on needs, but the rings.
+    """Return everything needed to resume, except the rings.
 
-    ``full``: exactly; else networks, optimiser, counters and rows alone, without the replay buffer,
-    the games and the generators.
+    ``full``: to resume exactly; otherwise only networks, optimiser, counters and rows, without the
+    replay buffer, the games and the generators.
     """
     state: dict[str, Any] = {
         "update": trainer.update,
@@ -67,13 +67,13 @@ def _moments(trainer: Trainer) -> dict[str, Any]:
 
 
 def load_training(trainer: Trainer, state: Mapping[str, Any], *, full: bool) -> None:
-    """Put a state into a training that was just set up by the same options.
+    """Put a state into a training that was just set up with the same options.
 
-    Without ``full`` the games begin anew and the replay buffer is filled again before the training
-    goes on, as at the start of a run.
+    Without ``full`` the games start over, and the replay buffer is filled again before the training
+    continues, as at the start of a run.
 
     Raises:
-        CheckpointError: it is not of such a training.
+        CheckpointError: it is not the state of such a training.
     """
     fields = Fields(state, "training")
     update = fields.integer("update", low=0, high=trainer.updates)
@@ -110,7 +110,7 @@ def load_training(trainer: Trainer, state: Mapping[str, Any], *, full: bool) -> 
         load_torch_state(trainer.generator, fields, "torch")
         load_python_state(trainer.python_random, fields, "random")
     else:
-        # The update that was going on is played again, into an empty buffer.
+        # The unfinished update is repeated, with an empty buffer.
         worker_step = epoch = 0
         trainer.tracker.forget()
         trainer.games[0].frames = frames
@@ -147,7 +147,8 @@ def _load_moments(trainer: Trainer, fields: Fields, trained: int) -> None:
 
 
 def _check_counts(trainer: Trainer, update: int, worker_step: int, epoch: int) -> None:
-    """Check that the replay buffer holds what so many steps have left, and that these belong."""
+    """Check that the replay buffer holds the transitions of so many steps, and that the steps
+    fit."""
     replay = trainer.replay_buffer
     steps = update * trainer.worker_steps + worker_step
     if replay.added > steps * trainer.n_workers or replay.added % trainer.n_workers:

@@ -29,13 +29,14 @@ def raised(x: Array, exponent: float) -> Array:
 
 
 class Trees:
-    """A leaf a slot of the ring; every node above holds the sum, or the minimum, of its two.
+    """One leaf for each slot of the ring; every node above holds the sum, or the minimum, of its
+    two.
 
-    Node 1 is the root, nodes 2i and 2i + 1 stand below node i, slot s is leaf n + s; 0 is unused.
-    A node is always made anew from its two, never by a difference, so nothing drifts.
+    Node 1 is the root, nodes 2i and 2i + 1 are below node i, slot s is leaf n + s; 0 is unused. A
+    node is always recomputed from its two, never by a difference, so nothing drifts.
 
-    Quirk: if n is no power of two, leaves stand on two levels and the slots' order in the tree
-    begins in their middle; draws are still proportional (golden replay, cap6).
+    Quirk: if n is not a power of two, leaves are on two levels and the slots' order in the tree
+    starts in the middle; draws are still proportional (golden replay, cap6).
 
     Many leaves are set, and many sums found, by a kernel in C where there is one, else by NumPy:
     the same numbers, which are those of one at a time.
@@ -68,7 +69,7 @@ class Trees:
     def set(self, slots: NDArray[np.int64], leaves: Array) -> None:
         """Set leaves in order, so that of two of one slot the last stays, and all above them.
 
-        That leaves what one after the other does: a node depends on the leaves below it alone.
+        The result is the same as one after the other: a node depends only on the leaves below it.
         """
         if len(slots) != len(leaves) or (len(slots) and slots.view(np.uint64).max() >= self.n):
             raise IndexError(f"expected a slot below {self.n} for each of {len(leaves)} leaves")
@@ -83,7 +84,7 @@ class Trees:
         for node, leaf in zip(nodes.tolist(), leaves, strict=True):
             self.sum[node] = self.min[node] = leaf
         for _ in range(self._levels):
-            # Where leaves stand on two levels, the root is made again once all below it is.
+            # If leaves are on two levels, the root is recomputed once everything below it is done.
             nodes = np.maximum(nodes >> 1, 1)
             left, right = 2 * nodes, 2 * nodes + 1
             self.sum[nodes] = self.sum[left] + self.sum[right]

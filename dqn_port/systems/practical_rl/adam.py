@@ -24,13 +24,13 @@ _TINY: Final = torch.finfo(torch.float32).tiny
 
 
 class FlatAdam:
-    """Adam on one vector, of which a network's parameters and gradients become views.
+    """Adam on one vector; a network's parameters and gradients become views of it.
 
     m ← m + 0.1 (g − m)
     v ← 0.999 v + 0.001 g²
     w ← w − lr / (1 − 0.9ᵗ) · m / (√v / √(1 − 0.999ᵗ) + ε)
 
-    Every element is to the bit what torch.optim.Adam makes of it (test_adam.py).
+    Every element equals that of torch.optim.Adam to the bit (test_adam.py).
     """
 
     def __init__(self, network: nn.Module, *, lr: float, eps: float) -> None:
@@ -56,7 +56,7 @@ class FlatAdam:
         self._scratch = torch.empty_like(self._chunks[0][0])
 
     def clip_grad_norm(self, max_norm: float) -> Tensor:
-        """Shorten the gradients to a norm; return what it was. PyTorch: clip_grad_norm_."""
+        """Clip the gradients to a norm; return the norm before. PyTorch: clip_grad_norm_."""
         norms = [torch.linalg.vector_norm(gradient) for gradient in self._gradients]
         norm = torch.linalg.vector_norm(torch.stack(norms))
         shortened = max_norm / (norm + 1e-6)

@@ -1,7 +1,7 @@
 """What the homework puts around a raw game, from OpenAI's baselines.
 
-Practical_RL: atari_wrappers.py. Wrappers speak gymnasium's language; terminated or truncated is
-the original's done.
+Practical_RL: atari_wrappers.py. Wrappers use gymnasium's interface; terminated or truncated is the
+original's done.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Stepped = tuple[Seen, float, bool, bool, dict[str, Any]]
 
 
 class Wrapper(gymnasium.Wrapper[Any, Any, Any, Any]):
-    """A wrapper of whatever is below."""
+    """A wrapper of any environment."""
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -38,9 +38,9 @@ class MaxAndSkipEnv(Wrapper):
 
     Practical_RL: atari_wrappers.py, MaxAndSkipEnv
 
-    Quirk: the two frames are kept from skip to skip, so that a game that ends in mid-skip shows
-    older ones; a lost life does not end the skip; after a reset the frame is shown as it is
-    (test_atari_wrappers.py).
+    Quirk: the two frames are kept from skip to skip, so that a game that ends in the middle of a
+    skip shows older ones; a lost life does not end the skip; after a reset the frame is shown as it
+    is (test_atari_wrappers.py).
     """
 
     def __init__(self, env: Env, skip: int = 4) -> None:
@@ -97,12 +97,12 @@ class MaxAndSkipEnv(Wrapper):
 
 
 class EpisodicLifeEnv(Wrapper):
-    """End an episode where a life is lost, but reset the game only where it is over.
+    """End an episode when a life is lost, but reset the game only when it is over.
 
     Practical_RL: atari_wrappers.py, EpisodicLifeEnv
 
-    Quirk: a reset that nobody needed plays on in the same life; a game that ends in the reset's
-    no-op goes unnoticed until the next step (test_atari_wrappers.py).
+    Quirk: an unneeded reset continues in the same life; if the game ends in the reset's no-op, this
+    is noticed only in the next step (test_atari_wrappers.py).
     """
 
     def __init__(self, env: Env) -> None:
@@ -124,7 +124,7 @@ class EpisodicLifeEnv(Wrapper):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Seen, dict[str, Any]]:
-        """Reset the game if it is over; else play a no-op, whatever comes of it."""
+        """Reset the game if it is over; otherwise play a no-op, whatever its result."""
         if self.was_real_done:
             obs, info = self.env.reset(seed=seed, options=options)
         else:
@@ -152,8 +152,8 @@ class FireResetEnv(Wrapper):
 
     Practical_RL: atari_wrappers.py, FireResetEnv
 
-    Quirk: where either ends the episode, the inner reset is called, but what action 2 showed is
-    returned; rewards of both are lost (test_atari_wrappers.py).
+    Quirk: if either ends the episode, the inner reset is called, but the picture after action 2 is
+    returned; the rewards of both are lost (test_atari_wrappers.py).
     """
 
     def __init__(self, env: Env) -> None:

@@ -32,10 +32,10 @@ def play_and_log_episode(
 
     v_mc[t] = r_t + γ · v_mc[t + 1] of the rewards alone, also where ``t_max`` cut the episode.
 
-    td_errors[t] = |r_t + γ · v_agent[t + 1] − v_agent[t]|, the last |r_t − v_agent[t]|.
+    td_errors[t] = |r_t + γ · v_agent[t + 1] − v_agent[t]|; the last is |r_t − v_agent[t]|.
 
-    Quirk: ``last_error_as_given``, for traces, is the original's, which takes the values of the
-    step before; of an episode of one step it has none (test_closer_look.py).
+    Quirk: ``last_error_as_given``, for traces, is the original's formula, which uses the values of
+    the previous step; for an episode of one step it has no result (test_closer_look.py).
 
     Raises:
         IndexError: the episode has one step, and the last error is as given.
@@ -79,5 +79,5 @@ def play_and_log_episode(
 
 
 def img_by_obs(obs: NDArray[Any], state_dim: tuple[int, ...]) -> NDArray[Any]:
-    """Return a state's frames, [k, height, width], one below the other: [k·height, width]."""
+    """Return a state's frames, [k, height, width], stacked vertically: [k·height, width]."""
     return obs.reshape(-1, state_dim[2])

@@ -85,10 +85,10 @@ def body_of(
 
 
 class DQNAgent(nn.Module):
-    """A network that values actions, with an ε of its own.
+    """A network that values actions, with its own ε.
 
-    Quirk: the original cannot be computed without gradients, since it asserts that its result
-    requires them; no number follows from that, and here it can.
+    Quirk: the original cannot be evaluated without gradients, since it asserts that its result
+    requires them. Here it can; this changes no number.
     """
 
     def __init__(
@@ -147,7 +147,7 @@ class DQNAgent(nn.Module):
         return values.cpu().numpy()
 
     def convolutions_of(self, state: NDArray[Any]) -> list[Convolution]:
-        """Return the convolutions, and what they make of a state [C, H, W]; none of a vector."""
+        """Return the convolutions and their outputs for a state [C, H, W]; none for a vector."""
         device = next(self.parameters()).device
         x = torch.as_tensor(state[None], dtype=torch.float32, device=device)
         return convolutions_in(self.body, x)
@@ -155,9 +155,9 @@ class DQNAgent(nn.Module):
     def sample_actions(
         self, qvalues: NDArray[np.float32], generator: np.random.RandomState
     ) -> NDArray[np.int64]:
-        """Return an action a row: the best, or with probability ε a random one.
+        """Return an action per row: the best one, or with probability ε a random one.
 
-        Both draws are made whatever ε is. They are those of NumPy's choice, in fewer words.
+        Both draws are made whatever ε is. They are the same as those of NumPy's choice.
         """
         epsilon, (batch_size, n_actions) = self.epsilon, qvalues.shape
         random_actions = generator.randint(0, n_actions, size=batch_size)
@@ -167,7 +167,7 @@ class DQNAgent(nn.Module):
 
 
 def initialise(agent: nn.Module, seed: int) -> None:
-    """Fill layers as PyTorch does by default, drawn from a generator of their own.
+    """Fill layers as PyTorch does by default, with draws from a separate generator.
 
     The draws are those of a network that is built after ``torch.manual_seed(seed)``.
     """

@@ -1,4 +1,4 @@
-"""Evaluate: play games, or lives, in an environment of their own."""
+"""Evaluate: play games, or lives, in a separate environment."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ _MOST_GAMES: Final = 10**6
 
 
 class Evaluation:
-    """Greedy games by one network, a step at a time.
+    """Greedy games by one network, one step at a time.
 
     Practical_RL: homework_pytorch_main.ipynb, evaluate
 
-    Quirk: by EpisodicLifeEnv a game is a life, and one that ``t_max`` cuts goes on as the next
-    (test_main_loop.py). The value of the first state is the notebook's initial state's V: an
-    environment of the same seed begins alike.
+    Quirk: with EpisodicLifeEnv a game is a life, and one that ``t_max`` cuts is continued as the
+    next (test_main_loop.py). The value of the first state is the notebook's initial state's V: an
+    environment with the same seed starts in the same state.
     """
 
     def __init__(self, env: Env, agent: DQNAgent, *, n_games: int, t_max: int, seed: int) -> None:
         self.env, self._agent = env, agent
         self.n_games, self._t_max, self._seed = n_games, t_max, seed
         self.rewards: list[float] = []
-        """As learnt, of each game, or life, that is over."""
+        """Rewards, as in training, of each game or life that is over."""
         self.cut = 0
-        """Of them, those that t_max ended."""
+        """Number of them that t_max ended."""
         self.steps = 0
         """Played in all."""
         self.initial_state_v = 0.0
@@ -46,7 +46,7 @@ class Evaluation:
         return len(self.rewards) == self.n_games
 
     def step(self) -> None:
-        """Play one step, and begin an episode before it where none is under way."""
+        """Play one step, after beginning an episode if none is in progress."""
         if self._t == 0:
             first = not self.steps
             self._s, _ = self.env.reset(seed=self._seed if first else None)
@@ -65,7 +65,7 @@ class Evaluation:
             self._t, self._reward = 0, 0.0
 
     def results(self) -> dict[str, Any]:
-        """Return what it came to, by column of the history."""
+        """Return the results, by column of the history."""
         games = record_of(self.env).games
         earned = [game.earned for game in games]
         return {
@@ -92,7 +92,7 @@ class Evaluation:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over a state; where the game cannot be put back, the episode begins anew.
+        """Restore a state; if the game cannot be restored, the episode starts over.
 
         Raises:
             CheckpointError: a field is missing or damaged.

@@ -28,7 +28,7 @@ class FinalScore(NamedTuple):
     n_lives: int
     """1 where a game has no lives."""
     cut: int
-    """Of the 30, those that t_max ended."""
+    """Number of the 30 that t_max ended."""
     by_lives: bool
 
     @property
@@ -62,7 +62,7 @@ def _told(passed: bool) -> str:
 
 
 def final_score(options: Mapping[str, Any], agent: DQNAgent, *, seed: int = _SEED) -> FinalScore:
-    """Play 30 greedy lives, or episodes, of at most t_max steps, and return what they earned."""
+    """Play 30 greedy lives, or episodes, of at most t_max steps, and return their rewards."""
     env = make_env(options, clip_rewards=False)
     evaluation = Evaluation(env, agent, n_games=_GAMES, t_max=options["t_max"], seed=seed)
     while not evaluation.done:

@@ -19,8 +19,8 @@ class FrameBuffer(Wrapper):
 
     Practical_RL: framebuffer.py, FrameBuffer
 
-    Quirk: frames of float64 make float64 observations, all others float32, as they are: bytes stay
-    0..255 (test_framebuffer.py).
+    Quirk: float64 frames give float64 observations, all others float32 with the same values: bytes
+    stay 0..255 (test_framebuffer.py).
     """
 
     def __init__(
@@ -33,8 +33,8 @@ class FrameBuffer(Wrapper):
     ) -> None:
         """``dim_order``: channels come first (pytorch) or last (tensorflow).
 
-        ``oldest_first``: as gymnasium's FrameStackObservation, whose first frame stands for those
-        before it, and whose dtype is the frames'.
+        ``oldest_first``: as in gymnasium's FrameStackObservation, which repeats the first frame for
+        those before it, and whose dtype is that of the frames.
 
         Raises:
             ValueError: another order.
@@ -68,7 +68,7 @@ class FrameBuffer(Wrapper):
         return self.framebuffer, info
 
     def step(self, action: int) -> Stepped:
-        """Play, and show the new frame in front of all but the oldest."""
+        """Play, and put the new frame in front of all but the oldest."""
         frame, reward, terminated, truncated, info = self.env.step(action)
         self._update_buffer(frame)
         return self.framebuffer, float(reward), terminated, truncated, info

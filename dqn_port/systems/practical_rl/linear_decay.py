@@ -1,4 +1,4 @@
-"""How ε falls."""
+"""The schedule of ε."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The notebook's main loop: a fill by random actions, then a step and an update in turn.
+"""The notebook's main loop: a fill with random actions, then steps and updates in turn.
 
 Practical_RL: homework_pytorch_main.ipynb and homework_pytorch_debug.ipynb
 """
@@ -32,7 +32,7 @@ class Training:
     """A run of the homework. A tick is a step of the fill, of the loop, or of an evaluation."""
 
     def __init__(self, opt: Mapping[str, Any], agent: DQNAgent, target_network: DQNAgent) -> None:
-        """``agent`` and ``target_network`` are filled, and alike."""
+        """``agent`` and ``target_network`` are filled with the same weights."""
         self.opt = opt
         seed: int = opt["seed"]
         self.python_random = random.Random(seed)
@@ -108,7 +108,7 @@ class Training:
     def _fill_step(self) -> str:
         """Play one step of the fill.
 
-        Quirk: every call of play_and_record begins from the run's first state, so that the first of
+        Quirk: every call of play_and_record starts from the run's first state, so that the first of
         its transitions has a wrong s (test_main_loop.py).
         """
         opt = self.opt
@@ -121,7 +121,7 @@ class Training:
             self.fill_call, self.fill_step = self.fill_call + 1, 0
             if len(self.exp_replay) == opt["buffer_size"] or self.fill_call == opt["fill_calls"]:
                 self.filling = False
-                # Quirk: by EpisodicLifeEnv this plays on in the same life.
+                # Quirk: because of EpisodicLifeEnv this continues in the same life.
                 self.state = self.exp_replay.begin(self.env.reset()[0])
                 self._earned_before = self.record.earned
         return f"{len(self.exp_replay)}/{opt['buffer_size']} transitions"
@@ -172,7 +172,8 @@ class Training:
         return Evaluation(env, self.agent, n_games=n_games, t_max=t_max, seed=step)
 
     def _evaluation_step(self, evaluation: Evaluation) -> str:
-        """Play one step of the evaluation; at its end tell the results, and keep the best."""
+        """Play one step of the evaluation; at its end return the results and keep the best
+        network."""
         evaluation.step()
         if evaluation.done:
             results = evaluation.results()
@@ -210,7 +211,7 @@ class Training:
         ended = "life"
         if record.over:
             ended = "limit" if record.games[-1].cut else "game"
-        # Of games that ended unseen, in the steps of a reset, no episode was the last.
+        # Games that ended unseen, in the steps of a reset, have no last episode.
         record.games.clear()
         reward = record.earned - self._earned_before
         self._earned_before = record.earned
@@ -235,11 +236,11 @@ class Training:
         }
 
     def state_dict(self, *, full: bool = True) -> dict[str, Any]:
-        """Return all that going on exactly needs, but the rings; see training_state."""
+        """Return everything needed to resume exactly, except the rings; see training_state."""
         return training_state.gather(self, full=full)
 
     def load_state_dict(self, state: Mapping[str, Any], *, full: bool = True) -> None:
-        """Go on from a state; without ``full`` the replay is filled anew.
+        """Resume from a state; without ``full`` the replay is filled anew.
 
         Raises:
             CheckpointError: it is not that of such a training.
@@ -256,5 +257,5 @@ class Training:
         return {"last": training_state.arrays_of(self.agent), **best}
 
     def about(self) -> dict[str, Any]:
-        """Return what run.json is to say."""
+        """Return the entries for run.json."""
         return {"training_seconds": self.seconds}

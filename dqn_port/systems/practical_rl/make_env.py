@@ -31,19 +31,19 @@ from dqn_port.systems.practical_rl.preprocess_atari_obs import Gray64, Preproces
 from dqn_port.systems.practical_rl.raw_game import GameRecord, RawGame
 
 GYMNASIUM: Final = "gymnasium:"
-"""Before the id of an environment that gymnasium makes."""
+"""Prefix of the id of an environment that gymnasium makes."""
 CARTPOLE: Final = "CartPole-v1"
 _ATARI: Final = (210, 160, 3)
 _OPTIONS: Final = (
     "environment", "game_path", "max_game_frames", "frame_skip", "episodic_life", "fire_reset",
     "clip_rewards", "preprocess", "n_frames", "oldest_first",
 )  # fmt: skip
-"""What an environment is made by."""
+"""Returns a new environment."""
 _NO_FRAMESKIP: Final = "NoFrameskip-v4"
 
 
 def raw_game_of(environment: str) -> str | None:
-    """Return the ROM, or toy, that is played frame by frame; None where gymnasium or CartPole is.
+    """Return the ROM, or toy, that is played frame by frame; None for gymnasium and CartPole.
 
     Raises:
         UsageError: there is no such environment.
@@ -64,7 +64,7 @@ def raw_game_of(environment: str) -> str | None:
 
 
 def base_env(options: Mapping[str, Any], *, pictures: bool = False) -> Env:
-    """Return what is played, without a wrapper of the homework's.
+    """Return the environment without the homework's wrappers.
 
     Raises:
         UsageError, RomError, MissingLibraryError: it cannot be played.
@@ -84,7 +84,7 @@ def base_env(options: Mapping[str, Any], *, pictures: bool = False) -> Env:
 
 
 _exact: dict[str, bool] = {}
-"""Id → what replays_exactly said, once in a process."""
+"""Id → result of replays_exactly, computed once in a process."""
 
 
 def _replays(id: str, made: Any) -> bool:
@@ -94,7 +94,7 @@ def _replays(id: str, made: Any) -> bool:
 
 
 def fill_in(options: dict[str, Any]) -> None:
-    """Set the wrappers that were not chosen, by what is played.
+    """Set the wrappers that were not chosen, depending on the environment.
 
     Raises:
         UsageError, RomError, MissingLibraryError: it cannot be played, or a wrapper asks for what
@@ -137,10 +137,10 @@ def fill_in(options: dict[str, Any]) -> None:
 
 
 def _check_preprocess(options: Mapping[str, Any], base: Spaces, *, plays_ale: bool) -> None:
-    """Refuse observations that a wrapper, or the network after it, cannot take.
+    """Refuse observations that a wrapper, or the network after it, cannot use.
 
     Raises:
-        UsageError: they are such.
+        UsageError: the observations are such.
     """
     preprocess, got = options["preprocess"], f"got {list(base.shape)}"
     if preprocess == "crop64" and base.shape != _ATARI:
@@ -159,7 +159,7 @@ def _check_preprocess(options: Mapping[str, Any], base: Spaces, *, plays_ale: bo
 
 
 class Spaces(NamedTuple):
-    """What an environment shows, and what can be done in it."""
+    """The observations and actions of an environment."""
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
@@ -168,7 +168,8 @@ class Spaces(NamedTuple):
 
 
 def spaces(options: Mapping[str, Any], *, wrapped: bool = True) -> Spaces:
-    """Return what a run sees and does; without ``wrapped`` before the homework's wrappers.
+    """Return the observations and actions of a run; without ``wrapped``, before the homework's
+    wrappers.
 
     Raises:
         UsageError, RomError, MissingLibraryError: see base_env, FireResetEnv.
@@ -192,9 +193,9 @@ def make_env(
     clip_rewards: bool = True,
     pictures: bool = False,
 ) -> Env:
-    """Return what is played, with the homework's wrappers; its first reset is to be seeded.
+    """Return the environment with the homework's wrappers; its first reset must be seeded.
 
-    ``clip_rewards``: false: never; true: where the options say so.
+    ``clip_rewards``: false: never; true: if the options say so.
     """
     env: Env = GameRecord(base_env(options, pictures=pictures))
     if options["frame_skip"] > 1:
@@ -218,16 +219,16 @@ def make_env(
 
 
 def clips_rewards(options: Mapping[str, Any]) -> bool:
-    """Tell whether training clips rewards.
+    """Return whether training clips rewards.
 
-    Quirk: make_env(seed) hands the seed to clip_rewards, so that seed 0 clips nothing.
+    Quirk: make_env(seed) passes the seed as clip_rewards, so that seed 0 clips nothing.
     """
     by_seed = bool(options["seed"]) or not options["seed_clips_rewards"]
     return bool(options["clip_rewards"] and by_seed)
 
 
 def record_of(env: Env) -> GameRecord:
-    """Return what notes the whole games of an environment."""
+    """Return the wrapper that records the whole games of an environment."""
     return next(part for part in chain(env) if isinstance(part, GameRecord))
 
 
@@ -247,14 +248,15 @@ def state_of(env: Env) -> dict[str, Any]:
 
 
 def put_back(env: Env, state: Any) -> bool:
-    """Give all parts their states; tell whether the game is where it was, or must begin anew.
+    """Restore the states of all parts; return whether the game could be restored, or must start
+    over.
 
     Raises:
         CheckpointError: a part's state is missing or damaged.
     """
     fields = Fields(state, "environment")
     parts = [part for part in chain(env) if hasattr(part, "load_state_dict")]
-    # From the inside out: a game that is played again passes through no other part.
+    # From the inside out: replaying a game must not pass through the other parts.
     for part in reversed(parts):
         part.load_state_dict(fields.raw(type(part).__name__))
     return not any(getattr(part, "begins_anew", False) for part in parts)

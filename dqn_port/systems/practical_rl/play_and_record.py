@@ -1,4 +1,4 @@
-"""Act, and keep what came of it."""
+"""Act, and record the transitions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Play whole games with a trained network, a step at a time; nothing is learnt."""
+"""Play whole games with a trained network, one step at a time, without learning."""
 
 from __future__ import annotations
 

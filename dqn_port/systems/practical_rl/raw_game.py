@@ -1,4 +1,4 @@
-"""The raw game under the wrappers, and what is noted about every game."""
+"""The raw game under the wrappers, and the records of whole games."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ class RawGame(gymnasium.Env[Any, Any]):
 
     gym: envs/atari/atari_env.py inside wrappers/time_limit.py
 
-    Quirk: the seed reaches random generators that no game asks: all games start alike
-    (test_atari_wrappers.py). Quirk: a finished game may be stepped on; nothing moves.
+    Quirk: the seed only seeds random generators that no game uses: all games start alike
+    (test_atari_wrappers.py). Quirk: a finished game may be stepped; nothing moves.
     """
 
     metadata = {"render_modes": ["rgb_array"]}  # noqa: RUF012  # gymnasium's own declaration
 
     def __init__(self, game: str, *, game_path: str = "", max_frames: int = 400_000) -> None:
-        """``max_frames``: since the reset, after which the game is cut; 0: never."""
+        """``max_frames``: frames since the reset after which the game is cut; 0: never."""
         self.ale = open_game(game, game_path=game_path)
         self.action_space = gymnasium.spaces.Discrete(len(self.ale.actions))
         shape = (self.ale.height, self.ale.width)
         self.observation_space = gymnasium.spaces.Box(0, 255, (*shape, 3), np.uint8)
         self.palette = self.ale.palette
-        # Four bytes a colour are taken at once, three one by one.
+        # Colours of four bytes are looked up at once, those of three one by one.
         self._colours = np.pad(self.palette, ((0, 0), (0, 1))).view(np.uint32)[:, 0]
         self._max_frames = max_frames
         self._frames = -1
-        """Since the reset; −1 before the first, which finds the game reset already."""
+        """Frames since the reset; −1 before the first reset, which finds the game reset already."""
 
     def get_action_meanings(self) -> list[str]:
         """Return the names of the actions by index."""
@@ -123,11 +123,11 @@ class Game(NamedTuple):
     cut: bool
     """Whether a time limit ended it."""
     crc: int
-    """Of its actions: games that differ here are distinct."""
+    """Hash of its actions: games with different hashes are distinct."""
 
 
 def picture_of(env: Env) -> Any:
-    """Return an environment's picture; None where it has none.
+    """Return an environment's picture; None if it has none.
 
     Raises:
         MissingLibraryError: it draws with a library that is not installed.
@@ -139,19 +139,19 @@ def picture_of(env: Env) -> Any:
 
 
 class GameRecord(gymnasium.Wrapper[Any, Any, Any, Any]):
-    """Note whole games and what they earned, whatever the wrappers above make of them."""
+    """Record whole games and their rewards, independent of the wrappers above."""
 
     def __init__(self, env: Env) -> None:
         super().__init__(env)
         self._frames_each = frames_of(env)[-1]
         self.frames = 0
-        """Played so far; where a step's number is drawn, counted as the most."""
+        """Frames so far; if the number per step is drawn, the largest is counted."""
         self.earned = 0.0
         """By all frames so far."""
         self.games: list[Game] = []
         """Those that have ended."""
         self.shown: list[NDArray[np.uint8]] | None = None
-        """Takes the picture of every frame, where there is a list."""
+        """If it is a list, the picture of every frame is appended."""
         self._begin()
 
     def _begin(self) -> None:

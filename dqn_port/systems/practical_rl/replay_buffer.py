@@ -1,4 +1,4 @@
-"""Transitions, drawn uniformly with replacement; every frame in them is kept once.
+"""Transitions, drawn uniformly with replacement; every frame in them is stored once.
 
 Shapes: n buffer_size, k frames of a state, c channels of a frame, B batch.
 """
@@ -23,7 +23,7 @@ FIRST_FRAME: Final = -2
 
 
 class State(NamedTuple):
-    """What an agent sees, and the frames that it is made of."""
+    """What an agent sees, and the frames that it consists of."""
 
     seen: NDArray[Any]
     """[k·c, height, width], or of a vector [size]."""
@@ -53,8 +53,8 @@ class ReplayBuffer:
 
     Practical_RL: replay_buffer.py, ReplayBuffer
 
-    The original keeps whole states. Here a transition refers to its frames by number, and a frame's
-    place is taken again once no transition needs it.
+    The original stores whole states. Here a transition refers to its frames by number, and a
+    frame's place is reused once no transition needs it.
     """
 
     def __init__(
@@ -69,18 +69,18 @@ class ReplayBuffer:
         """``shape``, ``dtype``: of a state; its first axis holds ``n_frames`` frames."""
         self._maxsize, self._n_frames, self._oldest_first = size, n_frames, oldest_first
         self._channels = shape[0] // n_frames
-        # A step that ends an episode brings two frames; places that are never taken cost nothing.
+        # A step that ends an episode adds two frames; places that are never used cost nothing.
         places = 2 * (size + n_frames) + 2
         self._frames = np.empty((places, self._channels, *shape[1:]), dtype=dtype)
         self._first = np.zeros(self._frames.shape[1:], dtype=dtype)
         self._place_of = np.arange(places, dtype=np.int32)
-        """Of frame i at i modulo its length."""
+        """Frame i is at i modulo its length."""
         self._free = np.arange(places, dtype=np.int32)[::-1].copy()
         self._n_free = places
         self._n_frames_added = 0
         self._oldest_frame = 0
         self._current: tuple[int, ...] = ()
-        """Frames of what the environment shows now; a stale state's are others."""
+        """Frames that the environment shows now; a stale state has different ones."""
         self._s = np.empty((size, n_frames), dtype=np.int64)
         self._s2 = np.empty((size, n_frames), dtype=np.int64)
         self._a = np.empty(size, dtype=np.int64)
@@ -88,7 +88,7 @@ class ReplayBuffer:
         self._terminated = np.empty(size, dtype=np.bool_)
         self._truncated = np.empty(size, dtype=np.bool_)
         self.added = 0
-        """Transitions so far."""
+        """Number of transitions so far."""
 
     def __len__(self) -> int:
         return min(self.added, self._maxsize)
@@ -115,7 +115,7 @@ class ReplayBuffer:
         return State(seen, self._current)
 
     def knows(self, frames: tuple[int, ...]) -> bool:
-        """Tell whether frames are those of a state that can be shown."""
+        """Return whether frames are those of a possible state."""
         low, high = self._oldest_frame, self._n_frames_added
         return len(frames) == self._n_frames and all(
             low <= i < high or i in (NO_FRAME, FIRST_FRAME) for i in frames
@@ -142,7 +142,7 @@ class ReplayBuffer:
     def add(
         self, state: State, action: int, reward: float, after: State, ended: tuple[bool, bool]
     ) -> None:
-        """Add a transition, in the place of the oldest where there is no other.
+        """Add a transition, replacing the oldest if the buffer is full.
 
         ``ended``: terminated, truncated.
         """
@@ -155,11 +155,11 @@ class ReplayBuffer:
         self._free_frames()
 
     def stale(self, state: State) -> State:
-        """Return the run's first state in such words as outlive its frames."""
+        """Return the run's first state in a form that outlives its frames."""
         return State(state.seen, tuple(FIRST_FRAME if i >= 0 else i for i in state.frames))
 
     def _free_frames(self) -> None:
-        """Free the frames that came before all that the oldest transition refers to."""
+        """Free the frames older than those that the oldest transition refers to."""
         oldest = self.added - len(self)
         at = oldest % self._maxsize
         needed = min(i for i in (*self._s[at].tolist(), *self._s2[at].tolist()) if i >= 0)
@@ -214,7 +214,7 @@ class ReplayBuffer:
         }
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the exact state, but for the rings."""
+        """Return the exact state without the rings."""
         return {
             "added": self.added,
             "frames_added": self._n_frames_added,
@@ -227,8 +227,7 @@ class ReplayBuffer:
         """Take over a state; the rings of this fresh buffer are filled already.
 
         Raises:
-            CheckpointError: a field is missing or damaged, or transitions refer to what is not
-                there.
+            CheckpointError: a field is missing or damaged, or transitions refer to missing frames.
         """
         fields = Fields(state, "replay")
         added, frames_added = fields.integer("added", low=0), fields.integer("frames_added", low=0)

@@ -23,8 +23,8 @@ def smoothen(values: ArrayLike) -> NDArray[np.float64]:
 
     Practical_RL: utils.py, smoothen
 
-    Quirk: of fewer than 100 values it smooths the window by the values, which gives 101 − n points
-    in an arch (test_traces.py, smoothen).
+    Quirk: with fewer than 100 values it smooths the window by the values, which gives 101 − n
+    points in an arch (test_traces.py, smoothen).
 
     Raises:
         ValueError: there are no values.
@@ -35,8 +35,8 @@ def smoothen(values: ArrayLike) -> NDArray[np.float64]:
 def smoothed(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return as many values, each the weighted mean of the hundred about it: float64 [n].
 
-    Where a hundred are there they are smoothen's; at the ends, and of fewer than a hundred values,
-    the mean is of what is there.
+    Where a hundred values exist they are smoothen's; at the ends, and with fewer than a hundred
+    values, the mean is taken over the values that exist.
     """
     weights, before = kernel(), (_WINDOW - 1) // 2
     here = slice(before, before + len(values))

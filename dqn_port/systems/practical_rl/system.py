@@ -44,7 +44,7 @@ class PracticalRL(Declared):
     PLOTS: ClassVar[tuple[str, ...]] = PLOTS
 
     def check(self, options: dict[str, Any]) -> dict[str, Any]:
-        """Fill in what is to be chosen by the environment.
+        """Fill in the options that depend on the environment.
 
         Raises:
             UsageError, RomError, MissingLibraryError: see make_env.fill_in.
@@ -56,7 +56,7 @@ class PracticalRL(Declared):
         return options
 
     def facts(self, options: Mapping[str, Any]) -> Facts:
-        """Return what the workshop has to know."""
+        """Return what the workshop must know."""
         game = raw_game_of(options["environment"])
         about = {}
         if game is not None and game not in GAMES:
@@ -72,7 +72,7 @@ class PracticalRL(Declared):
         )
 
     def _bytes_of_a_transition(self, options: Mapping[str, Any]) -> float:
-        """Return the bytes of a frame, and of numbers."""
+        """Return the bytes of a frame, and those of numbers."""
         seen = spaces(options)
         frame = int(np.prod(seen.shape)) // options["n_frames"] * seen.dtype.itemsize
         return _MORE_FRAMES * frame + 24 * options["n_frames"] + 18
@@ -86,7 +86,7 @@ class PracticalRL(Declared):
         start: SavedNetwork | None = None,
         parts: Mapping[str, Any] | None = None,
     ) -> Training:
-        """Set up a run at its beginning; it writes no files of its own.
+        """Set up a new run; it writes no files of its own.
 
         ``parts``: ``networks``, an agent and its target network.
 
@@ -125,7 +125,7 @@ class PracticalRL(Declared):
         epsilon: float | None = None,
         max_frames: int | None = None,
     ) -> Player:
-        """Set up a player; by itself it is greedy, and a game has n_lives times t_max steps.
+        """Set up a player; by default it is greedy, and a game has n_lives times t_max steps.
 
         Raises:
             SnapshotError: the network is not of these options.
@@ -147,7 +147,7 @@ class PracticalRL(Declared):
         return player
 
     def epsilon_curve(self, arguments: Mapping[str, Any]) -> tuple[Array, Array] | None:
-        """Return (frames, ε in training) as the arguments plan it; hidden frames do not count."""
+        """Return (frames, ε in training) from the arguments; hidden frames do not count."""
         names = ("fill_calls", "n_steps", "buffer_size", "frame_skip", "timesteps_per_epoch")
         calls, n_steps, size, skip, played = (arguments[name] for name in names)
         fill = min(calls, -(-size // n_steps)) * n_steps
@@ -165,7 +165,7 @@ class PracticalRL(Declared):
         return frames, np.array([1.0, *values[1:]])
 
     def lines(self, event: Event, options: Mapping[str, Any]) -> Iterator[str]:
-        """Yield what is played, at the start, and what the notebook prints at an evaluation."""
+        """Yield the environment at the start, and what the notebook prints at an evaluation."""
         if isinstance(event, Started):
             limit = options["max_game_frames"] if raw_game_of(options["environment"]) else 0
             env = event.training.record.env
@@ -200,7 +200,7 @@ def _soon(options: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _fill(agent: DQNAgent, network: SavedNetwork) -> None:
-    """Fill a network from a file's.
+    """Fill a network from a file.
 
     Raises:
         SnapshotError: it does not fit.

@@ -1,4 +1,4 @@
-"""What is learnt from a batch.
+"""The loss of a batch.
 
 Practical_RL: homework_pytorch_main.ipynb, compute_td_loss (V(s') and the target are left to the
 student)
@@ -50,8 +50,8 @@ def compute_td_loss(
 ) -> TDLoss:
     """Return the mean of (Q(s, a) − (r + γ · (1 − done) · V(s')))².
 
-    V(s') is the target network's largest value, or ``double`` its value of the action that the
-    agent likes best. ``bootstrap_at``: what ends the value: terminated, or done, truncated, too.
+    V(s') is the target network's largest value or, with ``double``, its value of the agent's best
+    action. ``bootstrap_at``: what ends the return: terminated, or done (terminated or truncated).
     """
     device = next(agent.parameters()).device
 

@@ -1,4 +1,4 @@
-"""The state of a whole training: gathered, and put back to go on from it."""
+"""The state of a whole training: collect it, and restore it to resume."""
 
 from __future__ import annotations
 
@@ -72,10 +72,10 @@ def gather(training: Training, *, full: bool) -> dict[str, Any]:
 
 
 def put_back(training: Training, state: Mapping[str, Any], *, full: bool) -> None:
-    """Put a state into a training that was just set up by the same options.
+    """Put a state into a training that was just set up with the same options.
 
     Raises:
-        CheckpointError: it is not that of such a training.
+        CheckpointError: it is not the state of such a training.
     """
     root, opt = Fields(state, "checkpoint"), training.opt
     next_step = root.integer("next_step", low=0, high=opt["total_steps"] + 1)

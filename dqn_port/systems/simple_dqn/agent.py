@@ -1,6 +1,6 @@
 """The agent: steps, random restarts and when to learn.
 
-simple_dqn: agent.py. Its loops stand in main.py here, so that they can be left at every step.
+simple_dqn: agent.py. Its loops are in main.py here, so that they can be interrupted at every step.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class Agent:
         return int(np.argmax(self.net.predict(state)[0]))
 
     def act(self, action: int) -> Stepped:
-        """Do an action and see what came of it."""
+        """Do an action and observe the result."""
         reward = self.env.act(action)
         screen = self.env.get_screen()
         self.buf.add(screen)
@@ -130,7 +130,7 @@ class Agent:
     def train_step(self, i: int, epoch: int) -> Stepped:
         """Do training step ``i`` of the epoch: step, store, copy to the target, learn.
 
-        Quirk: ``i`` starts anew in every epoch, so each begins with a copy and an update
+        Quirk: ``i`` restarts in every epoch, so each begins with a copy and an update
         (tests/systems/simple_dqn/test_quirks.py). simple_dqn: train.
         """
         stepped = self.step(self.exploration_rate())

@@ -76,12 +76,12 @@ class DeepQNetwork:
         self._passes = passes_of(self.model, device, self.batch_size)
         self._target_passes = passes_of(self.target_model, device, self.batch_size)
         self.rng_state: tuple[Any, ...] = random.get_state(legacy=True)  # type: ignore[assignment]
-        """Neon's generator, from which nothing is drawn any more."""
+        """Neon's generator; nothing more is drawn from it."""
         self.states: dict[str, list[torch.Tensor]] = {
             name: [torch.zeros_like(w) for _ in range(self.optimizer.n_states)]
             for name, w in self._learnt().items()
         }
-        """What the optimiser keeps, by the tensor's name."""
+        """The optimiser's state, by the tensor's name."""
         self.train_iterations = 0
         self.last_target_q: Array = np.empty(0)
         """Of the last update: the target's Q of the post-states, [B, A]."""
@@ -114,11 +114,11 @@ class DeepQNetwork:
         )
 
     def clipped(self, rewards: Any) -> Any:
-        """Return rewards as they are learnt: clipped to min_reward … max_reward."""
+        """Return rewards as used in training: clipped to min_reward … max_reward."""
         return np.clip(rewards, self._min_reward, self._max_reward)
 
     def update_target_network(self) -> None:
-        """Copy the network to its target; without a target network nothing is done."""
+        """Copy the network to its target; does nothing without a target network."""
         if self.target_model is not self.model:
             self.target_model.load_state_dict(self.model.state_dict())
 
@@ -161,7 +161,7 @@ class DeepQNetwork:
         self.last_target_q, self.last_deltas = target_q, deltas
         return cost
 
-    # Weights, as they go out and come back.
+    # Saving and loading weights.
 
     def weights(self) -> dict[str, Array]:
         """Return the network's tensors and the optimiser's states by name: the very memory."""
@@ -171,9 +171,9 @@ class DeepQNetwork:
         return arrays
 
     def load_weights(self, weights: Mapping[str, Array]) -> None:
-        """Take over what ``weights`` gave, whole or nothing; states may be absent.
+        """Load the result of ``weights``, all or nothing; states may be absent.
 
-        The target stays another network until it is copied.
+        The target remains a different network until it is copied.
 
         Raises:
             SnapshotError: a tensor is missing or of another shape.
@@ -209,7 +209,7 @@ class DeepQNetwork:
         }
 
     def state_dict(self) -> dict[str, Any]:
-        """Return all that changes."""
+        """Return everything that changes."""
         state: dict[str, Any] = {
             "train_iterations": self.train_iterations,
             "weights": self.weights(),
@@ -220,7 +220,7 @@ class DeepQNetwork:
         return state
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over what ``state_dict`` gave, all or nothing.
+        """Load the result of ``state_dict``, all or nothing.
 
         Raises:
             CheckpointError: it does not fit.

@@ -1,4 +1,4 @@
-"""The Arcade Learning Environment with the settings that simple_dqn gave it.
+"""The Arcade Learning Environment with simple_dqn's settings.
 
 simple_dqn: environment.py, ALEEnvironment.__init__.
 """

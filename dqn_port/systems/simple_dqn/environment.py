@@ -1,4 +1,4 @@
-"""What the agent acts in: the Arcade Learning Environment, or one of gymnasium's.
+"""The agent's environment: the Arcade Learning Environment, or one of gymnasium's.
 
 simple_dqn: environment.py.
 """
@@ -32,7 +32,7 @@ class Environment(Protocol):
     """Emulator frames played so far."""
 
     def restart(self) -> None:
-        """Begin anew, or go on where only a life was lost."""
+        """Start a new game, or continue if only a life was lost."""
 
     def act(self, action: int) -> float:
         """Do the action of this index and return its reward."""
@@ -41,13 +41,13 @@ class Environment(Protocol):
         """Return the screen, gray and shrunk: uint8 [h, w]."""
 
     def is_terminal(self) -> bool:
-        """Tell whether the game, or what counts as one, is at its end."""
+        """Return whether the game, or what counts as one, has ended."""
 
     def set_mode(self, mode: str) -> None:
         """Set train or test."""
 
     def ended(self) -> Literal["life", "game"] | None:
-        """Tell what is_terminal stands for."""
+        """Return why the game is over, a lost life or its end; None while it continues."""
 
     def picture(self) -> Picture:
         """Return the screen in colour: uint8 [height, width, 3]."""
@@ -82,7 +82,7 @@ class ALEEnvironment:
         self._size = screen_width, screen_height
         self.num_actions = len(emulator.actions)
         self.action_names: Sequence[str] = action_names(emulator.actions)
-        # The emulator's luminance of its 128 colours is what OpenCV makes of them, too.
+        # The emulator's luminance of its 128 colours is the same as OpenCV's.
         self._gray = gray_of(emulator.palette)
         self._screen = np.empty((emulator.height, emulator.width), dtype=np.uint8)
         self.mode = "train"
@@ -92,7 +92,7 @@ class ALEEnvironment:
         """Called before every frame."""
 
     def restart(self) -> None:
-        """Reset the game, unless only a life was lost in training: then it goes on."""
+        """Reset the game, unless only a life was lost in training: then it continues."""
         if self.mode == "test" or not self.life_lost or self.ale.game_over():
             self.ale.reset_game()
         self.life_lost = False
@@ -124,11 +124,11 @@ class ALEEnvironment:
         return self._gray[self._screen]
 
     def is_terminal(self) -> bool:
-        """Tell whether the game is over or, in training, a life was lost."""
+        """Return whether the game is over or, in training, a life was lost."""
         return self.ended() is not None
 
     def ended(self) -> Literal["life", "game"] | None:
-        """Tell what is_terminal stands for."""
+        """Return why the game is over, a lost life or its end; None while it continues."""
         if self.ale.game_over():
             return "game"
         return "life" if self.mode == "train" and self.life_lost else None
@@ -167,9 +167,9 @@ class ALEEnvironment:
 
 
 class GymEnvironment:
-    """One of gymnasium's environments: no frame skip, no lives, no modes of its own.
+    """A gymnasium environment: without frame skip, lives or different modes.
 
-    Each game is reset with a seed of its own, so that its state is the number of the game and the
+    Each game is reset with its own seed, so that its state is the number of the game and the
     actions in it.
     """
 
@@ -223,11 +223,11 @@ class GymEnvironment:
         return resize(gray_of(self._observation), *self._size)
 
     def is_terminal(self) -> bool:
-        """Tell whether the game is at its end."""
+        """Return whether the game is at its end."""
         return self._terminal
 
     def ended(self) -> Literal["life", "game"] | None:
-        """Tell what is_terminal stands for."""
+        """Return why the game is over, a lost life or its end; None while it continues."""
         return "game" if self._terminal else None
 
     def set_mode(self, mode: str) -> None:

@@ -1,4 +1,4 @@
-"""What the filters of the convolutions look for: guided backpropagation to the screen.
+"""Show what the filters of the convolutions respond to: guided backpropagation to the screen.
 
 simple_dqn: nvis/callbacks.py, nvis/data.py, nvis/image.py.
 
@@ -33,14 +33,14 @@ _SIDE: Final = 120
 
 @dataclass(frozen=True, kw_only=True)
 class Filter:
-    """What one filter answered most strongly to."""
+    """The strongest response of one filter."""
 
     layer: str
     """Index in Neon's flat list of layers, four digits: 0000, 0002, 0004."""
     number: int
     batch: int
     row: int
-    """Where the state stands in its batch."""
+    """Position of the state in its batch."""
     position: int
     """Row · width + column in the filter's output."""
     activation: float
@@ -56,7 +56,7 @@ def find_filters(
 ) -> Iterator[Filter]:
     """Yield the first n filters of every convolution.
 
-    states: uint8 [N, H, h, w]. They are taken in batches, in order; the last batch is filled up
+    states: uint8 [N, H, h, w]. They are processed in batches, in order; the last batch is filled up
     from the beginning.
 
     Raises:
@@ -88,17 +88,17 @@ def find_filters(
                         position=position,
                         activation=activation,
                         seen=_scaled(image, [image]),
-                        # Quirk: stretched with the other states met in this batch so far, not by
-                        # itself.
+                        # Quirk: stretched together with the other states of this batch so far, not
+                        # alone.
                         state=_scaled(x[row], met),
                     )
     yield from (best[key] for key in sorted(best))
 
 
 def filters_of_game(player: Player, name: str) -> tuple[str, str]:
-    """Play one game; return the page of the network's filters, and in a line what was looked at.
+    """Play one game; return the page of the network's filters, and a line about it.
 
-    Any history and any length of a game will do; the original needed more than history_length +
+    A history and a game of any length are accepted; the original needed more than history_length +
     random_starts steps.
     """
     states = []
@@ -150,7 +150,7 @@ def _backpropagated(
 ) -> Tensor:
     """Return the gradient image of one filter at one position: [H, h, w].
 
-    Quirk: batch normalisation is left out on the way back
+    Quirk: batch normalisation is left out in the backward pass
     (tests/systems/simple_dqn/test_filters.py).
     """
     outputs = _outputs(network, state[None])
@@ -180,9 +180,11 @@ def _scaled(image: Tensor, among: Sequence[Tensor]) -> NDArray[np.uint8]:
 
 
 def page(filters: Sequence[Filter], *, title: str) -> str:
-    """Return the page: of every filter, what it answers to, and the state it answered to.
+    """Return the page: for every filter the gradient image and the state with the strongest
+    response.
 
-    The original fetched Bokeh from a server that is gone; here the pictures stand in the page.
+    The original loaded Bokeh from a server that no longer exists; here the pictures are in the
+    page.
     """
     blocks = []
     for layer in sorted({found.layer for found in filters}):
@@ -204,7 +206,7 @@ def page(filters: Sequence[Filter], *, title: str) -> str:
 def colours(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return the last three screens of uint8 [h, w, H] as red, green and blue, the newest blue.
 
-    The original took screens 1 to 3 of any history, and failed below four.
+    The original took screens 1 to 3 of any history, and failed with fewer than four.
     """
     last = image[..., -3:]
     return np.concatenate([last[..., :1]] * (3 - last.shape[2]) + [last], axis=2)

@@ -4,7 +4,7 @@ simple_dqn: deepqnetwork.py, _createLayers; Neon: layers/layer.py.
 
 Legend: B minibatch, H history_length, A actions. Neon keeps the weights of a convolution as
 [C·kh·kw, K], those of a linear layer as [out, in] with in = (channel, row, column); here they are
-PyTorch's, and ``to_neon`` and ``from_neon`` turn one into the other.
+PyTorch's, and ``to_neon`` and ``from_neon`` convert between them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ HIDDEN: Final = 512
 """Units of the linear layer before the output."""
 
 LAYERS: Final = ("conv1", "conv2", "conv3", "linear", "output")
-"""Their names, of those that have weights."""
+"""Names of the layers that have weights."""
 
 _EPSILON: Final = 1e-3
 _AVERAGING: Final = 0.9
@@ -129,7 +129,7 @@ class Network(nn.Module):
         return x
 
     def convolutional(self) -> Iterator[nn.Module]:
-        """Yield the convolutions, each with what stands between it and the next."""
+        """Yield the convolutions, each with the layers between it and the next."""
         for i in range(1, len(CONVOLUTIONS) + 1):
             yield self.operations[f"conv{i}"]
             if f"conv{i}" in self.norms:
@@ -199,10 +199,10 @@ def as_sequential(weights: Mapping[str, Array]) -> tuple[dict[str, Array], str]:
 
 
 def from_sequential(state: Mapping[str, Array]) -> dict[str, Array]:
-    """Return weights by the names of ``Network.tensors``, from what as_sequential gave.
+    """Return weights by the names of ``Network.tensors``, from the result of as_sequential.
 
     Raises:
-        SnapshotError: it is a state of another network.
+        SnapshotError: it is the state of a different network.
     """
     at = sorted({int(name.partition(".")[0]) for name in state if name[:1].isdecimal()})
     norms = [i for i in at if f"{i}.running_mean" in state]
@@ -221,14 +221,14 @@ def from_sequential(state: Mapping[str, Array]) -> dict[str, Array]:
 
 
 def screens_fit(height: int, width: int) -> bool:
-    """Tell whether the convolutions leave at least one position of a screen."""
+    """Return whether the last convolution has at least one position for a screen."""
     for _, side, stride in CONVOLUTIONS:
         height, width = (height - side) // stride + 1, (width - side) // stride + 1
     return height > 0 and width > 0
 
 
 def neon_shape(tensor: Tensor) -> tuple[int, ...]:
-    """Return the shape in which Neon keeps a tensor of ours."""
+    """Return Neon's shape of one of our tensors."""
     if tensor.ndim == 1:
         return (len(tensor), 1)
     if tensor.ndim == 4:

@@ -1,4 +1,4 @@
-"""The whole program: phases of steps, told and left at every step.
+"""The whole program: phases of steps, which can be interrupted at every step.
 
 simple_dqn: main.py, and the loops of agent.py.
 """
@@ -26,14 +26,14 @@ from dqn_port.systems.simple_dqn.statistics import FIELDS, Statistics, csv_line
 
 
 class Phase(NamedTuple):
-    """A stretch of steps that ends in a row."""
+    """A sequence of steps that ends with a row."""
 
     name: str
     """random | train | test | play"""
     epoch: int
     """0-based."""
     steps: int | None
-    """None: so many as the games take."""
+    """None: as many as the games take."""
 
     @property
     def row_epoch(self) -> int:
@@ -55,7 +55,7 @@ def phases_of(options: Mapping[str, Any]) -> Iterator[Phase]:
 
 
 class Training:
-    """A run of main.py, one agent step a tick."""
+    """A run of main.py, one agent step per tick."""
 
     def __init__(
         self,
@@ -87,7 +87,7 @@ class Training:
         return self.at >= len(self.phases)
 
     def tick(self) -> list[Event]:
-        """Do one agent step, with what begins a phase before it and what ends one after it.
+        """Do one agent step, and begin a phase before it or end one after it if due.
 
         Raises:
             DivergedError: a number of the network is no longer finite.
@@ -125,8 +125,8 @@ class Training:
             self.env.restart()
         elif phase.name in ("test", "play"):
             self.agent.restart_random()
-        # Quirk: training goes on where the test has left the game and the state buffer, and
-        # nothing marks that seam in the replay memory (tests/systems/simple_dqn/test_quirks.py).
+        # Quirk: training continues with the game and the state buffer as the test left them, and
+        # nothing marks that in the replay memory (tests/systems/simple_dqn/test_quirks.py).
 
     def _step(self, phase: Phase) -> Stepped:
         if phase.name == "random":
@@ -172,7 +172,7 @@ class Training:
         return left
 
     def state_dict(self, *, full: bool = True) -> dict[str, Any]:
-        """Return all that going on exactly needs, but the rings."""
+        """Return everything needed to resume exactly, except the rings."""
         state = {
             "step": self.step,
             "phase": self.at,
@@ -192,10 +192,10 @@ class Training:
         return state
 
     def load_state_dict(self, state: Mapping[str, Any], *, full: bool = True) -> None:
-        """Go on from what ``state_dict`` gave; the rings are filled already.
+        """Resume from a ``state_dict``; the rings are filled already.
 
         Raises:
-            CheckpointError: the state is not of such a training.
+            CheckpointError: it is not the state of such a training.
         """
         fields = Fields(state, "state", before="")
         at = fields.integer("phase", low=0, high=len(self.phases))

@@ -1,4 +1,4 @@
-"""How much memory a run comes to need, and whether the machine has it."""
+"""How much memory a run will need, and whether the machine has it."""
 
 from __future__ import annotations
 

@@ -35,10 +35,10 @@ _BATCH_NORM: Final = ("beta", "gamma", "gmean", "gvar")
 
 
 def read_neon(path: Path) -> SavedNetwork:
-    """Read a snapshot of either age; ``arguments`` hold what its arrays and its name tell.
+    """Read a snapshot of either format; ``arguments`` holds what its arrays and its name say.
 
     Raises:
-        SnapshotError: it cannot be read, or is no network of simple_dqn.
+        SnapshotError: it cannot be read, or is not a network of simple_dqn.
     """
     table = read_pickle(path)
     weights: dict[str, Array] = {}
@@ -115,7 +115,7 @@ def _ours(path: Path, name: str, values: Any) -> Array:
 
 
 def _told(path: Path, table: Any, weights: Mapping[str, Array]) -> dict[str, Any]:
-    """Return the options that a snapshot tells of."""
+    """Return the options that a snapshot implies."""
     history_length = weights["conv1.W"].shape[1]
     told: dict[str, Any] = {
         "history_length": history_length,

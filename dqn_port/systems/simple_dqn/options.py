@@ -188,4 +188,4 @@ STATISTICS: Final = Table(
 """The original's own CSV."""
 
 PLOTS: Final = ("average_reward", "meanq", "nr_games", "meancost")
-"""What plot.py drew unless it was told otherwise."""
+"""What plot.py drew by default."""

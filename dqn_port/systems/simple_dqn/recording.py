@@ -1,4 +1,4 @@
-"""Write what a run shows and sounds: a PNG of every emulated frame, and a WAV.
+"""Write the screens and the sound of a run: a PNG of every emulated frame, and a WAV.
 
 simple_dqn: environment.py, record_screen_path and record_sound_filename; ALE: its ScreenExporter
 and its sound exporter.
@@ -28,7 +28,7 @@ class Recorder:
     """Records every frame before it is played, also those of dummy actions and restarts."""
 
     def __init__(self, environment: ALEEnvironment, *, screens: str = "", sound: str = "") -> None:
-        """``screens``: a folder, which is made; ``sound``: a file; empty: not recorded.
+        """``screens``: a folder, which is created; ``sound``: a file; empty: not recorded.
 
         Raises:
             RunFolderError: they cannot be written.
@@ -57,7 +57,7 @@ class Recorder:
                 self._append_sound(self._sound, number)
 
     def _append_sound(self, path: Path, number: int) -> None:
-        """Put a frame's sound at its place; a run that goes on writes over what came after."""
+        """Put a frame's sound at its place; a resumed run overwrites what came after."""
         samples = self._emulator.ale.getAudio()  # type: ignore[attr-defined]
         if not path.exists() or number == 0:
             with wave.open(str(path), "wb") as file:

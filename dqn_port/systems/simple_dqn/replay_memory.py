@@ -19,7 +19,8 @@ BYTES_BESIDE_SCREEN: Final = 10
 """Of an entry: action 1, reward 8, terminal flag 1."""
 
 _MOST_TRIES: Final = 1_000_000
-"""Draws without a valid one after which a memory is told to hold none; the original goes on."""
+"""After so many invalid draws a memory is considered to hold no valid one; the original loops
+on."""
 
 
 class Minibatch(NamedTuple):

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from dqn_port.native.library import kernels
 
 _ONE: Final = np.float32(2048)
-"""OpenCV's weights are whole 2048ths."""
+"""OpenCV's weights are multiples of 1/2048."""
 
 _SAME: Final = np.arange(256, dtype=np.uint8)
-"""The gray of what is gray already."""
+"""The identity: screens that are gray already."""
 
 
 class _Axis(NamedTuple):

@@ -1,4 +1,4 @@
-"""The screens seen last: what the agent chooses by.
+"""The latest screens, from which the agent chooses.
 
 simple_dqn: state_buffer.py.
 """
@@ -26,22 +26,22 @@ class StateBuffer:
         """uint8 [B, H, h, w], the newest screen last."""
 
     def add(self, observation: NDArray[np.uint8]) -> None:
-        """Put a screen, uint8 [h, w], behind the others; the oldest goes."""
+        """Append a screen, uint8 [h, w]; the oldest is dropped."""
         self.buffer[0, :-1] = self.buffer[0, 1:]
         self.buffer[0, -1] = observation
 
     def get_state(self) -> NDArray[np.uint8]:
-        """Return the state: uint8 [H, h, w], the very memory."""
+        """Return the state: uint8 [H, h, w], not a copy."""
         return self.buffer[0]
 
     def get_state_minibatch(self) -> NDArray[np.uint8]:
-        """Return all rows: uint8 [B, H, h, w], the very memory."""
+        """Return all rows: uint8 [B, H, h, w], not a copy."""
         return self.buffer
 
     def reset(self) -> None:
         """Forget all screens.
 
-        Quirk: nothing calls it; a new game's dummy actions push the old one's screens out
+        Quirk: nothing calls it; the dummy actions of a new game push out the old screens
         (tests/systems/simple_dqn/test_quirks.py).
         """
         self.buffer[:] = 0

@@ -1,4 +1,4 @@
-"""What a phase came to, as the original's CSV has it, and what that does not say.
+"""The results of a phase, as in the original's CSV, and some that it lacks.
 
 simple_dqn: statistics.py.
 """
@@ -106,8 +106,8 @@ class Statistics:
     def on_train(self, cost: float) -> None:
         """Count an update.
 
-        Quirk: the mean begins anew in every phase and its divisor goes on since the start, so that
-        meancost falls with the epochs whatever is learnt
+        Quirk: the sum restarts in every phase but its divisor counts from the start of the run, so
+        that meancost falls with the epochs whatever is learnt
         (tests/systems/simple_dqn/test_quirks.py).
         """
         self.average_cost += (cost - self.average_cost) / self.net.train_iterations
@@ -119,8 +119,8 @@ class Statistics:
 
         Quirk: the first row with enough entries draws a minibatch from the same random numbers,
         and keeps the memory's own array: meanq is that of the last minibatch's pre-states.
-        Quirk: without a finished game nr_games is 1, average_reward what was earned so far, and
-        min and max are Python 2's largest and smallest integers
+        Quirk: without a finished game nr_games is 1, average_reward is the reward so far, and min
+        and max are Python 2's largest and smallest integers
         (tests/systems/simple_dqn/test_quirks.py).
         """
         self._tick()
@@ -153,7 +153,8 @@ class Statistics:
         return np.mean(self.net.predict(states).max(axis=1))
 
     def cells(self, row: tuple[Any, ...]) -> dict[str, Any]:
-        """Return a row that was just written as history.csv has it: no empty maximum, and more."""
+        """Return the row just written in the form for history.csv: no empty maximum, and more
+        columns."""
         cells = dict(zip(FIELDS, row, strict=True))
         finished = self.num_games > 0
         if not finished:
@@ -197,7 +198,7 @@ class Statistics:
         floats = ("total_time", "epoch_time", "cost_sum")
         numbers = ("game_rewards", "average_reward", "last_exploration_rate", "average_cost")
         taken: dict[str, Any] = {name: fields.number(name) for name in floats}
-        # A whole number stays one: it is printed otherwise.
+        # An integer stays one, because it is printed differently.
         taken |= {name: fields.raw(name) for name in numbers if fields.number(name) is not None}
         taken |= {name: fields.integer(name, low=0) for name in ("num_steps", "num_games", "costs")}
         if taken["num_games"]:

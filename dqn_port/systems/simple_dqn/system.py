@@ -1,4 +1,4 @@
-"""simple_dqn as the workshop sees it."""
+"""simple_dqn as a system of the workshop."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ class SimpleDqn(Declared):
         return bool(options["play_games"] or options["random_steps"] or (epochs and steps))
 
     def facts(self, options: Mapping[str, Any]) -> Facts:
-        """Return what the workshop has to know."""
+        """Return what the workshop must know."""
         epochs = max(options["epochs"] - options["start_epoch"], 0)
         length = options["random_steps"] + epochs * (options["train_steps"] + options["test_steps"])
         return self.facts_of(
@@ -163,10 +163,10 @@ class SimpleDqn(Declared):
         start: SavedNetwork | None = None,
         parts: Mapping[str, Any] | None = None,
     ) -> Training:
-        """Set up a training at its beginning; ``parts`` may hold an ``environment``.
+        """Set up a new training; ``parts`` may hold an ``environment``.
 
         Raises:
-            UsageError, RomError, ReplayError: the game or the memory cannot be had.
+            UsageError, RomError, ReplayError: the game or the memory is not available.
             SnapshotError: the network to start from does not fit.
         """
         use_threads(options["threads"])
@@ -230,16 +230,16 @@ class SimpleDqn(Declared):
     def frames_of(
         self, arguments: Mapping[str, Any], history: Mapping[str, Any]
     ) -> NDArray[np.float64] | None:
-        """Return the emulator frames of training at every row, tests left out; None: not told."""
+        """Return the emulator frames of training at every row, without tests; None if not known."""
         skip = number(arguments.get("frame_skip"))
         each = 1.0 if arguments.get("environment") == "gym" else skip
         steps = np.where(history["phase"] == "test", 0, history["steps"])
         return None if each is None else np.cumsum(steps) * each
 
     def filters_page(self, path: Path, **how: Any) -> tuple[str, str]:
-        """Return a page with what a network's filters look for, and in a line what was looked at.
+        """Return a page about what a network's filters respond to, and a line about it.
 
-        ``how``: see open_player, whose player plays the game that is looked at.
+        ``how``: see open_player, whose player plays the game.
 
         Raises:
             UsageError, RomError, SnapshotError: see open_player.
@@ -251,15 +251,15 @@ class SimpleDqn(Declared):
     # Networks in Neon's own files.
 
     def load_network(self, path: Path, *, best: bool = False) -> SavedNetwork:
-        """Read a network of ours, or of the original's; nothing in it is run.
+        """Read one of our networks, or one of the original's; nothing in it is run.
 
         Raises:
-            SnapshotError: it cannot be read, is damaged, or something else.
+            SnapshotError: it cannot be read, is damaged, or is something else.
         """
         return read_neon(path) if path.suffix in SUFFIXES else super().load_network(path, best=best)
 
     def networks_in(self, path: Path) -> list[str]:
-        """Return which networks a file holds; the original's hold one.
+        """Return which networks a file holds; the original's files hold one.
 
         Raises:
             SnapshotError: see load_network.
@@ -335,7 +335,7 @@ def _game(options: Mapping[str, Any]) -> tuple[str, str]:
     """Return the game's name, and the folder of its ROM.
 
     Raises:
-        RomError, UsageError: there is no such game, or its file is another one.
+        RomError, UsageError: there is no such game, or its file is a different one.
     """
     game, folder = options["game"], options["game_path"]
     if options["environment"] == "gym":
@@ -363,7 +363,7 @@ def _device(options: Mapping[str, Any]) -> str:
     """Return the device that device, or backend and device_id, name.
 
     Raises:
-        DeviceError: that GPU is not there, though others are.
+        DeviceError: that GPU does not exist, but others do.
     """
     if options["device"] is not None:
         return str(options["device"])

@@ -1,7 +1,7 @@
 """Read pickles that hold NumPy arrays and plain containers, and nothing else.
 
 Nothing is imported or called, whatever a file names: its operations are carried out here, one by
-one, on lists, dicts, texts and numbers; an array is made of bytes that stand in the file.
+one, on lists, dicts, texts and numbers; an array is made from bytes in the file.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _CONSTANTS: Final = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 _EMPTY: Final = {"EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple}
 _TUPLES: Final = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 _MARK: Final = object()
-"""Stands on the stack where a sequence begins."""
+"""Marks the beginning of a sequence on the stack."""
 
 _RECONSTRUCT: Final = frozenset(
     {"numpy.core.multiarray _reconstruct", "numpy._core.multiarray _reconstruct"}
@@ -62,7 +62,7 @@ class _Machine:
     """The stack and the memo of a pickle."""
 
     def __init__(self, allowance: int) -> None:
-        """``allowance``: bytes that may be made of those in the file."""
+        """``allowance``: number of bytes that may be made from those in the file."""
         self.stack: list[Any] = []
         self._memo: dict[int, Any] = {}
         self._allowance = allowance
@@ -139,7 +139,7 @@ class _Machine:
         self.stack.append(_Global(name))
 
     def _called(self, function: Any, given: Any) -> Any:
-        """Return what a call of one of the few known functions stands for."""
+        """Return the result of a call of one of the few known functions."""
         if type(function) is _Global and type(given) is tuple:
             if function in _RECONSTRUCT and given[:2] == ("numpy ndarray", (0,)):
                 return _Array()
@@ -194,7 +194,7 @@ def read_pickle(path: Path) -> Any:
     except _Refused as fault:
         raise SnapshotError(f"{path}: byte {at}: expected {fault}; nothing of it is run") from fault
     except Exception as error:
-        # Damaged bytes make pickletools and NumPy raise whatever they come across.
+        # For damaged bytes pickletools and NumPy raise many kinds of errors.
         raise SnapshotError(
             f"{path}: byte {at}: expected a pickle that is whole, got a damaged or other file"
         ) from error
@@ -203,7 +203,7 @@ def read_pickle(path: Path) -> Any:
 def _finished(
     value: Any, seen: frozenset[int] = frozenset(), budget: list[int] | None = None
 ) -> Any:
-    """Return a value with its arrays in place; one that holds itself, or is vast, is refused."""
+    """Return a value with its arrays in place; refuse one that contains itself or is too large."""
     budget = [100_000] if budget is None else budget
     budget[0] -= 1
     if budget[0] < 0 or len(seen) > 50 or id(value) in seen:

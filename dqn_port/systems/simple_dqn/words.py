@@ -1,4 +1,4 @@
-"""The words of the original's command lines: main.py's, by argparse's rules, and its scripts'.
+"""The original's command lines: main.py's, by argparse's rules, and those of its scripts.
 
 simple_dqn: main.py, train.sh, resume.sh, test.sh, play.sh, record.sh, nvis.sh.
 """
@@ -25,7 +25,7 @@ _INSTEAD: Final = {
     "test_gym.sh": "dqn-port evaluate with environment=gym",
     "upload_gym.sh": "dqn-port report; the site it sent results to closed in 2017",
 }
-"""Scripts that had words of another kind, or whose service is gone."""
+"""Scripts with other kinds of words, or whose service no longer exists."""
 _FROM_SNAPSHOT: Final = ("resume.sh", "test.sh", "play.sh", "record.sh", "nvis.sh")
 
 
@@ -61,10 +61,10 @@ def _parser() -> _Parser:
 
 
 def read_words(words: Sequence[str]) -> Words:
-    """Return what words come to: those of main.py, or a script's name and its own.
+    """Return the options of a command line: main.py's words, or a script's name and its words.
 
     Raises:
-        UsageError: the original refuses them, or takes a word for false that says neither.
+        UsageError: the original refuses them, or a boolean word is neither true nor false.
     """
     first = PurePath(words[0]).name if words else ""
     if first in _INSTEAD:
@@ -102,10 +102,10 @@ def _train(words: Sequence[str]) -> Words:
 
 
 def _from_snapshot(script: str, words: Sequence[str]) -> Words:
-    """Read a script's words that begin with a snapshot: its name tells the game and the epoch.
+    """Read a script's words that begin with a snapshot, whose name contains the game and the epoch.
 
     Raises:
-        UsageError: it tells no game, or no epoch where one is needed.
+        UsageError: it contains no game, or no epoch where one is needed.
     """
     snapshot = name_of(Path(words[0])) if words else SnapshotName("", "", None)
     if not snapshot.game or (script == "resume.sh" and snapshot.epoch is None):

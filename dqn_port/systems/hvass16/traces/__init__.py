@@ -1,4 +1,4 @@
-"""The kinds of traces that the original left, each with what replays it."""
+"""The kinds of traces from the original, each with what replays it."""
 
 from __future__ import annotations
 
@@ -22,4 +22,4 @@ KINDS: Final = (
     Kind("replay", replay.replay, lambda t: "scenarios" in keys_of(t)),
     Kind("net", net.replay, lambda t: any_array(t, r".+_grad_probes")),
 )
-"""In this order: the first that tells a trace replays it."""
+"""In this order: the first kind that matches a trace replays it."""

@@ -1,4 +1,4 @@
-"""Formulas that the traces' inputs were made by."""
+"""Formulas of the traces' inputs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def mix(i: ArrayLike, t: int) -> NDArray[np.int64]:
 
 
 def unit(i: ArrayLike, t: int) -> NDArray[np.float64]:
-    """Return a number of 0 to 1 for every index."""
+    """Return a number from 0 to 1 for every index."""
     return mix(i, t) / 2.0**32
 
 

@@ -1,4 +1,4 @@
-"""Control signals, the policy, the logs and the burst's rule, each by itself."""
+"""Control signals, the policy, the logs and the rule of bursts, each separately."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def replay_signals(trace: Trace, compare: Comparer, replaying: Replaying) -> Non
 
 
 def replay_epsilon(trace: Trace, compare: Comparer, replaying: Replaying) -> None:
-    """Choose 400 actions a case."""
+    """Choose 400 actions for each case."""
     del replaying
     cases, step = trace.key("cases", list), trace.key("iteration_step", int)
     numbers = ("epsilon_start_value", "epsilon_end_value", "epsilon_num_iterations")
@@ -82,7 +82,7 @@ def replay_epsilon(trace: Trace, compare: Comparer, replaying: Replaying) -> Non
 
 
 def replay_logs(trace: Trace, compare: Comparer, replaying: Replaying) -> None:
-    """Write both logs anew from what they say, and read them.
+    """Write both logs again from their contents, and read them.
 
     The original's own readers give counts as text and fail in many ways; ours gives numbers and
     one kind of error.
@@ -104,7 +104,7 @@ def replay_logs(trace: Trace, compare: Comparer, replaying: Replaying) -> None:
             compare.value(name, read[name], rewards[name].tolist())
         for name in ("min", "mean", "max", "std"):
             compare.value(f"q_{name}", read[f"q_{name}"], q_values[name].tolist())
-        # Every file that the original could not read is one that is refused.
+        # Every file that the original could not read is refused.
         broken = {
             "empty": "",
             "one_column_short": "1\t2\t3.0\n",
@@ -119,7 +119,7 @@ def replay_logs(trace: Trace, compare: Comparer, replaying: Replaying) -> None:
 
 
 def _written(kind: type[LogReward | LogQValues], columns: dict[str, NDArray[Any]]) -> str:
-    """Return what the log's class writes of the numbers that a log holds."""
+    """Return what the log's class writes for the numbers in a log."""
     lines: list[str] = []
     log = kind(lambda name, line: lines.append(line))
     for row in zip(*columns.values(), strict=True):

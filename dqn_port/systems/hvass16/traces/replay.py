@@ -124,7 +124,7 @@ def _counts(memory: ReplayMemory) -> dict[str, int]:
 
 
 def _edge(about: dict[str, Any], trace: Trace, compare: Comparer) -> None:
-    """Draw two batches where there are few errors of a kind, or stop as the original did."""
+    """Draw two batches with few errors of a kind, or stop as the original did."""
     name, n = trace.key("name", str, of=about), trace.key("n", int, of=about)
     generator = np.random.RandomState(trace.key("edges_seed", int))
     memory = ReplayMemory(n, 4, generator, state_shape=(1, 1, 2), as_original=True)

@@ -113,7 +113,8 @@ def _state(index: tuple[int, ...]) -> str:
 
 
 class _TraceEnvironment(AtariEnvironment):
-    """The traces' game: 2, 3, 4 frames in turn, nothing drawn, and perhaps never a reward."""
+    """The traces' game: 2, 3, 4 frames in turn, without random draws, optionally without
+    rewards."""
 
     def __init__(self, plan: Mapping[str, Any], course: Course) -> None:
         super().__init__(plan["game"], seed=(0,), in_turn=True)
@@ -177,7 +178,7 @@ class Course:
         return network
 
     def note(self, event: str, **more: Any) -> None:
-        """Note an event where the agent stands."""
+        """Record an event at the agent's present state."""
         agent = self.agent
         counts = (0, 0) if agent is None else (agent.count_states, agent.count_episodes)
         self.events.append({"event": event, "states": counts[0], "episodes": counts[1]} | more)
@@ -298,7 +299,7 @@ class Course:
         self.agent_made(self._make_agent(), states, episodes)
 
     def agent_made(self, agent: Agent, states: int, episodes: int) -> None:
-        """Let a new agent go on from a checkpoint's counters."""
+        """Let a new agent continue from a checkpoint's counters."""
         agent.count_states, agent.count_episodes = states, episodes
         self.agent = agent
 
@@ -321,7 +322,7 @@ class Course:
                 self._burst_begins(agent, event)
             elif isinstance(event, Updated):
                 self.bursts[-1]["losses"].append(event.loss)
-                # The original wrote every update's line over the one before.
+                # The original overwrote every update's line with the next.
                 self.stdout += "\r" + progress(event)
                 if event.last:
                     self._burst_ends(agent, event)
@@ -379,7 +380,8 @@ class Course:
             burst["w_probes"] = np.array([probes(v, t) for t, v in enumerate(values)])
 
     def log_read(self) -> dict[str, Any]:
-        """Return what the original's readers made of the first lines, and the sizes of both."""
+        """Return what the original's readers returned for the first lines, and the sizes of
+        both."""
         first = self._rewards[:3]
         return {
             "reward_count_episodes": [row[0] for row in first],

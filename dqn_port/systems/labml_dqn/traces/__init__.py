@@ -1,4 +1,4 @@
-"""The kinds of traces that labml's code left, each with what replays it."""
+"""The kinds of traces from labml's code, each with what replays it."""
 
 from __future__ import annotations
 
@@ -28,4 +28,4 @@ KINDS: Final = (
     Kind("update", updates.replay, lambda t: "rscale" in keys_of(t)),
     Kind("game", games.replay, lambda t: "info_length" in t.arrays and "hseed" in keys_of(t)),
 )
-"""In this order: the first that tells a trace replays it."""
+"""In this order: the first kind that matches a trace replays it."""

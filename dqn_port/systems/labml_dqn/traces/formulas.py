@@ -1,4 +1,4 @@
-"""What traces are made of: bytes, stacks, weights and their sums, by the formulas of their page."""
+"""The inputs of traces: bytes, stacks, weights and their sums, by the formulas of their page."""
 
 from __future__ import annotations
 

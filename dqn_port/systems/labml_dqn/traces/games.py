@@ -32,7 +32,7 @@ def environment_of(game: str, n_actions: int) -> NoFrameskip:
 
 
 class Script:
-    """A game whose pictures are made bytes, and whose lives, rewards and ends a trace lists."""
+    """A game with generated pictures, whose lives, rewards and ends a trace lists."""
 
     height, width = 210, 160
     grays = np.arange(256, dtype=np.uint8)
@@ -82,7 +82,7 @@ class Script:
 
 
 def replay(trace: Trace, compare: Comparer, replaying: Replaying) -> None:
-    """Play the actions of the trace's formula, and compare all that every step returned."""
+    """Play the actions of the trace's formula, and compare everything that each step returns."""
     name, n_actions = trace.key("game", str), trace.key("n_actions", int)
     env: Environment = Script(trace) if name == "script" else environment_of(name, n_actions)
     game = Game(env, trace.key("seed", int))

@@ -58,12 +58,13 @@ def _options(numbers: dict[str, Any]) -> dict[str, Any]:
 
 
 def replay(trace: Trace, compare: Comparer, replaying: Replaying) -> None:
-    """Run the experiment, and compare all that it went through."""
+    """Run the experiment, and compare every step."""
     game = trace.key("game", str)
     options = _options(trace.key("numbers", dict))
     options |= {"seed": trace.key("seed", int), "tree_dtype": np.dtype(tree_dtype(trace)).name}
-    # On toyA a value of the third layer is 2e-8 at minibatch 25: on which side of the Rectifier's 0
-    # it comes hangs on the order of additions, and parts two runs. So there PyTorch's own is kept.
+    # On toyA a value of the third layer is 2e-8 at minibatch 25. The order of additions decides on
+    # which side of the Rectifier's 0 it is, and makes two runs diverge. So PyTorch's own order is
+    # used there.
     plain = isinstance(environment_of(game, 4).emulator, ToyEmulator)
     trainer = trainer_of(options, lambda: environment_of(game, 4), replaying.device, plain=plain)
     compare.value("init_sha256", trace.meta["init_sha256"], shas(trainer.model.parameters()))
@@ -84,8 +85,8 @@ def replay(trace: Trace, compare: Comparer, replaying: Replaying) -> None:
 class _Experiment:
     """A training, watched from outside.
 
-    Greedy actions are chosen by the trace's values, for the reason that Epochs gives; what the
-    network says itself is compared with them.
+    Greedy actions are chosen by the trace's values, for the reason that Epochs gives; the network's
+    own values are compared with them.
     """
 
     def __init__(self, trainer: Trainer, compare: Comparer) -> None:
@@ -110,14 +111,15 @@ class _Experiment:
             self.rows.setdefault(name, []).append(value)
 
     def q(self) -> torch.Tensor:
-        """Return the values by which the trace chose; where it lacks them, its choice."""
+        """Return the values by which the trace chose or, if it lacks them, values that give its
+        choice."""
         at = len(self.learnt["act"]) - 1
         if self._q is not None:
             return torch.from_numpy(self._q[at])
         return torch.nn.functional.one_hot(torch.from_numpy(self._actions[at]), 4)
 
     def tick(self) -> None:
-        """Do a tick, and note what it left."""
+        """Do a tick, and note the state after it."""
         trainer = self.trainer
         update, trained = trainer.update, trainer.trained
         acts = trainer.worker_step < trainer.worker_steps

@@ -21,7 +21,7 @@ from dqn_port.verify.kinds import Replaying
 from dqn_port.verify.traces import Trace
 
 SUMS = 1e-12
-"""Relative; what sums in double of up to 1.6 million numbers may differ by."""
+"""Relative tolerance of sums, in double, of up to 1.6 million numbers."""
 
 
 def replay_model(trace: Trace, compare: Comparer, replaying: Replaying) -> None:
@@ -84,5 +84,5 @@ def _compare_formula(compare: Comparer, trace: Trace, model: Model, salt: int) -
 
 
 def compare_sums(compare: Comparer, name: str, got: NDArray[np.float64]) -> None:
-    """Compare sums of numbers, which were added up in another order."""
+    """Compare sums of numbers, which were added in another order."""
     compare.array(name, got, tolerance=SUMS * (1 + np.abs(got)), sums=True)

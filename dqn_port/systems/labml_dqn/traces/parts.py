@@ -1,4 +1,4 @@
-"""Replay what stands alone: schedules, pictures, choices and the loss."""
+"""Replay the separate parts: schedules, pictures, choices and the loss."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from dqn_port.verify.traces import Trace
 
 
 def replay_schedule(trace: Trace, compare: Comparer, replaying: Replaying) -> None:
-    """Compare every value and every printed form, and what is refused."""
+    """Compare every value, every printed form and every refusal."""
     cases = trace.key("cases", list)
     for case in cases:
         name = case["name"]
@@ -56,7 +56,7 @@ def replay_process_obs(trace: Trace, compare: Comparer, replaying: Replaying) ->
 
 
 def replay_sample_action(trace: Trace, compare: Comparer, replaying: Replaying) -> None:
-    """Compare the actions of one stream of random numbers after the other."""
+    """Compare the actions for each stream of random numbers in turn."""
     calls = trace.key("calls", list)
     generators: dict[int, torch.Generator] = {}
     for call in calls:

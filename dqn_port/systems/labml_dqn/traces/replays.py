@@ -20,7 +20,7 @@ _MOST: Final = 4096
 
 
 def tree_dtype(trace: Trace) -> type[np.float64] | type[np.float32]:
-    """Return what the trees came to hold by the NumPy that a trace was made with."""
+    """Return the type of the trees with the version of NumPy that made a trace."""
     made_by: str = trace.key("made_by", str)
     return np.float32 if "numpy 2" in made_by else np.float64
 
@@ -37,7 +37,7 @@ def _add(buffer: ReplayBuffer, k: int) -> None:
 
 
 def replay(trace: Trace, compare: Comparer, replaying: Replaying) -> None:
-    """Make the calls of every case, and compare what they leave and return."""
+    """Make the calls of every case, and compare their results and the state after them."""
     dtype = tree_dtype(trace)
     cases = trace.key("cases", dict)
     for done, (name, case) in enumerate(cases.items(), start=1):
@@ -48,7 +48,7 @@ def replay(trace: Trace, compare: Comparer, replaying: Replaying) -> None:
 
 
 class _Case:
-    """The calls of one buffer, and what they left."""
+    """The calls of one buffer, and the states after them."""
 
     def __init__(self, compare: Comparer, name: str, case: dict[str, Any], dtype: Any) -> None:
         self.compare, self.name, self.case = compare, name, case

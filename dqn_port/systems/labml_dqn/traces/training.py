@@ -1,4 +1,5 @@
-"""What replays of updates and of whole experiments share: a training and its minibatches."""
+"""The common part of replays of updates and of whole experiments: a training and its
+minibatches."""
 
 from __future__ import annotations
 
@@ -18,10 +19,10 @@ from dqn_port.systems.labml_dqn.traces.formulas import stats
 from dqn_port.verify.comparing import Comparer, counted, sum_tolerances
 
 FLOATS: Final = 1e-5
-"""What the network's numbers may be off by at first: another processor adds up in another order."""
+"""Tolerance of the network's numbers at first: another processor adds in another order."""
 UPDATE: Final = 2.0
 LOOP: Final = 1.08
-"""By how much that may grow with a minibatch: of one update, and of a whole experiment.
+"""Growth of the tolerance per minibatch, in one update and in a whole experiment.
 
 Adam divides by the gradients' size, so that the last bit of one near 0 moves a weight. 60 % and 7 %
 a minibatch were measured between an Intel and the AMD that made the traces.
@@ -67,9 +68,9 @@ def trainer_of(
 class Epochs:
     """Rows of a training's minibatches, by the names of the trace's arrays.
 
-    Each minibatch is learnt from as in the trace, and then the trace's priorities are written back,
-    so that the next is drawn as it was drawn there: what another processor rounds differently
-    would else part two runs for good after some seventy minibatches.
+    Each minibatch is learnt from, and then the trace's priorities are written back, so that the
+    next is drawn as in the trace. Otherwise different rounding on another processor would make two
+    runs diverge after about seventy minibatches.
     """
 
     def __init__(self, trainer: Trainer, compare: Comparer) -> None:
@@ -81,7 +82,7 @@ class Epochs:
         trainer.replay_buffer.update_priorities = self.write  # type: ignore[method-assign]
 
     def write(self, indexes: Any, priorities: Any) -> None:
-        """Write the trace's priorities in place of those that came out."""
+        """Write the trace's priorities in place of the computed ones."""
         n = len(self.rows.get("indexes", []))
         given = self._given[n : n + 1].reshape(-1)
         self._update(indexes, given if len(given) == len(indexes) else priorities)
@@ -112,7 +113,8 @@ class Epochs:
         return trained
 
     def compare(self, growth: float, *, leave_out: tuple[str, ...] = ()) -> None:
-        """Compare all rows: draws and trees exactly, what comes of the network closely."""
+        """Compare all rows: draws and trees exactly, results of the network within the
+        tolerance."""
         where = counted("minibatch")
         for name, values in self.rows.items():
             if name in leave_out:
@@ -126,14 +128,14 @@ class Epochs:
 
 
 def close(learnt: Any, growth: float) -> NDArray[np.float64]:
-    """Return how close the network's numbers are to be after so many minibatches were learnt."""
+    """Return the tolerance of the network's numbers after so many minibatches."""
     return FLOATS * growth ** np.asarray(learnt, dtype=np.float64)
 
 
 def close_stats(
     compare: Comparer, name: str, rows: list[Any], sizes: list[int], bounds: NDArray[np.float64]
 ) -> None:
-    """Compare sums of tensors whose numbers are each so close, by row."""
+    """Compare sums of tensors, whose numbers have these tolerances, by row."""
     got = np.array(rows)
     tolerance = sum_tolerances(np.array(sizes), bounds[..., None], got)
     compare.array(name, got, tolerance=tolerance, sums=True)

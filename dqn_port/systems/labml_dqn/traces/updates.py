@@ -23,7 +23,7 @@ from dqn_port.verify.traces import Trace
 
 
 def replay(trace: Trace, compare: Comparer, replaying: Replaying) -> None:
-    """Fill the replay, learn from every minibatch, and compare all that it went through."""
+    """Fill the replay, learn from every minibatch, and compare every step."""
     meta = trace.meta
     capacity, n_epochs = trace.key("capacity", int), trace.key("epochs", int)
     options = {

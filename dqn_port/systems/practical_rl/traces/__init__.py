@@ -1,4 +1,4 @@
-"""The kinds of traces that the homework left, each with what replays it."""
+"""The kinds of traces from the homework, each with what replays it."""
 
 from __future__ import annotations
 
@@ -30,4 +30,4 @@ KINDS: Final = (
     Kind("smoothing", formulas.replay_smoothing, lambda t: {"stream", "kernel"} <= set(t.arrays),
          needs_meta=False),
 )  # fmt: skip
-"""In this order: the first that tells a trace replays it."""
+"""In this order: the first kind that matches a trace replays it."""

@@ -19,7 +19,7 @@ _BATCHES: Final = (5, 1, 32)
 
 
 class _Scripted(gymnasium.Env[Any, Any]):
-    """Frames by a formula, whatever is done; see the golden README."""
+    """Frames by a formula, whatever the action; see the golden README."""
 
     def __init__(self, shape: list[int], dtype: str, ends: list[int], offset: int):
         self.action_space = gymnasium.spaces.Discrete(2)

@@ -1,4 +1,4 @@
-"""Small runs of the homework's fill and loop, and CartPole by itself."""
+"""Small runs of the homework's fill and loop, and CartPole alone."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from dqn_port.verify.traces import Trace
 
 _FLOATS: Final = 1e-5
 _SUMS: Final = 1e-9
-"""Of up to 16384 values in double, added in another order."""
+"""Tolerance for sums of up to 16384 doubles, added in another order."""
 _STEPS: Final = 500
 _EVERY: Final = 37
 """Weights in the trace of a game of pictures."""
@@ -99,7 +99,7 @@ class _Watched:
         self.rows.setdefault(name, []).append(value)
 
     def tick(self) -> None:
-        """Make a tick, and note what came of it."""
+        """Do a tick, and note the results."""
         training, before = self.training, self.training.next_step
         for event in training.tick():
             if isinstance(event, Row):

@@ -82,7 +82,7 @@ def _digest(array: NDArray[Any]) -> NDArray[np.uint8]:
 
 @functools.lru_cache(maxsize=2)
 def _rows(environment: str, n_rows: int, h0: int) -> list[dict[str, Any]]:
-    """Play so many outer calls, and return what each row of a trace holds.
+    """Play so many outer calls, and return the contents of each row of a trace.
 
     A game's arrays and the facts about them are two groups, played once.
     """
@@ -155,7 +155,7 @@ def replay(trace: Trace, compare: Comparer, replaying: Replaying) -> None:
 
 
 def replay_facts(trace: Trace, compare: Comparer, replaying: Replaying) -> None:
-    """Play every game of the .json, and compare what it says in sum."""
+    """Play every game of the .json, and compare its totals."""
     for at, (game, facts) in enumerate(trace.meta.items()):
         names = list(spaces(SYSTEM.load(assignments=[f"environment={facts['env']}"])).actions)
         rows = _rows(facts["env"], facts["rows"], facts["h0"])
@@ -187,7 +187,7 @@ def replay_facts(trace: Trace, compare: Comparer, replaying: Replaying) -> None:
 
 
 class _Scripted(gymnasium.Env[Any, Any]):
-    """A game that loses and gains lives when it is told to; see the golden README."""
+    """A game that loses and gains lives on command; see the golden README."""
 
     def __init__(self, lose: list[list[int]], bonus: list[list[int]], start_lives: int) -> None:
         self.action_space = gymnasium.spaces.Discrete(4)

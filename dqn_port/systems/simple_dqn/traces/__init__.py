@@ -1,4 +1,4 @@
-"""The kinds of traces that simple_dqn left, each with what replays it."""
+"""The kinds of traces from simple_dqn, each with what replays it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dqn_port.verify.kinds import Kind, any_array, keys_of
 
 
 def _entries_have(meta: object, *keys: str) -> bool:
-    """Tell whether the .json is an object of objects that have these keys."""
+    """Return whether the .json is an object of objects that have these keys."""
     entries = list(meta.values()) if isinstance(meta, dict) else []
     return bool(entries) and all(isinstance(e, dict) and set(keys) <= set(e) for e in entries)
 
@@ -28,4 +28,4 @@ KINDS: Final = (
          lambda t: _entries_have(t.meta, "decay_steps", "rows")),
     Kind("curves", tables.curves, lambda t: _entries_have(t.meta, "best_test")),
 )  # fmt: skip
-"""In this order: the first that tells a trace replays it."""
+"""In this order: the first kind that matches a trace replays it."""

@@ -27,7 +27,7 @@ _NAMES: Final = (
 
 
 def replay(trace: Trace, compare: Comparer, replaying: Replaying) -> None:
-    """Look for the filters in the trace's states and compare what is found and drawn."""
+    """Search the trace's states for the filters, and compare the results and the pictures."""
     args = trace.key("args", dict)
     n_states, n_actions, *values = (
         trace.key(name, int, of=args, where="args") for name in ("n_states", "n_actions", *_NAMES)

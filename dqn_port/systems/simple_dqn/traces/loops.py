@@ -41,13 +41,13 @@ _WEIGHTS: Final = 2e-6
 _PHASES: Final = ("random", "train", "test", "play")
 _MEAN_Q: Final = 10
 _MEAN_COST: Final = 11
-"""Columns of the CSV that hang on the network."""
+"""Columns of the CSV that depend on the network."""
 _TIMES: Final = 3
 """Columns at the end of the CSV that the traces leave out."""
 
 
 class KeptFiles:
-    """A run's texts and networks in memory; ``folder`` takes what is written by its path."""
+    """A run's texts and networks in memory; ``folder`` is for files that are written by path."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -74,7 +74,7 @@ def options_of(trace: Trace) -> dict[str, Any]:
     """Return the options of a trace's run, from the words the original was started with.
 
     Raises:
-        TraceError: the words are none.
+        TraceError: the trace has no such words.
         UsageError: see SimpleDqn.load.
     """
     words = trace.key("args", list)
@@ -90,7 +90,7 @@ def options_of(trace: Trace) -> dict[str, Any]:
 
 
 def replay(trace: Trace, compare: Comparer, replaying: Replaying) -> None:
-    """Play the run of the trace's words and compare all that the trace holds of it."""
+    """Play the run with the trace's words, and compare everything in the trace."""
     with tempfile.TemporaryDirectory() as folder:
         _replay(trace, compare, replaying, KeptFiles(Path(folder)))
 
@@ -239,7 +239,7 @@ _FLOATS: Final = ("q", "t_cost", "t_w_sum", "t_w_ss")
 
 
 def _compare_columns(trace: Trace, compare: Comparer, watcher: Watcher) -> None:
-    """Compare every column of the trace; those that hang on the network within a tolerance."""
+    """Compare every column of the trace; those that depend on the network within a tolerance."""
     names = set(watcher.columns) | {"copy_step", *(f"t_{n}" for n in ("step", "epoch", "ndraw")),
                                     *_FLOATS}  # fmt: skip
     for name in sorted(names, key=lambda name: (name in _FLOATS, name)):
@@ -276,7 +276,7 @@ def _compare_csv(compare: Comparer, expected: list[Any], text: str, tolerance: f
 
 
 def _compare_snapshot(compare: Comparer, training: Training, files: KeptFiles) -> None:
-    """Compare the last network, where the original's snapshot of it is among our traces."""
+    """Compare the last network, if the traces have the original's snapshot of it."""
     prefix, epochs = training.options["save_weights_prefix"], training.options["epochs"]
     path = SHIPPED / SYSTEM.NAME / f"{prefix}_{epochs}.prm"
     if path.name in files.written and path.exists():

@@ -12,7 +12,7 @@ from dqn_port.verify.traces import Trace
 
 
 def exploration(trace: Trace, compare: Comparer, replaying: Replaying) -> None:
-    """Compare ε at the training steps of the trace, and the step that a run begins at."""
+    """Compare ε at the training steps of the trace, and the step at which a run begins."""
     rows = 0
     for name in trace.meta:
         meta = trace.key(name, dict)

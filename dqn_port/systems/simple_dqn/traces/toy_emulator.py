@@ -1,4 +1,4 @@
-"""The small emulator that stood behind the original's ALEEnvironment in the loops' traces."""
+"""The small emulator that the original's ALEEnvironment used in the traces of loops."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class TraceToy:
         self.actions: tuple[int, ...] = _MINIMAL if minimal_action_set else tuple(range(18))
         self.palette = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1)
         self.log: list[tuple[int, ...]] = []
-        """A row a call: 0 reset or 1 act, action, reward, lives, game, frame."""
+        """One row per call: 0 reset or 1 act, action, reward, lives, game, frame."""
         self._game = 0
         self.reset_game()
 
@@ -39,7 +39,7 @@ class TraceToy:
         self.log.append((what, action, reward, self._lives, self._game, self._t))
 
     def game_over(self) -> bool:
-        """Tell whether no life is left or the time is up."""
+        """Return whether no life is left or the time is up."""
         return self._lives <= 0 or self._t >= _LONGEST
 
     def lives(self) -> int:
@@ -82,7 +82,7 @@ class TraceToy:
         """Take over a state.
 
         Raises:
-            CheckpointError: it is none of this game.
+            CheckpointError: it is not a state of this game.
         """
         fields = Fields(state, "environment.emulator")
         game, t, lives, x, y = (

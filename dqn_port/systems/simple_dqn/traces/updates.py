@@ -49,7 +49,7 @@ _FINAL: Final = 2e-6
 
 
 def replay(trace: Trace, compare: Comparer, replaying: Replaying) -> None:
-    """Do the updates of every set and compare all that the trace holds of them."""
+    """Do the updates of every set, and compare everything in the trace."""
     done, total = 0, len(trace.meta)
     for name in trace.meta:
         done += _Set(trace, compare, name, replaying).replay()
