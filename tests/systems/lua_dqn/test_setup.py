@@ -296,7 +296,7 @@ def test_a_replay_of_a_size_that_no_machine_has(base, changes):
         setup(opt)
     assert str(caught.value) == (
         "agent_params: replay_memory, bufferSize, hist_len and histSpacing ask for more memory "
-        "than there is; set smaller ones"
+        "than the machine has; set smaller ones"
     )
 
 

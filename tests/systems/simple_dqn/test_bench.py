@@ -75,7 +75,7 @@ def test_the_stand_ins_updates_are_the_originals(name):
     trace = read_trace("updates")
     meta, b = trace.meta[name], np.arange(trace.meta[name]["settings"]["batch_size"])
     settings = meta["settings"]
-    net = DeepQNetwork(options(**settings), meta["n_actions"])
+    net = DeepQNetwork(options(replay_size=100, **settings), meta["n_actions"])
     names = ("batch_size", "history_length", "screen_height", "screen_width")
     shape = tuple(settings[key] for key in names)
     for u in range(meta["n_updates"]):

@@ -41,10 +41,10 @@ def test_the_output_layer_is_drawn_first_and_the_target_is_another_network():
             k = (3 / n) ** 0.5
             random.uniform(-k, k, model.operations[name].weight.numel())
     states = np.full((1, 4, 36, 36), 99, dtype=np.uint8)
-    before = net.model(net._input(states)), net.target_model(net._input(states))
-    assert (before[0] != before[1]).any()
+    q = net.predict(states)
+    assert (net._target_passes.predict(states) != q).any()
     net.update_target_network()
-    assert (net.target_model(net._input(states)) == before[0]).all()
+    assert (net._target_passes.predict(states) == q).all()
 
 
 def test_there_are_no_biases():

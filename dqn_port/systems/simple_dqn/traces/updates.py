@@ -33,8 +33,8 @@ _SUMS: Final = 2e-6
 _Q_OF: Final = (("bn", 1e-5), ("full_adam", 1e-5))
 """Batch normalisation and Adam, which divides a gradient by its own size, amplify rounding."""
 _USUAL_SUMS: Final = 4e-6
-_SUMS_OF: Final = (("full_bn", 1e-3), ("small_bn", 1e-5), ("full_adam", 2e-4))
-_STATES_OF: Final = (("full_adam", 2e-3), ("full_adadelta", 2e-5), ("small_bn", 2e-5))
+_SUMS_OF: Final = (("full_bn", 4e-4), ("small_bn", 1e-5), ("full_adam", 2e-4))
+_STATES_OF: Final = (("full_adam", 2e-3), ("full_adadelta", 2e-5), ("small_bn", 1e-5))
 """Of the optimiser's averages. In the sixth update of full_adam a unit is on here and off there,
 its value being within 1e-7 of 0; one of these averages then differs by a thousandth."""
 _FLOAT64: Final = 1e-13
