@@ -20,7 +20,7 @@ from dqn_port.systems.hvass16.happenings import BurstBegun, Episode, RunEnded, S
 from dqn_port.systems.hvass16.linear_control_signal import LinearControlSignal
 from dqn_port.systems.hvass16.logs import LogQValues, LogReward
 from dqn_port.systems.hvass16.motion_tracer import DECAY, THRESHOLD, MotionTracer, Process
-from dqn_port.systems.hvass16.neural_network import Optimization
+from dqn_port.systems.hvass16.optimization import Optimization
 from dqn_port.systems.hvass16.replay_memory import ReplayMemory
 
 PLAYING: Final = "playing"

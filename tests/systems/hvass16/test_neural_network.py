@@ -12,9 +12,9 @@ from dqn_port.errors import DivergedError
 from dqn_port.systems.hvass16.neural_network import (
     Layers,
     NeuralNetwork,
-    Optimization,
     same_padding,
 )
+from dqn_port.systems.hvass16.optimization import Optimization
 from dqn_port.systems.hvass16.replay_memory import ReplayMemory
 
 SMALL = Layers(filters=(2,), strides=(2,), dense=(3,))

@@ -224,9 +224,9 @@ def names_of(checkpoints: Checkpoints) -> set[str]:
 
 PARTS: Final = {
     "stand_in": Part(race, 128, "whole loop, states with their bursts, beside an author's program"),
-    "update": Part(update, 2, "update against its floor and beside an author's"),
+    "update": Part(update, 4, "update against its floor and beside an author's"),
     "frame": Part(frame, 200, "preprocessing and trace beside an author's"),
-    "sweep": Part(sweep, 1, "sweep of the whole memory beside an author's"),
+    "sweep": Part(sweep, 4, "sweep of the whole memory beside an author's"),
     "checkpoint": Part(checkpoint, 500, "checkpoint in mid-filling, so many states after another"),
 }
 """Every part by its name."""

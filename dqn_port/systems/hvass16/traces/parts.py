@@ -15,7 +15,7 @@ from dqn_port.systems.hvass16.happenings import BurstBegun, Updated
 from dqn_port.systems.hvass16.linear_control_signal import LinearControlSignal
 from dqn_port.systems.hvass16.lines import optimizing, progress
 from dqn_port.systems.hvass16.logs import LogQValues, LogReward, read_log
-from dqn_port.systems.hvass16.neural_network import Optimization
+from dqn_port.systems.hvass16.optimization import Optimization
 from dqn_port.systems.hvass16.options import OPTIONS
 from dqn_port.systems.hvass16.replay_memory import ReplayMemory
 from dqn_port.verify.comparing import Comparer, plural
