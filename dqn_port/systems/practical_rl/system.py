@@ -171,6 +171,10 @@ class PracticalRL(Declared):
             env = event.training.record.env
             played = env.env if isinstance(env, ReplayedEnv) else env
             yield told(played, options["environment"], options["frame_skip"], max_frames=limit)
+            if not event.resumed:
+                n = options["buffer_size"]
+                megabytes = n * self._bytes_of_a_transition(options) / 1e6
+                yield f"replay memory: {megabytes:,.1f} MB once it holds {n:,} transitions"
             if isinstance(env, ReplayedEnv) and not env.exact:
                 yield (
                     "its games cannot be played again: a checkpoint holds all but the game, which "

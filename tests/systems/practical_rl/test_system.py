@@ -179,25 +179,26 @@ def test_a_picture_of_any_size_can_be_played():
 
 
 def test_the_start_tells_what_is_played():
-    run = training("BreakoutNoFrameskip-v4", seed=0)
+    run = training("BreakoutNoFrameskip-v4", seed=0, buffer_size=10_000)
     assert list(SYSTEM.lines(Started(0, run), run.opt)) == [
         "BreakoutNoFrameskip-v4: 4 frames a step, no sticky actions, actions NOOP, FIRE, RIGHT, "
         "LEFT, observation uint8 [210, 160, 3], ends after 400,000 frames",
+        "replay memory: 181.4 MB once it holds 10,000 transitions",
         "seed 0: training is on unclipped rewards, since the original hands its seed to "
         "clip_rewards; seed_clips_rewards=false mends that",
     ]
     run = training("CartPole-v1")
-    assert list(SYSTEM.lines(Started(0, run), run.opt)) == [
+    assert list(SYSTEM.lines(Started(0, run, resumed=True), run.opt)) == [
         "CartPole-v1: 1 frame a step, no sticky actions, actions 0, 1, observation float64 [4], "
         "no time limit"
     ]
     run = training("gymnasium:CartPole-v1")
-    assert list(SYSTEM.lines(Started(0, run), run.opt)) == [
+    assert list(SYSTEM.lines(Started(0, run, resumed=True), run.opt)) == [
         "gymnasium:CartPole-v1: 1 frame a step, no sticky actions, actions 0, 1, observation "
         "float32 [4], ends after 500 steps"
     ]
     run.record.env.exact = False
-    assert list(SYSTEM.lines(Started(0, run), run.opt))[1:] == [
+    assert list(SYSTEM.lines(Started(0, run, resumed=True), run.opt))[1:] == [
         "its games cannot be played again: a checkpoint holds all but the game, which begins anew"
     ]
 
