@@ -127,7 +127,7 @@ def test_a_record_without_a_clip_is_whole(folder):
         ("clip.video.file", "../clip.webp", 'expected the name of a file, got "../clip.webp"'),
         ("clip.video.file", "\udc80.webp", r'expected a name ending in .webp, got "\udc80.webp"'),
         ("clip.video.file", "seen.png", 'expected a name ending in .webp, got "seen.png"'),
-        ("seen.frames", 3, "expected so many of equal width in 10 pixels, got 3"),
+        ("seen.labels", ["a", "b"], 'expected 1 of them, got ["a", "b"]'),
         ("seen.strip.width", 5000, "expected a whole number from 1 to 4096, got 5000"),
     ],
 )
@@ -138,6 +138,15 @@ def test_what_is_not_as_it_must_be_is_named(folder, where, value, fault):
     if "{frames}" in fault:
         fault = fault.format(frames=steps * 2)
     assert refused(folder) == f"{folder / EVALUATION}: {path}: {fault}; record it again"
+
+
+def test_a_strip_holds_frames_of_equal_width(folder):
+    change(folder, ["seen", "frames"], 3)
+    change(folder, ["seen", "labels"], ["a", "b", "c"])
+    assert refused(folder) == (
+        f"{folder / EVALUATION}: seen.frames: expected so many of equal width in 10 pixels, got 3; "
+        "record it again"
+    )
 
 
 @pytest.mark.parametrize("where", ["game", "rom_md5", "episodes.0.cut", "clip", "seen.strip.file"])
