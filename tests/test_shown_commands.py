@@ -47,6 +47,11 @@ ELSEWHERE = {
     "dqn-port bench stand_in --args legacy_args/simple_dqn_breakout.json --threads 1": (
         "tests/systems/simple_dqn/test_bench.py"
     ),
+    "dqn-port bench stand_in --args legacy_args/hvass16_breakout_200k.json --threads 1 "
+    "--repeats 3": ("tests/systems/hvass16/test_bench.py"),
+    "dqn-port bench stand_in --args legacy_args/practical_rl_cartpole.json --threads 1": (
+        "tests/systems/practical_rl/test_bench.py"
+    ),
     "dqn-port verify hvass16": "tests/systems/hvass16/test_golden_traces.py",
     "dqn-port train --system simple_dqn -- roms/breakout.bin --optimizer adam": (
         "tests/systems/simple_dqn/test_words.py"

@@ -70,7 +70,7 @@ def test_the_programs_are_named_first(capsys):
     named = re.findall(r"^  (\w+) {2,}\S", result.out.partition("Options:")[0], re.MULTILINE)
     assert named == [*SYSTEMS]
     shown = " ".join(run(capsys, "train", "--help").out.split())
-    assert f"Which program: {', '.join(SYSTEMS)}, or module:object of others" in shown
+    assert f"The program: {', '.join(SYSTEMS)}, or an external module:object" in shown
 
 
 def test_version(capsys):
