@@ -47,11 +47,14 @@ ELSEWHERE = {
     "dqn-port bench stand_in --args legacy_args/simple_dqn_breakout.json --threads 1": (
         "tests/systems/simple_dqn/test_bench.py"
     ),
-    "dqn-port bench stand_in --args legacy_args/hvass16_breakout_200k.json --threads 1 "
-    "--repeats 3": ("tests/systems/hvass16/test_bench.py"),
-    "dqn-port bench stand_in --args legacy_args/practical_rl_cartpole.json --threads 1": (
-        "tests/systems/practical_rl/test_bench.py"
-    ),
+    # These stand-ins play no toy.
+    **{
+        f"dqn-port bench {words}": f"tests/systems/{system}/test_bench.py"
+        for system in ("hvass16", "practical_rl")
+        for words in re.findall(
+            r"dqn-port bench (.*)", (ROOT / "docs" / f"{system}.md").read_text()
+        )
+    },
     "dqn-port verify hvass16": "tests/systems/hvass16/test_golden_traces.py",
     "dqn-port train --system simple_dqn -- roms/breakout.bin --optimizer adam": (
         "tests/systems/simple_dqn/test_words.py"
