@@ -59,9 +59,12 @@ ELSEWHERE = {
     "dqn-port train --system simple_dqn -- roms/breakout.bin --optimizer adam": (
         "tests/systems/simple_dqn/test_words.py"
     ),
-    "dqn-port train --args legacy_args/practical_rl_breakout.json --set total_steps=50000": (
-        "tests/systems/practical_rl/test_resume.py"
-    ),
+    **{
+        f"dqn-port train --args legacy_args/practical_rl_breakout.json {words}": (
+            "tests/systems/practical_rl/test_resume.py"
+        )
+        for words in ("--set total_steps=50000", "--length 30000 --name practical_rl_breakout_s1")
+    },
     "dqn-port pipeline run --args legacy_args/pong.json --games pong,breakout --seeds 1-3 --out "
     "/shared/artifacts --scheduler-host HOST --workers 1": (
         "tests/pipelines/test_central_scheduler.py"
