@@ -6,19 +6,7 @@ from pathlib import Path
 
 import click
 
-from dqn_port.cli.parameters import (
-    args_option,
-    best_option,
-    epsilon_option,
-    max_frames_option,
-    network_file,
-    network_option,
-    seed_option,
-    set_option,
-    snapshot_argument,
-    trust_option,
-    warn,
-)
+from dqn_port.cli.parameters import network_file, network_options, page_option, warn
 from dqn_port.errors import RunFolderError
 from dqn_port.runs.diagnosis import MOST_EPISODES, MOST_STEPS
 from dqn_port.runs.playing import system_of
@@ -29,20 +17,8 @@ from dqn_port.tools.pictures import check_ending
 
 
 @click.command()
-@trust_option
-@snapshot_argument
-@network_option
-@args_option
-@click.option(
-    "-o",
-    "--out",
-    "page",
-    type=click.Path(path_type=Path),
-    required=True,
-    metavar="FILE.html",
-    help="The page to write; an existing one is replaced.",
-)
-@best_option
+@network_options
+@page_option
 @click.option(
     "--episodes",
     type=click.IntRange(1, MOST_EPISODES),
@@ -50,13 +26,9 @@ from dqn_port.tools.pictures import check_ending
     show_default=True,
     help=f"Number of episodes, with at most {MOST_STEPS:,} agent steps in all.",
 )
-@epsilon_option
-@seed_option
-@max_frames_option
 @click.option(
     "--threads", type=click.IntRange(min=1), default=1, show_default=True, help="CPU threads."
 )
-@set_option
 def diagnose(
     snapshot: Path | None,
     network: Path | None,

@@ -9,19 +9,7 @@ from typing import Any
 
 import click
 
-from dqn_port.cli.parameters import (
-    args_option,
-    best_option,
-    epsilon_option,
-    max_frames_option,
-    network_file,
-    network_option,
-    seed_option,
-    set_option,
-    snapshot_argument,
-    trust_option,
-    warn,
-)
+from dqn_port.cli.parameters import network_file, network_options, warn
 from dqn_port.errors import RunFolderError, UsageError
 from dqn_port.exports.nature_scores import MAX_FRAMES, nature_scores
 from dqn_port.files import write_whole
@@ -35,11 +23,7 @@ _DEFAULT_EPISODES = 10
 
 
 @click.command()
-@trust_option
-@snapshot_argument
-@network_option
-@args_option
-@best_option
+@network_options
 @click.option(
     "--episodes",
     type=click.IntRange(min=1),
@@ -48,9 +32,6 @@ _DEFAULT_EPISODES = 10
 @click.option(
     "--steps", type=click.IntRange(min=1), help="Play N agent steps instead, as in training."
 )
-@epsilon_option
-@seed_option
-@max_frames_option
 @click.option(
     "--threads", type=click.IntRange(min=1), default=1, show_default=True, help="CPU threads."
 )
@@ -71,7 +52,6 @@ _DEFAULT_EPISODES = 10
     metavar="FILE",
     help="Also write the results to FILE.",
 )
-@set_option
 def evaluate(
     snapshot: Path | None,
     network: Path | None,

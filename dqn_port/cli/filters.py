@@ -7,19 +7,7 @@ from pathlib import Path
 import click
 
 from dqn_port import registry
-from dqn_port.cli.parameters import (
-    args_option,
-    best_option,
-    epsilon_option,
-    max_frames_option,
-    network_file,
-    network_option,
-    seed_option,
-    set_option,
-    snapshot_argument,
-    trust_option,
-    warn,
-)
+from dqn_port.cli.parameters import network_file, network_options, page_option, warn
 from dqn_port.errors import RunFolderError, UsageError
 from dqn_port.files import write_whole
 from dqn_port.runs.playing import system_of
@@ -27,29 +15,13 @@ from dqn_port.tools.pictures import check_ending
 
 
 @click.command()
-@trust_option
-@snapshot_argument
-@network_option
-@args_option
-@click.option(
-    "-o",
-    "--out",
-    "path",
-    type=click.Path(path_type=Path),
-    required=True,
-    metavar="FILE.html",
-    help="The page to write; an existing one is replaced.",
-)
-@best_option
-@seed_option
-@epsilon_option
-@max_frames_option
-@set_option
+@network_options
+@page_option
 def filters(
     snapshot: Path | None,
     network: Path | None,
     args_file: Path | None,
-    path: Path,
+    page: Path,
     best: bool,
     seed: int,
     epsilon: float | None,
@@ -64,9 +36,9 @@ def filters(
     \b
     dqn-port filters artifacts/simple -o filters.html
     """
-    check_ending(path, ".html", "--out")
-    if not path.absolute().parent.is_dir():
-        raise RunFolderError(f"--out {path}: its folder does not exist; make it first")
+    check_ending(page, ".html", "--out")
+    if not page.absolute().parent.is_dir():
+        raise RunFolderError(f"--out {page}: its folder does not exist; make it first")
     file = network_file(snapshot, network)
     system = system_of(file, args_file)
     if not hasattr(system, "filters_page"):
@@ -87,5 +59,5 @@ def filters(
         draft=draft,
     )
     warn(draft)
-    write_whole(path, lambda target: target.write(html.encode()))
-    click.echo(f"{said}: {path}")
+    write_whole(page, lambda target: target.write(html.encode()))
+    click.echo(f"{said}: {page}")

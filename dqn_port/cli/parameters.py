@@ -198,6 +198,34 @@ def warn(draft: Draft) -> None:
         click.echo(f"dqn-port: {warning}", err=True)
 
 
+page_option = click.option(
+    "-o",
+    "--out",
+    "page",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="FILE.html",
+    help="The page to write; an existing one is replaced.",
+)
+
+
+def network_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add what every command that plays a saved network takes: which one, and how."""
+    for option in (
+        set_option,
+        max_frames_option,
+        epsilon_option,
+        seed_option,
+        best_option,
+        args_option,
+        network_option,
+        snapshot_argument,
+        trust_option,
+    ):
+        command = option(command)
+    return command
+
+
 def network_file(snapshot: Path | None, network: Path | None) -> Path:
     """Return the file that RUN or ``--network`` names.
 

@@ -6,40 +6,20 @@ from pathlib import Path
 
 import click
 
-from dqn_port.cli.parameters import (
-    args_option,
-    best_option,
-    epsilon_option,
-    max_frames_option,
-    network_file,
-    network_option,
-    seed_option,
-    set_option,
-    snapshot_argument,
-    trust_option,
-    warn,
-)
+from dqn_port.cli.parameters import network_file, network_options, warn
 from dqn_port.runs.playing import episodes, system_of
 from dqn_port.tools.pictures import check_ending
 from dqn_port.tools.play import record_game
 
 
 @click.command()
-@trust_option
-@snapshot_argument
-@network_option
-@args_option
+@network_options
 @click.option(
     "--gif",
     type=click.Path(path_type=Path),
     metavar="FILE.gif",
     help="Write the game as an animated GIF, one picture per agent step, in real time.",
 )
-@best_option
-@seed_option
-@epsilon_option
-@max_frames_option
-@set_option
 def play(
     snapshot: Path | None,
     network: Path | None,
