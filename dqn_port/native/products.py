@@ -243,3 +243,22 @@ class Products:
             *(None if tensor is None else tensor.data_ptr() for tensor in tensors),
             out.data_ptr(), rectify,
         )  # fmt: skip
+
+
+def products_of_linear_weight(
+    library: ctypes.CDLL, samples: int, inputs: int, outputs: int
+) -> Products:
+    """Return the products that make the gradient of a linear layer's weights.
+
+    They take x, [samples, inputs], and the gradient of y, [samples, outputs].
+    """
+    sample, i, output = np.arange(samples), np.arange(inputs), np.arange(outputs)
+    return Products(
+        library,
+        lanes=(i, i),
+        rows=(output, output * inputs),
+        terms=(sample * inputs, sample * outputs),
+        two_chains=rows_with_two_chains(inputs, outputs),
+        ends=ends_of_blocks(samples),
+        zeros=Zeros.LANES_AND_BLOCKS,
+    )

@@ -31,6 +31,7 @@ from dqn_port.native.products import (
     Products,
     Zeros,
     ends_of_blocks,
+    products_of_linear_weight,
     rows_with_two_chains,
     sides_of_rows,
 )
@@ -295,16 +296,8 @@ class LinearOrder:
 
     @functools.cached_property
     def _products_of_weight(self) -> Products:
-        samples, outputs, inputs = self._indices
-        return Products(
-            self._library,
-            lanes=(inputs, inputs),
-            rows=(outputs, outputs * len(inputs)),
-            terms=(samples * len(inputs), samples * len(outputs)),
-            two_chains=rows_with_two_chains(len(inputs), len(outputs)),
-            ends=ends_of_blocks(len(samples)),
-            zeros=Zeros.LANES_AND_BLOCKS,
-        )
+        samples, outputs, inputs = map(len, self._indices)
+        return products_of_linear_weight(self._library, samples, inputs, outputs)
 
     @functools.cached_property
     def _back(self) -> tuple[Products, Tensor]:

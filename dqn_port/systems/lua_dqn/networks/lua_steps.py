@@ -14,6 +14,7 @@ from dqn_port.native.products import (
     Products,
     Zeros,
     ends_of_blocks,
+    products_of_linear_weight,
     rows_with_two_chains,
 )
 from dqn_port.systems.lua_dqn.networks.layers import Linear
@@ -123,16 +124,8 @@ class LinearStep(WeightedStep):
 
     @functools.cached_property
     def _products_of_weight(self) -> Products:
-        samples, inputs, outputs = self._indices
-        return Products(
-            self._library,
-            lanes=(inputs, inputs),
-            rows=(outputs, outputs * len(inputs)),
-            terms=(samples * len(inputs), samples * len(outputs)),
-            two_chains=rows_with_two_chains(len(inputs), len(outputs)),
-            ends=ends_of_blocks(len(samples)),
-            zeros=Zeros.LANES_AND_BLOCKS,
-        )
+        samples, inputs, outputs = map(len, self._indices)
+        return products_of_linear_weight(self._library, samples, inputs, outputs)
 
     @functools.cached_property
     def _back(self) -> tuple[Products, torch.Tensor]:
