@@ -225,4 +225,4 @@ class Training:
 
     def about(self) -> dict[str, Any]:
         """Return the CPU seconds of the run."""
-        return {"cpu_seconds": round(self.stats.state_dict(full=False)["total_time"], 1)}
+        return {"cpu_seconds": round(self.stats.state_dict(full=False)["total_time"], 3)}
