@@ -26,11 +26,10 @@ SOURCES: Final = tuple(
         "bilinear.c",
         "kernels.c",
         "motion.c",
-        "neon.c",
         "network.c",
+        "optimizers.c",
         "pictures.c",
         "products.c",
-        "rmsprop.c",
         "single.c",
         "sweeps.c",
         "threads.c",
@@ -93,6 +92,8 @@ _SIGNATURES: Final = {
     "shrink_columns": (_POINTER, *[_SIZE] * 5, *[_POINTER] * 2),
     "sweep_values": (_POINTER, *[_SIZE] * 2, *[_POINTER] * 4, _DOUBLE, _POINTER),
     "rmsprop": (*[_POINTER] * 3, _SIZE, *[_FLOAT] * 3),
+    "adam_moments": (*[_POINTER] * 3, _SIZE, *[_FLOAT] * 4, _POINTER),
+    "adam_weights": (*[_POINTER] * 4, _SIZE, *[_FLOAT] * 3),
     "shrink_crop": (*[_POINTER] * 2, _SIZE, _POINTER, _DOUBLE, _POINTER),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import math
 from collections.abc import Mapping
 from typing import Any, Final
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from dqn_port.errors import CheckpointError
 from dqn_port.fields import Fields
+from dqn_port.native.library import kernels
 
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 _BETA1: Final = 0.9
@@ -21,6 +23,13 @@ _CHUNK: Final = 65_536
 """Parameters that are updated at a time: what so many need stays in a core's cache."""
 _TINY: Final = torch.finfo(torch.float32).tiny
 """Roots of smaller numbers take ten times as long as others."""
+
+
+def kernels_for(vector: Tensor) -> ctypes.CDLL | None:
+    """Return the kernels if they round as PyTorch does here: with fused multiply-adds."""
+    library = kernels() if vector.device.type == "cpu" else None
+    fused = torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512")
+    return library if fused and library and library.lanes_of_a_panel() > 0 else None
 
 
 class FlatAdam:
@@ -54,6 +63,7 @@ class FlatAdam:
         held = (vector, self._gradient, *self._moments.values())
         self._chunks = list(zip(*(torch.split(tensor, chunk) for tensor in held), strict=True))
         self._scratch = torch.empty_like(self._chunks[0][0])
+        self._library = kernels_for(vector)
 
     def clip_grad_norm(self, max_norm: float) -> Tensor:
         """Clip the gradients to a norm; return the norm before. PyTorch: clip_grad_norm_."""
@@ -71,12 +81,20 @@ class FlatAdam:
         step_size = self._lr / (1 - _BETA1**self._step)
         root = math.sqrt(1 - _BETA2**self._step)
         for w, g, m, v in self._chunks:
-            m.lerp_(g, 1 - _BETA1)
-            v.mul_(_BETA2).addcmul_(g, g, value=1 - _BETA2)
-            denominator = torch.clamp(v, min=self._low, out=self._scratch[: len(v)])
-            denominator.sqrt_().div_(root).add_(self._eps)
-            w.addcdiv_(m, denominator, value=-step_size)
-        self._gradient.zero_()
+            scratch = self._scratch[: len(v)]
+            if self._library is None:
+                m.lerp_(g, 1 - _BETA1)
+                v.mul_(_BETA2).addcmul_(g, g, value=1 - _BETA2)
+                torch.clamp(v, min=self._low, out=scratch)
+                w.addcdiv_(m, scratch.sqrt_().div_(root).add_(self._eps), value=-step_size)
+                g.zero_()
+                continue
+            at_w, at_g, at_m, at_v, at = (x.data_ptr() for x in (w, g, m, v, scratch))
+            self._library.adam_moments(
+                at_g, at_m, at_v, len(v), 1 - _BETA1, _BETA2, 1 - _BETA2, self._low, at
+            )
+            scratch.sqrt_()  # PyTorch's own root: it is not always the nearest float32.
+            self._library.adam_weights(at_w, at_g, at_m, at, len(v), root, self._eps, -step_size)
 
     def state_dict(self) -> dict[str, Any] | None:
         """Return steps and moments, float32 [parameters]; None before the first step."""

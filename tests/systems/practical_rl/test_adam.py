@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from dqn_port.errors import CheckpointError
+from dqn_port.systems.practical_rl import adam
 from dqn_port.systems.practical_rl.adam import FlatAdam
 
 
@@ -23,11 +24,20 @@ def learn(net, batch):
     (net(batch) ** 2).mean().backward()
 
 
+@pytest.fixture(params=["kernels", "without kernels"])
+def _by(request, monkeypatch):
+    if request.param == "kernels":
+        assert adam.kernels_for(torch.empty(1)) is not None
+    else:
+        monkeypatch.setattr(adam, "kernels", lambda: None)
+
+
+@pytest.mark.usefixtures("_by")
 def test_it_is_pytorchs_adam_to_the_bit_with_its_clipping():
     theirs = network()
     ours = copy.deepcopy(theirs)
     flat = FlatAdam(ours, lr=0.01, eps=1e-6)
-    adam = torch.optim.Adam(theirs.parameters(), lr=0.01, eps=1e-6)
+    reference = torch.optim.Adam(theirs.parameters(), lr=0.01, eps=1e-6)
     for i in range(20):
         batch = torch.linspace(-1, 1 + i, 12).reshape(4, 3)
         learn(ours, batch)
@@ -35,17 +45,18 @@ def test_it_is_pytorchs_adam_to_the_bit_with_its_clipping():
         norm = nn.utils.clip_grad_norm_(theirs.parameters(), 0.1)
         assert torch.equal(flat.clip_grad_norm(0.1), norm)
         flat.step()
-        adam.step()
-        adam.zero_grad()
+        reference.step()
+        reference.zero_grad()
         for one, other in zip(ours.parameters(), theirs.parameters(), strict=True):
             assert torch.equal(one, other)
 
 
+@pytest.mark.usefixtures("_by")
 def test_roots_of_tiny_moments_are_pytorchs_too():
     theirs = nn.Linear(500, 200)
     ours = copy.deepcopy(theirs)
     flat = FlatAdam(ours, lr=0.01, eps=1e-8)
-    adam = torch.optim.Adam(theirs.parameters(), lr=0.01, eps=1e-8)
+    reference = torch.optim.Adam(theirs.parameters(), lr=0.01, eps=1e-8)
     generator = torch.Generator().manual_seed(1)
     for i in range(40):
         for one, other in zip(ours.parameters(), theirs.parameters(), strict=True):
@@ -55,7 +66,7 @@ def test_roots_of_tiny_moments_are_pytorchs_too():
             other.grad[:50] = 0
             one.grad.copy_(other.grad)
         flat.step()
-        adam.step()
+        reference.step()
     for one, other in zip(ours.parameters(), theirs.parameters(), strict=True):
         assert torch.equal(one, other)
 
