@@ -28,23 +28,62 @@ INLINE void pack_fours(const eight_t *lanes, ptrdiff_t k, float *out, ptrdiff_t 
     }
 }
 
-/* For eight lanes whose offsets are at most two runs of neighbours, as in images: the length of the
- * first run and the shift of the second; else 0.
- */
-static inline int two_runs(const int32_t *at, int32_t *shift)
+#define RUNS 4
+
+/* Eight lanes as runs of neighbours, each further on than the one before it, as in images. */
+typedef struct {
+    int n; /* 0: they are more than RUNS, or in no such order */
+    int32_t at[RUNS]; /* where lane 0 would be if all were in this run */
+    order8 since[RUNS]; /* the lanes from this run on */
+} runs_t;
+
+static inline runs_t runs_of(const int32_t *at)
 {
-    int n = 1;
-    while (n < 8 && at[n] == at[0] + n)
-        n++;
-    *shift = n < 8 ? at[n] - n : at[0];
-    /* What is read lies between the first lane and the last. */
-    return n == 8 || (*shift >= at[0] && are_neighbours(at + n, 8 - n)) ? n : 0;
+    const order8 order = {0, 1, 2, 3, 4, 5, 6, 7};
+    runs_t runs = {0};
+    for (int lane = 0; lane < 8; lane++) {
+        int32_t begin = at[lane] - lane;
+        if (lane && begin == runs.at[runs.n - 1])
+            continue;
+        if (runs.n == RUNS || (lane && begin < runs.at[runs.n - 1]))
+            return (runs_t){0};
+        runs.at[runs.n] = begin;
+        runs.since[runs.n++] = order >= lane;
+    }
+    return runs;
 }
 
-INLINE void copy_runs(const float *from, int32_t first, int32_t second, order8 of_first, float *to)
+/* What is read lies between the first lane and the last. */
+INLINE void copy_runs(const float *from, const runs_t *runs, int n, float *to)
 {
-    order8 x = (order8)*(const vec8 *)(from + first), y = (order8)*(const vec8 *)(from + second);
-    *(vec8 *)to = (vec8)((x & of_first) | (y & ~of_first));
+    order8 x = *(const order8_at *)(from + runs->at[0]);
+    _Pragma("GCC unroll 4") for (int i = 1; i < n; i++)
+    {
+        order8 y = *(const order8_at *)(from + runs->at[i]);
+        x = (y & runs->since[i]) | (x & ~runs->since[i]);
+    }
+    *(vec8 *)to = (vec8)x;
+}
+
+/* n is a constant, so that the masks stay in registers. */
+INLINE void pack_runs(const float *a, const runs_t *given, int n, const int32_t *ks,
+                      const uint8_t *used, ptrdiff_t n_k, float *out)
+{
+    const runs_t runs = *given;
+    for (ptrdiff_t k = 0; k < n_k; k++)
+        if (!used || used[k])
+            copy_runs(a + ks[k], &runs, n, out + k * PANEL);
+}
+
+/* to[lane] = from[at[lane]], eight lanes */
+INLINE void gather(const float *from, const int32_t *at, float *to)
+{
+#ifdef __AVX2__
+    _mm256_storeu_ps(to, _mm256_i32gather_ps(from, _mm256_loadu_si256((const __m256i *)at), 4));
+#else
+    for (int lane = 0; lane < 8; lane++)
+        to[lane] = from[at[lane]];
+#endif
 }
 
 static inline int none_of_bytes(const uint8_t *bytes, ptrdiff_t n)
@@ -59,7 +98,6 @@ static inline int none_of_bytes(const uint8_t *bytes, ptrdiff_t n)
 static void pack_panel(const float *a, const int32_t *lanes, const int32_t *ks,
                        const uint8_t *used, ptrdiff_t n_k, float *out)
 {
-    const order8 order = {0, 1, 2, 3, 4, 5, 6, 7};
     int all_whole = 1;
     for (int i = 0; i < PANEL; i += 8)
         all_whole &= are_neighbours(lanes + i, 8);
@@ -72,22 +110,28 @@ static void pack_panel(const float *a, const int32_t *lanes, const int32_t *ks,
     for (int i = 0; i < PANEL; i += 8) {
         const int32_t *at = lanes + i;
         float *to = out + i;
-        int32_t shift;
-        int n = two_runs(at, &shift);
+        const runs_t runs = runs_of(at);
+        switch (runs.n) {
+#define OF(n)                                                                                      \
+    case n:                                                                                        \
+        pack_runs(a, &runs, n, ks, used, n_k, to);                                                 \
+        continue
+            OF(1);
+            OF(2);
+            OF(3);
+            OF(4);
+#undef OF
+        }
         const eight_t begin = eight(a, at);
         for (ptrdiff_t k = 0, step; k < n_k; k += step, to += step * PANEL) {
-            const float *from = a + ks[k];
-            ptrdiff_t together = n ? 0 : side_by_side(ks + k, n_k - k);
+            ptrdiff_t together = side_by_side(ks + k, n_k - k);
             step = together ? together : 1;
             if (used && none_of_bytes(used + k, step))
                 continue;
-            if (n)
-                copy_runs(from, *at, shift, order < n, to);
-            else if (together)
+            if (together)
                 pack_fours(&begin, ks[k], to, PANEL, together);
             else
-                for (int lane = 0; lane < 8; lane++)
-                    to[lane] = begin.from[lane][ks[k]];
+                gather(a + ks[k], at, to);
         }
     }
 }

@@ -222,7 +222,7 @@ static void add_panel(const task_t *task, ptrdiff_t panel, ptrdiff_t block, cons
     else
         pack_panel(task->a, lanes, ks, used, n_k, room->packed);
     if (!plan->by_rows)
-        terms = list_terms(room->packed, PANEL, PANEL, n_k, room->lists, plan->longest);
+        terms = list_terms(room->packed, PANEL, PANEL, n_k, two, room->lists, plan->longest);
     for (ptrdiff_t group = 0; group < groups; group++) {
         if (needed && !needed[group])
             continue;

@@ -16,22 +16,29 @@ typedef struct {
     ptrdiff_t n[CHAINS];
 } terms_t;
 
-/* Whether any of the first n floats is not 0: n is at most eight, or whole eights. */
+/* Whether any of the first n floats is not 0: n is at most eight, or PANEL. */
 INLINE int any_in_row(const float *x, int n)
 {
+    if (n < 8)
+        return any_of_eight(*(const vec8 *)x, n);
+#ifdef __AVX512F__
+    __m512i bits = _mm512_or_si512(_mm512_loadu_si512(x), _mm512_loadu_si512(x + n - LANES));
+    return _mm512_test_epi32_mask(bits, _mm512_set1_epi32(INT32_MAX)) != 0;
+#else
     order8 bits = *(const order8_at *)x;
     for (int i = 8; i < n; i += 8)
         bits |= *(const order8_at *)(x + i);
-    return any_of_eight((vec8)bits, n < 8 ? n : 8);
+    return any_of_eight((vec8)bits, 8);
+#endif
 }
 
-/* x: [n_k, width], of which n count; lists: [CHAINS, size] */
-INLINE terms_t list_terms(const float *x, ptrdiff_t width, int n, ptrdiff_t n_k, int32_t *lists,
-                          ptrdiff_t size)
+/* x: [n_k, width], of which n count; lists: [CHAINS, size]; only ALL where there is but one chain */
+INLINE terms_t list_terms(const float *x, ptrdiff_t width, int n, ptrdiff_t n_k, int two,
+                          int32_t *lists, ptrdiff_t size)
 {
     int32_t *even = lists + EVEN * size, *odd = lists + ODD * size;
     ptrdiff_t found = 0, n_even = 0, n_odd = 0, k = 0;
-    for (; k < n_k / 8 * 8; k += 2, x += 2 * width) {
+    for (; two && k < n_k / 8 * 8; k += 2, x += 2 * width) {
         int first = any_in_row(x, n), second = any_in_row(x + width, n);
         lists[found] = even[n_even] = (int32_t)k;
         found += first;
@@ -137,7 +144,7 @@ static void list_rows(const plan_t *plan)
             ptrdiff_t from = start_of_block(plan, block);
             int32_t *counts = plan->counts + (group * plan->blocks + block) * CHAINS;
             terms_t terms = list_terms(packed_group(plan, block, group), GROUP,
-                                       plan->groups[group].n, plan->ends[block] - from,
+                                       plan->groups[group].n, plan->ends[block] - from, 1,
                                        lists_of(plan, block, group), plan->n_k);
             for (int chain = 0; chain < CHAINS; chain++)
                 counts[chain] = (int32_t)terms.n[chain];
