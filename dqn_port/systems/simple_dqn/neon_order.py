@@ -99,9 +99,7 @@ class ConvolutionOrder:
             # Every byte stands in several windows: it is converted once.
             self._library.spread_bytes(x.data_ptr(), x.numel(), self._floats.data_ptr())
             x = self._floats
-        # Samples last, so that a position's terms are neighbours.
-        self._turned.copy_(gradient.reshape(len(x), -1).t())
-        self._products_of_weight.into(out, x, self._turned)
+        self._products_of_weight.into(out, x, gradient)
 
     def backward(self, gradient: Tensor, x: Tensor) -> Tensor:
         """Return the gradient of x, which may be anything where x is 0."""
@@ -118,10 +116,6 @@ class ConvolutionOrder:
     @functools.cached_property
     def _floats(self) -> Tensor:
         return torch.empty(self._size.rows, self._channels, self._height, self._width)
-
-    @functools.cached_property
-    def _turned(self) -> Tensor:
-        return torch.empty(self._of_y, self._size.rows)
 
     def _in_x(self, rows: Offsets, columns: Offsets) -> Offsets:
         return np.add.outer(rows * self._width, columns).reshape(-1)
@@ -188,19 +182,19 @@ class ConvolutionOrder:
         """Filters are Neon's lanes and taps its rows; here they change places."""
         taps, filters = len(self._taps), np.arange(self._filters)
         samples = np.arange(self._size.rows)
-        positions = np.arange(self._positions)[:, None] * self._size.rows
+        positions = np.arange(self._positions)[:, None]
         of_sample = ends_of_blocks(self._size.rows)
         return Products(
             self._library,
             lanes=(self._taps, np.arange(taps)),
-            rows=(filters * self._positions * len(samples), filters * taps),
+            rows=(filters * self._positions, filters * taps),
             terms=(
                 np.add.outer(self._windows, samples * self._of_x).reshape(-1),
-                (positions + samples).reshape(-1),
+                (positions + samples * self._of_y).reshape(-1),
             ),
             two_chains=sides_of_rows(taps),
             sides=rows_with_two_chains(self._filters, taps),
-            ends=(positions + of_sample).reshape(-1),
+            ends=(positions * self._size.rows + of_sample).reshape(-1),
             zeros=Zeros.LANES_AND_BLOCKS,
         )
 
