@@ -8,6 +8,7 @@ from pathlib import Path
 
 from dqn_port import registry
 from dqn_port.arguments.trust import trusting
+from dqn_port.errors import ArgsError
 from dqn_port.interfaces import Facts, Options, System
 
 
@@ -30,6 +31,7 @@ def resolved(args_file: str, assignments: tuple[str, ...], *, trust: bool = Fals
     ``trust``: external code may be imported.
 
     Raises:
+        ArgsError: no seed is given, where one would be drawn.
         DqnPortError: see registry.choose, System.load.
     """
     path = Path(args_file)
@@ -48,6 +50,11 @@ def _resolved(
         system, assignments = registry.choose(Path(args_file), assignments)
         draft = system.new_draft()
         options = system.load(args_file=Path(args_file), assignments=assignments, draft=draft)
+        if getattr(draft, "drawn", False):
+            raise ArgsError(
+                f"{args_file}: {system.option_of('seed')}: expected a seed, as a pipeline finds "
+                "its results by their arguments, got none; add --seed 1"
+            )
         return Resolved(
             system=system,
             options=options,

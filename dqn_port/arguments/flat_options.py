@@ -64,6 +64,8 @@ class FlatDraft:
     warnings: list[str] = field(default_factory=list)
     stem: str = ""
     """Name of the argument file, without its ending."""
+    drawn: bool = False
+    """Whether the seed was not given, but drawn."""
 
     def put(self, table: Mapping[str, Any], source: str) -> None:
         """Set what a table holds."""
@@ -205,7 +207,7 @@ class FlatOptions:
                 options[name] = options[param.default_from]
         seed, name = self.option_of("seed"), self.option_of("name")
         if options[seed] is None:
-            options[seed] = int.from_bytes(os.urandom(4), "little")
+            options[seed], draft.drawn = int.from_bytes(os.urandom(4), "little"), True
         options[name] = name_of_folder(options[name] or draft.stem or self.NAME)
         return options
 

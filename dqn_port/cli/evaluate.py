@@ -20,6 +20,8 @@ from dqn_port.runs.playing import episodes as played_episodes
 from dqn_port.runs.playing import system_of
 
 _DEFAULT_EPISODES = 10
+_HOMEWORK_EPSILON = 0.05
+"""Of the whole games beside the homework's score: greedy ones would often be the same game."""
 
 
 @click.command()
@@ -38,7 +40,8 @@ _DEFAULT_EPISODES = 10
 @click.option(
     "--homework",
     is_flag=True,
-    help="Also print the score by which Practical_RL's homework is passed (practical_rl).",
+    help="Also print the score by which Practical_RL's homework is passed; the episodes beside it "
+    f"have ε {_HOMEWORK_EPSILON} by default (practical_rl).",
 )
 @click.option(
     "--verbose",
@@ -80,6 +83,8 @@ def evaluate(
     path = network_file(snapshot, network)
     system = system_of(path, args_file)
     draft = system.new_draft()
+    if homework and epsilon is None:
+        epsilon = _HOMEWORK_EPSILON
     player = system.open_player(
         path,
         args_file=args_file,

@@ -56,6 +56,7 @@ FAULTS = {
         "environment FrozenLake-v1: expected observations that are a vector or a picture "
         "[height, width, channels], got Discrete(16)"
     ),
+    "a:b:Game-v0": "environment a:b:Game-v0: expected an id or module:id, got two colons or more",
     "my_module:Game-v0": (
         "environment my_module:Game-v0: it imports the module 'my_module', which may do anything; "
         "add --trust if you trust it"
@@ -76,7 +77,20 @@ def test_an_unknown_id_is_refused_with_the_nearest():
     message = str(caught.value)
     assert "\n" not in message
     assert message.startswith("environment CartPol-v1: ")
-    assert message.endswith("did you mean 'CartPole-v1'?")
+    assert message.endswith("oesn't exist. Did you mean: `CartPole`?")
+    with pytest.raises(UsageError, match=r"[^?]; did you mean 'CartPole-v1'\?$"):
+        make("CartPole-v9")
+
+
+def test_an_empty_vector_is_refused():
+    env = Noisy()
+    env.observation_space = gymnasium.spaces.Box(0, 1, (0,), np.float32)
+    gymnasium.register("Empty-v0", lambda: env)
+    try:
+        with pytest.raises(UsageError, match=r"or a picture .*, got Box\(.*\(0,\), float32\)$"):
+            make("Empty-v0")
+    finally:
+        del gymnasium.registry["Empty-v0"]
 
 
 def test_a_missing_library_of_an_environment_is_named():

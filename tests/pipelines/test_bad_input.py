@@ -80,6 +80,10 @@ FAULTS = {
     '{"steps": ': r"toy\.json: line 1, column 11: expected JSON, got .*",
     json.dumps({"stesp": 1}): r"toy\.json: stesp: no such key; did you mean 'steps'\?; .*",
     json.dumps(toy(steps=-1)): r"toy\.json: steps: expected .*, got -1.*",
+    json.dumps({"system": "practical_rl", "environment": "toyA"}): (
+        r"\S*toy\.json: seed: expected a seed, as a pipeline finds its results by their arguments, "
+        r"got none; add --seed 1"
+    ),
     json.dumps(toy(framework="alewrap", env="pnog")): r"env: no game is named 'pnog'; did you .*",
     json.dumps(toy(framework="alewrap", env="pong", game_path="/nowhere")): (
         r"/nowhere/pong\.bin: expected the ROM of pong, got No such file or directory; .*"

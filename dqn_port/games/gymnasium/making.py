@@ -25,8 +25,10 @@ def make(id: str, *, trust: bool = False, pictures: bool = False) -> Env:
         UsageError: no environment has that id, or a DQN cannot play it.
         MissingLibraryError: a library of the environment's own is not installed.
     """
-    if ":" in id and not trust:
-        module = id.partition(":")[0]
+    module, colon, name = id.partition(":")
+    if ":" in name:
+        raise UsageError(f"environment {id}: expected an id or module:id, got two colons or more")
+    if colon and not trust:
         raise UsageError(
             f"environment {id}: it imports the module '{module}', which may do anything; "
             "add --trust if you trust it"
@@ -41,8 +43,9 @@ def make(id: str, *, trust: bool = False, pictures: bool = False) -> Env:
             f"environment {id}: a library of its own is not installed: {_line(error)}"
         ) from error
     except gymnasium.error.Error as error:
-        known = gymnasium.registry
-        raise UsageError(f"environment {id}: {_line(error)}{near_match(id, known)}") from error
+        line = _line(error)
+        near = "" if "Did you mean" in line else near_match(id, gymnasium.registry)
+        raise UsageError(f"environment {id}: {line}{near}") from error
     _check(env, id)
     return env
 
@@ -63,7 +66,7 @@ def _check(env: Env, id: str) -> None:
             f"environment {id}: expected actions 0 to n − 1, got {actions}; a DQN values every "
             "action, so take an environment with discrete ones"
         )
-    if not isinstance(seen, spaces.Box) or len(seen.shape) not in (1, 3):
+    if not isinstance(seen, spaces.Box) or len(seen.shape) not in (1, 3) or 0 in seen.shape:
         raise UsageError(
             f"environment {id}: expected observations that are a vector or a picture "
             f"[height, width, channels], got {seen}"

@@ -62,6 +62,8 @@ class Training:
         self.best: dict[str, Array] | None = None
         self.best_mean_reward = -math.inf
         self.seconds = 0.0
+        self.game_lost = False
+        """Whether a checkpoint did not hold the game, so that the next tick begins another."""
         self._earned_before = 0.0
         """What the game had earned before this episode."""
         self._events: list[Event] = []
@@ -85,6 +87,10 @@ class Training:
         started = time.perf_counter()
         self._events = []
         frames = self.record.frames
+        if self.game_lost:
+            self.game_lost = False
+            self.state = self.exp_replay.begin(self.env.reset(seed=self.opt["seed"])[0])
+            self._earned_before = self.record.earned
         if self.filling:
             phase, text = "filling", self._fill_step()
         elif self.evaluation is not None:

@@ -9,6 +9,7 @@ import functools
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
+import gymnasium
 import numpy as np
 from gymnasium.wrappers import AtariPreprocessing, ReshapeObservation
 
@@ -38,7 +39,7 @@ _OPTIONS: Final = (
     "environment", "game_path", "max_game_frames", "frame_skip", "episodic_life", "fire_reset",
     "clip_rewards", "preprocess", "n_frames", "oldest_first",
 )  # fmt: skip
-"""Returns a new environment."""
+"""Those on which an environment's spaces depend."""
 _NO_FRAMESKIP: Final = "NoFrameskip-v4"
 
 
@@ -55,10 +56,13 @@ def raw_game_of(environment: str) -> str | None:
     rom = rom_of_id(environment) if environment.endswith(_NO_FRAMESKIP) else None
     if rom is None:
         ids = [f"{title_of(game)}{_NO_FRAMESKIP}" for game in expected_md5s()]
+        known = [CARTPOLE, *GAMES, *expected_md5s(), *ids]
+        if environment in gymnasium.registry:
+            known = [f"{GYMNASIUM}{environment}"]
         raise UsageError(
             f"environment: expected {CARTPOLE}, toyA, an Atari game such as "
             f"Breakout{_NO_FRAMESKIP} or breakout, or gymnasium:ID, got '{environment}'"
-            f"{near_match(environment, [CARTPOLE, *GAMES, *expected_md5s(), *ids])}"
+            f"{near_match(environment, known)}"
         )
     return rom
 
@@ -143,11 +147,17 @@ def _check_preprocess(options: Mapping[str, Any], base: Spaces, *, plays_ale: bo
         UsageError: the observations are such.
     """
     preprocess, got = options["preprocess"], f"got {list(base.shape)}"
+    if len(base.shape) == 3 and (base.dtype != np.uint8 or base.shape[-1] not in (1, 3, 4)):
+        raise UsageError(
+            f"environment {options['environment']}: expected a vector, or pictures of bytes "
+            f"[height, width, 1, 3 or 4], got {base.dtype} {list(base.shape)}; wrap it so that it "
+            "shows one of them"
+        )
     if preprocess == "crop64" and base.shape != _ATARI:
         raise UsageError(
             f"preprocess crop64: expected pictures {list(_ATARI)}, {got}; leave it out"
         )
-    if preprocess == "gray64" and (len(base.shape) != 3 or base.dtype != np.uint8):
+    if preprocess == "gray64" and len(base.shape) != 3:
         raise UsageError(f"preprocess gray64: expected pictures of bytes, {got}; leave it out")
     if preprocess == "gray84" and not plays_ale:
         raise UsageError(
@@ -259,4 +269,9 @@ def put_back(env: Env, state: Any) -> bool:
     # From the inside out: replaying a game must not pass through the other parts.
     for part in reversed(parts):
         part.load_state_dict(fields.raw(type(part).__name__))
-    return not any(getattr(part, "begins_anew", False) for part in parts)
+    lost = any(getattr(part, "begins_anew", False) for part in parts)
+    for part in parts:
+        if lost and isinstance(part, EpisodicLifeEnv):
+            # Its next reset must not play on in a game that is not there.
+            part.was_real_done = True
+    return not lost

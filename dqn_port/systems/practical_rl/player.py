@@ -33,19 +33,23 @@ class Player:
         *,
         seed: int,
         epsilon: float,
-        max_frames: int,
+        max_frames: int | None = None,
         pictures: bool = True,
     ) -> None:
-        """``max_frames``: emulator frames after which a game is cut; 0: never."""
+        """``max_frames``: emulator frames after which a game is cut; 0: never; None: n_lives times
+        t_max steps."""
         self.game: str = opt["environment"]
         self.which = "last"
         self.about_game: dict[str, str] = {}
-        self.epsilon, self.max_frames = epsilon, max_frames
+        self.epsilon = epsilon
         self._opt, self._agent, self._seed = opt, agent, seed
         agent.epsilon = epsilon
         self._generator = np.random.RandomState(seed)
         self.env: Env = make_env(opt, clip_rewards=False, pictures=pictures)
         self.frames_per_step: int = opt["frame_skip"] * frames_of(self.env)[-1]
+        if max_frames is None:
+            max_frames = opt["n_lives"] * opt["t_max"] * self.frames_per_step
+        self.max_frames = max_frames
         self.discount: float = opt["gamma"]
         self.actions = meanings(self.env)
         self._clips = clips_rewards(opt)
@@ -60,7 +64,9 @@ class Player:
         """The last that was shown."""
 
     def homework(self) -> Iterator[str]:
-        """Yield the score by which the homework is passed; its games are played apart."""
+        """Yield what the player's games are, and the score by which the homework is passed; the
+        games of the score are played apart."""
+        yield f"the mean above: whole games, unclipped, ε {self.epsilon:g}"
         yield from final_score(self._opt, self._agent).lines()
 
     def step(self, action: int | None = None, *, show: bool = False) -> Step:

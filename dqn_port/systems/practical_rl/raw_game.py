@@ -135,7 +135,10 @@ def picture_of(env: Env) -> Any:
     try:
         return env.render() if "rgb_array" in env.metadata.get("render_modes", []) else None
     except gymnasium.error.DependencyNotInstalled as error:
-        raise MissingLibraryError(f"a picture of {env}: {str(error).splitlines()[0]}") from error
+        raise MissingLibraryError(
+            f"a picture of {env.spec.id if env.spec else env}: {str(error).splitlines()[0]}; or do "
+            "without pictures: --no-clip"
+        ) from error
 
 
 class GameRecord(gymnasium.Wrapper[Any, Any, Any, Any]):

@@ -133,8 +133,6 @@ class PracticalRL(Declared):
         use_threads(options["threads"])
         agent = self.agent(options)
         _fill(agent, network)
-        if max_frames is None:
-            max_frames = options["t_max"] * options["n_lives"] * options["frame_skip"]
         player = Player(
             options,
             agent,

@@ -112,12 +112,8 @@ def put_back(training: Training, state: Mapping[str, Any], *, full: bool) -> Non
     replay.load_state_dict(root.raw("replay"), training.agent.n_actions)
     training.state = replay.state_of(_frames(root, "state", replay))
     training.first_state = replay.state_of(_frames(root, "first_state", replay))
-    earned_before = root.number("earned_before")
-    if put_back_env(training.env, root.raw("environment")):
-        training._earned_before = earned_before
-    else:
-        training.state = replay.begin(training.env.reset(seed=opt["seed"])[0])
-        training._earned_before = training.record.earned
+    training._earned_before = root.number("earned_before")
+    training.game_lost = not put_back_env(training.env, root.raw("environment"))
     if root.has("evaluation"):
         training.evaluation = training.new_evaluation(training.step)
         training.evaluation.load_state_dict(root.raw("evaluation"))

@@ -48,9 +48,14 @@ def test_evaluate_prints_it_beside_whole_games(capsys, tmp_path, monkeypatch):
     assert run(capsys, "train", "--system", "practical_rl", "--name", "it", *sets).code == 0
     result = run(capsys, "evaluate", "artifacts/it", "--episodes", "2", "--homework")
     assert (result.code, result.err) == (0, "")
-    *_, mean, empty, score, told = result.out.splitlines()
+    first, *_, mean, empty, above, score, told = result.out.splitlines()
+    assert first.endswith(", ε 0.05, seed 1")
     assert mean.startswith("mean ")
     assert (empty, score[:13], told[:16]) == ("", "final score: ", "mean of 30 lives")
+    assert above == "the mean above: whole games, unclipped, ε 0.05"
+    words = ("--episodes", "1", "--homework", "--epsilon", "0")
+    result = run(capsys, "evaluate", "artifacts/it", *words)
+    assert "the mean above: whole games, unclipped, ε 0\n" in result.out
 
 
 def test_evaluate_refuses_it_for_other_systems(capsys, tmp_path):

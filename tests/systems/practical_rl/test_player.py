@@ -91,6 +91,11 @@ def test_cartpole_is_a_vector_with_a_picture_and_a_limit():
     assert playing.epsilon == 0.0
 
 
+def test_a_game_has_n_lives_times_t_max_steps_by_default():
+    assert player("CartPole-v1").max_frames == 1 * 1000
+    assert player("gymnasium:ALE/Breakout-v5").max_frames == 5 * 1000 * 4
+
+
 def test_gymnasiums_pictures_are_shown_where_it_can_draw(monkeypatch):
     playing = player("gymnasium:CartPole-v1", max_frames=3)
     base = playing.env.unwrapped
@@ -102,8 +107,11 @@ def test_gymnasiums_pictures_are_shown_where_it_can_draw(monkeypatch):
         raise gymnasium.error.DependencyNotInstalled("pygame is not installed\nmore")
 
     monkeypatch.setattr(base, "render", lacking)
-    with pytest.raises(MissingLibraryError, match=r"^a picture of .*: pygame is not installed$"):
+    with pytest.raises(MissingLibraryError) as caught:
         playing.step(show=True)
+    assert str(caught.value) == (
+        "a picture of CartPole-v1: pygame is not installed; or do without pictures: --no-clip"
+    )
 
 
 def test_a_network_of_others_is_refused_in_a_line():

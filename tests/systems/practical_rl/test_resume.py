@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 
 from dqn_port.errors import CheckpointError
+from dqn_port.events import Finished, Started, Ticked
+from dqn_port.runs.run import Run
+from dqn_port.systems.practical_rl import make_env
+from dqn_port.systems.practical_rl.system import SYSTEM
 from tests.systems.practical_rl.running import (
+    options,
     plain,
     restored,
     same_networks,
@@ -62,6 +67,36 @@ def test_without_the_game_the_fill_begins_anew():
     while not other.done:
         other.tick()
     assert other.next_step == 6
+
+
+@pytest.mark.parametrize("ticks", [1, 7, 15, 19])
+@pytest.mark.parametrize(
+    ("environment", "changes"),
+    [
+        ("gymnasium:CartPole-v1", {}),
+        (
+            "gymnasium:ALE/Breakout-v5",
+            {"episodic_life": True, "fire_reset": True, "n_lives": 1, "t_max": 3},
+        ),
+    ],
+    ids=["vector", "lives"],
+)
+def test_a_game_that_cannot_be_replayed_starts_over(
+    environment, changes, ticks, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(make_env, "_replays", lambda id, made: False)
+    opt = options(environment, **changes)
+    run = Run(SYSTEM, opt, tmp_path)
+    events = run.train("cpu")
+    seen = 0
+    while seen < ticks:
+        seen += isinstance(next(events), Ticked)
+    run.save_checkpoint()
+    events.close()
+    started, *_, last = Run(SYSTEM, opt, tmp_path).train("cpu")
+    assert isinstance(started, Started)
+    assert started.resumed
+    assert isinstance(last, Finished)
 
 
 DAMAGES = {

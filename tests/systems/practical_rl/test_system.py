@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import gymnasium
 import numpy as np
 import pytest
 
@@ -40,7 +41,12 @@ def test_a_roms_name_is_taken_for_the_id():
 FAULTS = {
     "environment=Breakout-v4": (
         "environment: expected CartPole-v1, toyA, an Atari game such as BreakoutNoFrameskip-v4 or "
-        "breakout, or gymnasium:ID, got 'Breakout-v4'; did you mean 'breakout'?"
+        "breakout, or gymnasium:ID, got 'Breakout-v4'; did you mean 'gymnasium:Breakout-v4'?"
+    ),
+    "environment=ALE/Breakout-v5": (
+        "environment: expected CartPole-v1, toyA, an Atari game such as BreakoutNoFrameskip-v4 or "
+        "breakout, or gymnasium:ID, got 'ALE/Breakout-v5'; did you mean "
+        "'gymnasium:ALE/Breakout-v5'?"
     ),
     "environment=spce_invaders": (
         "environment: expected CartPole-v1, toyA, an Atari game such as BreakoutNoFrameskip-v4 or "
@@ -90,6 +96,28 @@ def test_what_cannot_be_run_is_refused_in_a_line(assignments):
     with pytest.raises(UsageError) as caught:
         SYSTEM.load(assignments=assignments.split())
     assert str(caught.value) == FAULTS[assignments]
+
+
+@pytest.mark.parametrize(("shape", "dtype"), [((3, 96, 96), np.uint8), ((96, 96, 3), np.float32)])
+def test_pictures_that_cannot_be_made_gray_are_refused_in_a_line(shape, dtype, monkeypatch):
+    def painted(**_):
+        env = gymnasium.make("CartPole-v1").unwrapped
+        env.observation_space = gymnasium.spaces.Box(0, 1, shape, dtype)
+        env.reset = lambda **_: (np.zeros(shape, dtype), {})
+        env.step = lambda action: (np.zeros(shape, dtype), 1.0, False, False, {})
+        return env
+
+    name = f"Painted{np.dtype(dtype).name.title()}-v0"
+    gymnasium.register(name, painted)
+    try:
+        with pytest.raises(UsageError) as caught:
+            SYSTEM.load(assignments=[f"environment=gymnasium:{name}"])
+    finally:
+        del gymnasium.registry[name]
+    assert str(caught.value) == (
+        f"environment gymnasium:{name}: expected a vector, or pictures of bytes [height, width, 1, "
+        f"3 or 4], got {np.dtype(dtype)} {list(shape)}; wrap it so that it shows one of them"
+    )
 
 
 def test_a_replay_that_does_not_fit_is_refused_with_one_that_does(monkeypatch):

@@ -38,7 +38,7 @@ def replay_decay(trace: Trace, compare: Comparer, replaying: Replaying) -> None:
         where = f"row {i + 1}"
         compare.value("value", float(row["value"]), float(got), where)
         compare.value("type", row["type"], type(got).__name__, where)
-    compare.what = plural(len(trace.meta), "value of ε")
+    compare.what = plural(len(trace.meta), "step") + " of ε"
 
 
 def replay_smoothing(trace: Trace, compare: Comparer, replaying: Replaying) -> None:
