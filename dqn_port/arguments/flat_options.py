@@ -40,15 +40,15 @@ WORKSHOP: Final = (
     Param(name="name", kind="string", role="name", changes="nothing",
           meaning="name of the run's folder and files", default_is="the argument file's"),
     Param(name="seed", kind="integer", role="seed", low=0, high=2**32 - 1,
-          meaning="of all random numbers", default_is="drawn, and written down"),
+          meaning="seed of all random numbers", default_is="drawn, and written down"),
     Param(name="device", kind="string", role="device", default="cpu",
-          meaning="where the network is computed: cpu, cuda or cuda:N"),
+          meaning="where the network runs: cpu, cuda or cuda:N"),
     Param(name="threads", kind="integer", role="threads", default=1, low=1, high=1024,
-          meaning="of the CPU's arithmetic", unit="threads", changes="nothing"),
+          meaning="CPU threads", unit="threads", changes="nothing"),
     Param(name="network", kind="string", role="start", default="",
           meaning="saved network to start from; empty: none"),
     Param(name="best", kind="boolean", role="best", default=False,
-          meaning="of the saved network's file, start from the best one"),
+          meaning="start from the saved file's best network"),
 )  # fmt: skip
 """Options that every run has; a system's own option of the same role takes its place."""
 
