@@ -122,7 +122,7 @@ def test_its_networks_are_played_recorded_and_exported(trained, capsys, tmp_path
     assert len(told["vectors"]["seen"][0]) == 4
     words = ("--evaluation", record, "-o", page, "--trust")
     assert run(capsys, "report", trained, *words).code == 0
-    assert "What the agent saw, a line a number" in page.read_text()
+    assert "What the agent saw, one line per number" in page.read_text()
     words = ("-o", page, "--episodes", "3", "--trust")
     assert run(capsys, "diagnose", trained, *words).code == 0
     text = page.read_text()

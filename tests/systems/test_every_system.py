@@ -246,7 +246,7 @@ def test_its_network_is_diagnosed(name, finished, capsys, tmp_path):
     for shown in ("Values and returns", "The values differ most", "Kernels", "NOOP", "RIGHT"):
         assert shown in text
     assert "does not tell" not in text
-    assert "Over the training" in text
+    assert "During training" in text
 
 
 @pytest.mark.parametrize("name", sorted(SMALL.keys() - {"lua_dqn"}))
@@ -340,7 +340,7 @@ def test_a_game_with_pictures_that_is_seen_as_numbers_is_recorded_as_both(capsys
     assert (told["clip"]["whole"], told["seen"]) == (True, None)
     assert len(told["vectors"]["seen"]) == told["episodes"][0]["steps"]
     assert run(capsys, "report", tmp_path / "pole", "-o", page).code == 0
-    assert "What the agent saw, a line a number" in page.read_text()
+    assert "What the agent saw, one line per number" in page.read_text()
 
 
 @BY_NAME

@@ -101,7 +101,7 @@ ORIGINAL: Final = (
     Param(name="visualization_filters", kind="integer", default=4, low=1, high=64,
           changes="nothing", meaning="filters shown per convolution"),
     Param(name="visualization_file", kind="string", default="", changes="nothing",
-          meaning="page with the filters; no effect yet, see docs/simple_dqn.md"),
+          meaning="page with the filters; has no effect here: use dqn-port filters"),
     # Main loop
     Param(name="random_steps", kind="integer", default=50_000, low=0, unit="agent steps",
           meaning="random phase before the first epoch; 0: none"),
