@@ -266,7 +266,7 @@ def test_what_its_report_says_of_scores(name, finished, capsys, tmp_path):
     assert run(capsys, "report", finished(name), "-o", page).code == 0
     text = " ".join(html.unescape(re.sub("<[^>]+>", " ", page.read_text())).split())
     assert "Mean return of the episodes that ended within " in text
-    assert f"{SAID[name]} The ring marks the best one" in text
+    assert f"{SAID[name]} The ring marks the best" in text
     assert ("whose network was kept" in text) == bool(find_system(name).HISTORY[0].best)
     assert "Hollow" not in text
 
