@@ -66,7 +66,7 @@ class _Room:
         self._size, self._entries = size, 0
 
     def take(self, where: str, n: int, itemsize: int) -> None:
-        """Count a dataset with so many entries.
+        """Count a dataset of ``n`` entries.
 
         Raises:
             _Fault: the file cannot hold them, or there are too many in all.

@@ -312,7 +312,7 @@ def _seen(folder: Path, table: EvaluationFields, last: int) -> Seen:
     if seen.labels and len(seen.labels) != seen.frames:
         raise table.fault("labels", f"{seen.frames} of them", list(seen.labels))
     if seen.strip.width % seen.frames:
-        expected = f"so many of equal width in {seen.strip.width} pixels"
+        expected = f"a divisor of the width, {seen.strip.width} pixels"
         raise table.fault("frames", expected, seen.frames)
     return seen
 

@@ -94,7 +94,7 @@ class Agent:
         self.begin(None)
 
     def begin(self, num_episodes: int | None) -> None:
-        """Begin a run of so many more episodes, or without end."""
+        """Start a run of ``num_episodes`` more, or without end."""
         self.end_episode, self.end_life = True, False
         self.reward_episode = self.reward = 0.0
         self.num_lives = 0

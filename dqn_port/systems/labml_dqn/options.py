@@ -86,7 +86,7 @@ _UPDATES: Final = re.compile(r"updates(?: */ *([1-9][0-9]{0,8}))?")
 
 
 def schedule_of(options: dict[str, Any], name: str) -> Piecewise:
-    """Return ``exploration`` or ``beta`` for a run of so many updates.
+    """Return ``exploration`` or ``beta`` for the run's number of updates.
 
     A point that depends on ``updates`` and would therefore be before its predecessor is left out:
     the original's own schedule cannot be made for less than 50,000 updates.
