@@ -70,10 +70,10 @@ class Run(RunFolder):
     ) -> None:
         """Look at the folder ``out``/NAME; nothing is written yet. ``options``: those of ``load``.
 
-        ``checkpoint``: one of MODES, every ``checkpoint_every`` seconds. ``keep_checkpoint``: keep the
-        last when the run is finished. ``lengthen``: see RunFolder. ``score_every``: emulator frames
-        of training between games played for history-scores.csv, which change no other number; 0:
-        never.
+        ``checkpoint``: one of MODES, every ``checkpoint_every`` seconds. ``keep_checkpoint``: keep
+        the last when the run is finished. ``lengthen``: see RunFolder. ``score_every``: emulator
+        frames of training between games played for history-scores.csv, which change no other
+        number; 0: never.
         """
         super().__init__(system, system.facts(options), out, lengthen=lengthen)
         self.options = options
