@@ -59,7 +59,7 @@ def find_system(name: str) -> System:
 def _stranger(name: str) -> System:
     if not is_trusted():
         raise TrustError(
-            f"system: '{name}' is code of others, and importing it runs it; if you trust it: "
+            f"system: '{name}' is external code, and importing runs it; if you trust it: "
             f"{with_trust()}"
         )
     module, _, attribute = name.partition(":")

@@ -160,8 +160,8 @@ class FlatOptions:
             verb, given = self.words(words)
             if verb != "train":
                 raise UsageError(
-                    f"-- {' '.join(words)}: the original would {verb} and not train; "
-                    f"`dqn-port {verb}` does that"
+                    f"-- {' '.join(words)}: expected words that train, got those of another "
+                    f"command; use `dqn-port {verb}`"
                 )
             draft.put(given, "words")
         draft.put(self._assigned(assignments), "--set")
@@ -288,7 +288,7 @@ class FlatOptions:
             )
         verb, given = self.words(shlex.split(words))
         if verb != "train":
-            raise UsageError(f"--words: expected words that train, got some that {verb}")
+            raise UsageError(f"--words: expected words that train, got those for {verb}")
         table = {"notes": "Converted from words.", "system": self.NAME} | given
         text = json.dumps(table, indent=2, ensure_ascii=False) + "\n"
         write_whole(new, lambda file: file.write(text.encode()))

@@ -132,7 +132,7 @@ class Checkpoints:
                     raise ValueError(f"no file of a checkpoint is called {file.name!r}")
             for segment in found.segments:
                 if not 0 <= _whole(segment.first) < _whole(segment.end):
-                    raise ValueError("a segment of no rows")
+                    raise ValueError("a segment without rows")
         except OSError as error:
             raise CheckpointError(f"{path}: cannot be read: {error.strerror or error}") from error
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -318,7 +318,7 @@ def _read_rows(
         n = min(rows_at_once, segment.end - begin)
         data = file.read(n * array[0].nbytes)
         if len(data) != n * array[0].nbytes:
-            raise CheckpointError(f"{segment.name}: ended before its time")
+            raise CheckpointError(f"{segment.name}: ended too early")
         sha256.update(data)
         rows = np.frombuffer(data, dtype=array.dtype).reshape(n, *array.shape[1:])
         skipped = min(n, max(0, oldest - begin))

@@ -263,7 +263,7 @@ def stranger(runs: Sequence[RunRecord], record: EvaluationRecord) -> EvaluationE
     names = ", ".join(str(run.folder) for run in runs[:3]) + (", …" if len(runs) > 3 else "")
     return EvaluationError(
         f"{record.folder}: expected the evaluation of a snapshot of {names}; got that of "
-        f"{record.snapshot} with sha256 {record.snapshot_sha256[:12]}…; evaluate the run anew"
+        f"{record.snapshot} with sha256 {record.snapshot_sha256[:12]}…; evaluate the run again"
     )
 
 

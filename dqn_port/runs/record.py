@@ -244,7 +244,7 @@ def _snapshot(folder: Path, name: str, about: dict[str, Any]) -> Path | None:
     with reading(path, RunFolderError):
         digest = sha256_of(path)
     if digest != about["sha256"].get(path.name):
-        _fail(path, f"the sha256 that {FINISHED} tells", digest)
+        _fail(path, f"the sha256 in {FINISHED}", digest)
     return path
 
 

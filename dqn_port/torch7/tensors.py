@@ -141,7 +141,7 @@ class Tensor(LuaObject):
         if kind is None:
             raise T7Error(f"an array: expected a dtype of {', '.join(_DTYPES)}, got {array.dtype}")
         if array.ndim == 0:
-            raise T7Error("an array: expected a dimension at least, got none; give a number")
+            raise T7Error("an array: expected at least one dimension, got none; give a number")
         class_name = class_name or f"torch.{kind}Tensor"
         if array.size == 0:
             return cls(class_name)

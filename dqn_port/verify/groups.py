@@ -135,7 +135,7 @@ def _verify_group(
     compare = compare or Comparer(Trace(group.name, {}, None))
     notes = list(compare.notes)
     if not error and (unknown := compare.unknown()):
-        notes.append(f"not compared, being unknown: {listed(unknown)}")
+        notes.append(f"not compared, since unknown: {listed(unknown)}")
     if compare.missing:
         notes.append(f"not in the trace: {listed(compare.missing)}")
     if not error and not compare.n_values:

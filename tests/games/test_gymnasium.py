@@ -90,7 +90,7 @@ def test_a_missing_library_of_an_environment_is_named():
     finally:
         del gymnasium.registry["Lacking-v0"]
     assert str(caught.value) == (
-        "environment Lacking-v0: a library of its own is not installed: "
+        "environment Lacking-v0: a library it needs is not installed: "
         "box2d is not installed, run pip"
     )
 

@@ -79,7 +79,7 @@ def test_code_of_others_is_not_imported_unasked(trained, capsys, tmp_path, words
     refused = run(capsys, *words, trained, *more)
     assert refused.code != 0
     assert refused.error.startswith(
-        "system: 'small_dqn:System' is code of others, and importing it runs it; if you trust it: "
+        "system: 'small_dqn:System' is external code, and importing runs it; if you trust it: "
     )
     assert "--trust" in refused.error
     assert "small_dqn" not in sys.modules

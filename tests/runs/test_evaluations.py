@@ -271,7 +271,7 @@ def test_evaluations_find_their_run(folder, recorded, tmp_path):
         with_evaluations([one], [theirs])
     assert str(error.value) == (
         f"{theirs}: expected the evaluation of a snapshot of {one.folder}; got that of "
-        f"{its.snapshot} with sha256 cdcdcdcdcdcd…; evaluate the run anew"
+        f"{its.snapshot} with sha256 cdcdcdcdcdcd…; evaluate the run again"
     )
 
 

@@ -144,7 +144,7 @@ class Agent:
         if not self._as_original and not np.isfinite(self.q_values).all():
             raise DivergedError(
                 f"Q-values after {self.count_states} states: expected numbers, got "
-                f"{self.q_values.tolist()}; a smaller learning_rate helps"
+                f"{self.q_values.tolist()}; lower learning_rate"
             )
         self.action, self.epsilon = self.epsilon_greedy.get_action(
             self.q_values, self.count_states, self.training

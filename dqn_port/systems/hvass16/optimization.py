@@ -92,7 +92,7 @@ class Optimization:
         if not self._as_original and not math.isfinite(loss):
             raise DivergedError(
                 f"loss of update {self.iterations + 1} of the burst: expected a number, got "
-                f"{loss}; a smaller learning_rate helps, as_original=true goes on"
+                f"{loss}; lower learning_rate, or set as_original=true"
             )
         self.loss_history = np.roll(self.loss_history, 1)
         self.loss_history[0] = loss

@@ -289,7 +289,7 @@ def _built(name: str, args: NetworkArgs, generator: Generator) -> Network:
         network: Network = build(args, generator)
     except TypeError as error:
         raise RegistryError(
-            f"network: '{name}' cannot be built of (NetworkArgs, Generator): {error}"
+            f"network: '{name}' cannot be built from (NetworkArgs, Generator): {error}"
         ) from error
     return network
 

@@ -176,13 +176,12 @@ def test_quotes_within_a_word_stay_and_those_round_it_go(line, words):
     [
         (
             "-name it's",
-            "--words: character 9: expected a second ' that closes this one, got the end of the "
-            "line",
+            "--words: character 9: expected a second ' to close this one, got the end of the line",
         ),
         (
             '-agent_params lr="$lr",ep=1',
-            "--words: expected what a script gives, got the shell's $lr; put `echo` before the "
-            "script's last command, run it, and paste what it prints",
+            "--words: expected words as a script passes them, got the shell's $lr; put `echo` "
+            "before the script's last command, run it, and paste what it prints",
         ),
     ],
 )

@@ -199,7 +199,7 @@ def test_the_start_tells_what_is_played():
     ]
     run.record.env.exact = False
     assert list(SYSTEM.lines(Started(0, run, resumed=True), run.opt))[1:] == [
-        "its games cannot be played again: a checkpoint holds all but the game, which begins anew"
+        "its games cannot be replayed: a checkpoint holds all but the game, which starts over"
     ]
 
 
