@@ -2,7 +2,7 @@
 
 ``checkpoint/`` in a run's folder holds, for the newest two checkpoints, a manifest (N.json, written
 last), the state (N.t7, see state_file) and the training's rings, such as its replay memory, in
-segments: files of rows that were stored one after the other, each written once and shared by the
+segments: files of rows that were stored one after another, each written once and shared by the
 checkpoints that need it, so that a checkpoint costs what was stored since the last one. Every
 file's size and sha256 are in the manifest, and its own is at its end.
 """
@@ -261,7 +261,7 @@ class Checkpoints:
             found = self.read(serial)
             kept.add(self._manifest(serial).name)
             kept |= {file.name for file in (found.state, *found.segments)}
-        # Manifests first: what is left is whole, or is no checkpoint any more.
+        # Manifests first: what is left is whole, or is no longer a checkpoint.
         for path in sorted(self.folder.iterdir(), key=lambda path: path.suffix != ".json"):
             if path.name not in kept and path.is_file():
                 path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""One training and its folder, from its begin or a checkpoint to its end."""
+"""One training and its folder, from its start or a checkpoint to its end."""
 
 from __future__ import annotations
 

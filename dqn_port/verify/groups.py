@@ -1,4 +1,4 @@
-"""Replay every group of a folder of traces, one after the other.
+"""Replay every group of a folder of traces, one after another.
 
 A group's kind is recognised by its content, by the KINDS of its system's traces.
 """

@@ -163,7 +163,7 @@ def _plain_table(draft: Draft, table: LuaTable, source: str) -> dict[str, Any]:
     values = OptionValues()
     for key, value in table.items():
         if not isinstance(key, str):
-            draft.left_out.append(f"{source}: [{key}] is no option; left out")
+            draft.left_out.append(f"{source}: [{key}] is not an option; left out")
         elif key in TABLES and isinstance(value, LuaTable):
             plain[key] = {}
             for inner, entry in value.items():

@@ -109,7 +109,7 @@ def test_values_of_no_option_are_left_out_and_told():
     )
     assert draft.values == {"env": "toyB", "agent_params.ep": 1, "seed": [[1]]}
     assert draft.warnings == [
-        "a.t7: [5] is no option; left out",
+        "a.t7: [5] is not an option; left out",
         "a.t7: agent_params.lr: <torch.DoubleTensor 2> is not a value that an option can have; "
         "left out",
     ]
