@@ -85,7 +85,7 @@ class Optimization:
 
         Raises:
             ReplayError: see ReplayMemory.random_indices.
-            DivergedError: the loss is NaN; the original went on to the last epoch, as
+            DivergedError: the loss is not finite; the original went on to the last epoch, as
                 ``as_original`` does.
         """
         loss = network.update(*self._memory.random_batch(), self.learning_rate)
