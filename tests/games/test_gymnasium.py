@@ -135,7 +135,7 @@ def test_a_damaged_state_is_refused():
     assert str(caught.value) == (
         "environment.ReplayedEnv.actions: expected int64 in one dimension, of 0 to 1, got int64 [3]"
     )
-    with pytest.raises(CheckpointError, match=r"^environment: expected 3 actions played again to"):
+    with pytest.raises(CheckpointError, match=r"^environment: expected 3 actions replayed to"):
         env.load_state_dict(state | {"actions": np.array([0, 0, 0])})
 
 
