@@ -128,3 +128,17 @@ def load_saved(path: Path, *, best: bool = False) -> SavedNetwork:
     if not weights or not isinstance(arguments, dict) or type(step) is not int:
         raise SnapshotError(f"{path}: expected the network {which} and its arguments, got none")
     return SavedNetwork(path=path, which=which, arguments=arguments, weights=weights, step=step)
+
+
+def save_alone(path: Path, output: Path, *, best: bool = False) -> None:
+    """Write a file that holds a file's network alone, as its last one.
+
+    Raises:
+        SnapshotError: see networks_in.
+        RunFolderError: see files.write_whole.
+    """
+    saved = load_saved(path, best=best)
+    save_networks(
+        output, {"last": saved.weights}, system=system_in(path), arguments=saved.arguments,
+        step=saved.step,
+    )  # fmt: skip

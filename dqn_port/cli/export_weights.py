@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
 
+from dqn_port.cli.main import program
 from dqn_port.cli.parameters import best_option, snapshot_at, trust_option
 from dqn_port.exports.weights import write_weights
 from dqn_port.runs.playing import system_of
+from dqn_port.saved_networks import save_alone
 
 
 @click.command("export-weights")
@@ -19,24 +22,35 @@ from dqn_port.runs.playing import system_of
     "--output",
     type=click.Path(path_type=Path),
     required=True,
-    metavar="FILE.pt",
-    help="The file to write.",
+    metavar="FILE",
+    help="The file to write: FILE.pt for PyTorch; FILE.t7 of a .t7, or FILE.safetensors of other "
+    "systems' networks, is a small snapshot with the arguments, which evaluate, play, record and "
+    "report take.",
 )
 @best_option
 def export_weights(run: Path, output: Path, best: bool) -> None:
-    """Write a network's weights for PyTorch, as a plain state dict.
+    """Write a network's weights: for PyTorch, as a plain state dict, or as a small snapshot.
 
     RUN is a run's folder, or the file of a snapshot or of a network.
 
     \b
     dqn-port export-weights artifacts/pong_quick --best -o pong.pt
+    dqn-port export-weights artifacts/pong_quick --best -o pong.t7
     """
     path = snapshot_at(run)
-    exported = system_of(path).export(path, best=best)
-    write_weights(output, exported.state)
+    system = system_of(path)
+    exported = system.export(path, best=best)
+    alone = path.suffix == output.suffix == system.SUFFIX
+    if alone:
+        getattr(system, "save_alone", save_alone)(path, output, best=best)
+    else:
+        write_weights(output, exported.state)
     numbers = sum(values.size for values in exported.state.values())
     click.echo(f"the {exported.which} network of {path}: {numbers:,} parameters, {output}")
     click.echo("")
+    if alone:
+        click.echo(f"Try next:\n  {program()} evaluate {shlex.quote(str(output))} --episodes 5")
+        return
     click.echo("from torch import load, nn")
     for line in exported.recipe:
         click.echo(line)

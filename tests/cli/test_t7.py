@@ -10,7 +10,9 @@ import pytest
 import torch
 from torch import nn
 
+from dqn_port.systems.lua_dqn.histories import Histories
 from dqn_port.systems.lua_dqn.setup import setup_to_play
+from dqn_port.torch7.nn_modules import parameters_of, rows_of
 from dqn_port.torch7.t7 import dumps, load, save
 from tests.cli.running import run
 from tests.golden_files import GOLDEN
@@ -122,6 +124,23 @@ def test_exported_weights_compute_the_same_in_plain_pytorch(capsys, tmp_path):
     torch.testing.assert_close(
         network(s).detach(), ready.agent.network.forward(s), rtol=0, atol=1e-6
     )
+
+
+def test_a_small_snapshot_has_its_network_alone_and_no_gradients(capsys, tmp_path):
+    path = tmp_path / "small.t7"
+    assert run(capsys, "export-weights", SNAP, "--best", "-o", path).code == 0
+    whole, small = load(SNAP), load(path)
+    assert list(small) == ["model", *Histories().to_table(), "arguments"]
+    of_small = parameters_of(rows_of(small["model"], ""))
+    of_whole = parameters_of(rows_of(whole["best_model"], ""))
+    assert of_small.keys() == of_whole.keys()
+    for name, numbers in of_small.items():
+        np.testing.assert_array_equal(numbers, of_whole[name])
+    assert small["reward_history"].to_list() == whole["reward_history"].to_list()
+    assert 8 * path.stat().st_size < SNAP.stat().st_size
+    page = tmp_path / "small.html"
+    assert run(capsys, "report", path, "-o", page).code == 0
+    assert "toyB" in page.read_text()
 
 
 def test_weights_of_a_runs_folder_and_of_none(capsys, tmp_path):

@@ -353,6 +353,11 @@ def test_exported_weights_are_read_back(name, finished, capsys, tmp_path):
     assert (again.code, again.err) == (0, played.err)
     # All but the first line, which names the file, is the same.
     assert again.out.splitlines()[1:] == played.out.splitlines()[1:]
+    alone = tmp_path / f"alone{find_system(name).SUFFIX}"
+    told = run(capsys, "export-weights", folder, "-o", alone)
+    assert told.out.endswith(f" evaluate {alone} --episodes 5\n")
+    again = run(capsys, "evaluate", alone, *limit)
+    assert again.out.splitlines()[1:] == played.out.splitlines()[1:]
     words = ("--out", tmp_path, "--name", "again", "--quiet")
     trained = run(capsys, "train", "--args", args, "--network", weights, *words)
     assert trained.code == 0, trained.err

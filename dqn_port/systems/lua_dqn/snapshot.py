@@ -117,6 +117,27 @@ def save_parameters(path: Path, network: Network) -> None:
     save(path, {"network": network.w.detach().cpu().numpy()}, ascii=True)
 
 
+def network_alone(path: Path, *, best: bool = False) -> LuaTable:
+    """Return a snapshot of a snapshot's network alone, with its arguments and histories.
+
+    It is an eighth of the size, or less: there is no other network, no gradient, no buffer.
+
+    Raises:
+        T7Error, SnapshotError: see load_snapshot.
+    """
+    table = load_snapshot(path).table
+    module = network_in(table, path, best=best).module
+    assert module is not None
+    for layer in module["modules"].to_list():
+        for name, value in layer.fields.items():
+            if isinstance(value, Tensor) and name not in ("weight", "bias"):
+                layer.fields[name] = Tensor(value.class_name)
+    for name in ("output", "gradInput"):
+        module.fields[name] = Tensor(module[name].class_name)
+    lists = [(name, table[name]) for name in Histories().to_table() if name in table]
+    return LuaTable([("model", module), *lists, ("arguments", table["arguments"])])
+
+
 def load_snapshot(path: Path) -> Snapshot:
     """Read a snapshot, this program's or the original's; nothing in it is executed.
 

@@ -38,8 +38,9 @@ from dqn_port.systems.lua_dqn.setup import (
     setup,
     setup_to_play,
 )
-from dqn_port.systems.lua_dqn.snapshot import SUFFIX, load_network, load_snapshot
+from dqn_port.systems.lua_dqn.snapshot import SUFFIX, load_network, load_snapshot, network_alone
 from dqn_port.systems.lua_dqn.training import LuaTraining
+from dqn_port.torch7.t7 import save
 
 
 class LuaDqn:
@@ -174,6 +175,10 @@ class LuaDqn:
         arrays = {name: tensor.numpy() for name, tensor in state.items()}
         recipe = f"network = nn.Sequential(nn.{', nn.'.join(layers)})"
         return Exported(saved.which, arrays, (recipe,))
+
+    def save_alone(self, path: Path, output: Path, *, best: bool = False) -> None:
+        """Write a snapshot of a snapshot's network alone."""
+        save(output, network_alone(path, best=best))
 
     def times(self, path: Path) -> NDArray[np.float64] | None:
         """Return time_history."""
