@@ -159,7 +159,7 @@ def test_it_runs_as_a_pipeline(tmp_path):
     assert "CartPole-v1" in page.read_text()
     refused = start("pipeline", "run", *words)
     _, error = refused.communicate(timeout=120)
-    assert "is code of others" in error
+    assert "is external code" in error
 
 
 def test_the_page_shows_the_whole_file_and_commands_that_work(tmp_path):
