@@ -13,7 +13,7 @@ from typing import BinaryIO, Final
 
 from dqn_port.errors import DqnPortError, RunFolderError
 
-UNHARMED: Final = "what stood there is unharmed"
+UNHARMED: Final = "what was there is unchanged"
 
 
 @contextlib.contextmanager
@@ -62,7 +62,7 @@ def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
             if target.is_symlink():
                 raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
             if target.exists() and not target.is_file():
-                raise OSError(errno.EINVAL, "it is no file")
+                raise OSError(errno.EINVAL, "it is not a file")
             handle, name = tempfile.mkstemp(
                 dir=target.parent, prefix=f".{target.name}.", suffix=".part"
             )

@@ -100,7 +100,7 @@ class Words(NamedTuple):
     """What the words of the original's command line come to."""
 
     verb: str
-    """train | evaluate | play | …: the command of ours that does it."""
+    """train | evaluate | play | …: our command that does it."""
     options: dict[str, Any]
 
 

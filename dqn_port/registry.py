@@ -59,7 +59,7 @@ def find_system(name: str) -> System:
 def _stranger(name: str) -> System:
     if not is_trusted():
         raise TrustError(
-            f"system: '{name}' is code of others, and importing it runs it; if you trust it: "
+            f"system: '{name}' is external code, and importing runs it; if you trust it: "
             f"{with_trust()}"
         )
     module, _, attribute = name.partition(":")
@@ -101,7 +101,7 @@ def choose(
 
 
 def _named_in(args_file: Path) -> str:
-    """Return the system that an argument file names; nothing where it is none, or no JSON."""
+    """Return the system that an argument file names; nothing if none, or it is not JSON."""
     try:
         name = read_args_json(args_file).get("system", "")
     except ArgsError:
@@ -137,7 +137,7 @@ def system_of_file(path: Path) -> System:
 
 
 def system_with_table(names: Sequence[str]) -> tuple[str, Table] | None:
-    """Return which system has a table of these columns, and the table; None: none of ours has.
+    """Return which system has a table of these columns, and the table; None: no system has.
 
     ``OLD_TABLES`` of a system are those that its original wrote, where they differ.
     """

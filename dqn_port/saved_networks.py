@@ -81,7 +81,7 @@ def _about(path: Path) -> tuple[Any, dict[str, Any]]:
         raise SnapshotError(f"{path}: expected a whole safetensors file, got {error}") from error
     if not isinstance(about, dict) or about.get("format") != _FORMAT:
         raise SnapshotError(
-            f"{path}: expected networks that a run of ours saved, got a safetensors file without "
+            f"{path}: expected networks saved by a run, got a safetensors file without "
             "their arguments; name a run's NAME.safetensors"
         )
     return file, about

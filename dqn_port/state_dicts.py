@@ -56,8 +56,7 @@ def read_weights(path: Path) -> Weights:
     except Exception as error:
         # Unpacking and unpickling may raise anything on damaged bytes.
         raise SnapshotError(
-            f"{path}: expected a PyTorch file that is whole, got a damaged one; copy or export it "
-            "again"
+            f"{path}: expected a whole PyTorch file, got a damaged one; copy or export it again"
         ) from error
     if not isinstance(state, dict) or not state:
         _refuse(path, "a state dict", type(state).__name__)
@@ -83,7 +82,7 @@ def _copied(content: bytes, path: Path) -> io.BytesIO:
         entries = archive.infolist()
         packed = any(entry.compress_type != zipfile.ZIP_STORED for entry in entries)
         if packed or sum(entry.file_size for entry in entries) > len(content):
-            _refuse(path, "entries that are not packed, as PyTorch writes them", "others")
+            _refuse(path, "uncompressed entries, as PyTorch writes them", "others")
         for entry in entries:
             data = archive.read(entry)
             if entry.filename.endswith(_PICKLE):

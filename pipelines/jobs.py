@@ -64,7 +64,7 @@ def train(teller: Teller) -> int:
         except CheckpointError as error:
             # No checkpoint can be used: start over, or the training would never finish.
             aside = put_aside(attempt)
-            teller.tell("said", text=f"{error}; begins anew, the rest is in {aside}")
+            teller.tell("said", text=f"{error}; starts over, the rest is in {aside}")
             attempt = claim(folder, run.facts.name)
             finished = _train(teller, stop, run, attempt)
         if not finished:

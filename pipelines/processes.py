@@ -209,7 +209,7 @@ def _follow(
         text = f"its process {_how(process.returncode)}"
         if tail:
             # Most likely a bug's traceback: all of it is needed to fix the bug.
-            logger.error("what the job said last:\n%s", "\n".join(tail))
+            logger.error("the job's last words:\n%s", "\n".join(tail))
             text += f"; its last line: {tail[-1]}"
         fault = JobError(text, retry="now")
     return fault

@@ -76,7 +76,7 @@ class Suite(MadeTask):
             raise next(iter(faults.values()))
         if faults:
             raise ArgsError(
-                f"{n_broken} of {len(runs)} runs of the suite cannot be run, and nothing is begun: "
+                f"{n_broken} of {len(runs)} runs of the suite cannot be run, so none is started: "
                 + "; ".join(faults)
             )
         return runs

@@ -31,7 +31,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_beside_it(tmp_path, monk
         with pytest.raises((RunFolderError, T7Error)) as caught:
             write()
         assert str(caught.value) == (
-            f"{path}: cannot be written: No space left on device; what stood there is unharmed"
+            f"{path}: cannot be written: No space left on device; what was there is unchanged"
         )
         assert caught.value.exit_code == 1
         assert path.read_bytes() == before
@@ -44,8 +44,7 @@ def test_links_in_a_ring_are_one_line(tmp_path):
     with pytest.raises(RunFolderError) as caught:
         write_whole(path, lambda file: file.write(b"6"))
     assert str(caught.value) == (
-        f"{path}: cannot be written: Too many levels of symbolic links; "
-        "what stood there is unharmed"
+        f"{path}: cannot be written: Too many levels of symbolic links; what was there is unchanged"
     )
     assert leftovers(tmp_path) == ["ring"]
 
@@ -90,7 +89,7 @@ def test_a_disk_that_is_really_full(small_disk, monkeypatch, tmp_path):
         with pytest.raises((RunFolderError, T7Error)) as caught:
             write()
         assert str(caught.value) == (
-            f"{path}: cannot be written: No space left on device; what stood there is unharmed"
+            f"{path}: cannot be written: No space left on device; what was there is unchanged"
         )
         assert leftovers(folder) == []
 
@@ -101,7 +100,7 @@ def test_only_files_are_replaced(tmp_path):
         with pytest.raises(RunFolderError) as caught:
             write_whole(path, lambda file: file.write(b"x"))
         assert str(caught.value) == (
-            f"{path}: cannot be written: it is no file; what stood there is unharmed"
+            f"{path}: cannot be written: it is not a file; what was there is unchanged"
         )
     assert leftovers(tmp_path) == []
 

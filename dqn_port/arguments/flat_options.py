@@ -40,15 +40,15 @@ WORKSHOP: Final = (
     Param(name="name", kind="string", role="name", changes="nothing",
           meaning="name of the run's folder and files", default_is="the argument file's"),
     Param(name="seed", kind="integer", role="seed", low=0, high=2**32 - 1,
-          meaning="of all random numbers", default_is="drawn, and written down"),
+          meaning="seed of all random numbers", default_is="drawn, and written down"),
     Param(name="device", kind="string", role="device", default="cpu",
-          meaning="where the network is computed: cpu, cuda or cuda:N"),
+          meaning="where the network runs: cpu, cuda or cuda:N"),
     Param(name="threads", kind="integer", role="threads", default=1, low=1, high=1024,
-          meaning="of the CPU's arithmetic", unit="threads", changes="nothing"),
+          meaning="CPU threads", unit="threads", changes="nothing"),
     Param(name="network", kind="string", role="start", default="",
           meaning="saved network to start from; empty: none"),
     Param(name="best", kind="boolean", role="best", default=False,
-          meaning="of the saved network's file, start from the best one"),
+          meaning="start from the saved file's best network"),
 )  # fmt: skip
 """Options that every run has; a system's own option of the same role takes its place."""
 
@@ -162,8 +162,8 @@ class FlatOptions:
             verb, given = self.words(words)
             if verb != "train":
                 raise UsageError(
-                    f"-- {' '.join(words)}: the original would {verb} and not train; "
-                    f"`dqn-port {verb}` does that"
+                    f"-- {' '.join(words)}: expected words that train, got those of another "
+                    f"command; use `dqn-port {verb}`"
                 )
             draft.put(given, "words")
         draft.put(self._assigned(assignments), "--set")
@@ -290,7 +290,7 @@ class FlatOptions:
             )
         verb, given = self.words(shlex.split(words))
         if verb != "train":
-            raise UsageError(f"--words: expected words that train, got some that {verb}")
+            raise UsageError(f"--words: expected words that train, got those for {verb}")
         table = {"notes": "Converted from words.", "system": self.NAME} | given
         text = json.dumps(table, indent=2, ensure_ascii=False) + "\n"
         write_whole(new, lambda file: file.write(text.encode()))

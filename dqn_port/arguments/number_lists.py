@@ -24,6 +24,6 @@ def read_numbers(text: str) -> tuple[int, ...]:
             continue
         first, last = int(match[1]), int(match[2])
         if not first < last < first + _MOST:
-            raise ValueError(f"{part.strip()} is no range")
+            raise ValueError(f"{part.strip()} is not a range")
         numbers += range(first, last + 1)
     return tuple(numbers)

@@ -19,7 +19,7 @@ _BUSY: Final = (
 
 @contextlib.contextmanager
 def busy(processes: int, cores: Sequence[int]) -> Iterator[None]:
-    """Keep so many processes busy on ``cores`` for a while."""
+    """Keep a number of processes busy on ``cores`` for a while."""
     command = [sys.executable, "-c", _BUSY, *map(str, cores)]
     started = []
     try:

@@ -32,7 +32,7 @@ class BareEmulation:
         self._random = random.Random(1)
 
     def play(self, steps: int) -> float:
-        """Emulate so many steps and return the seconds, new games not counted."""
+        """Emulate a number of steps and return the seconds, without new games."""
         act, seconds = self._ale.act, 0.0
         for action in self._random.choices(self._actions, k=steps):
             started = time.perf_counter()

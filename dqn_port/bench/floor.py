@@ -37,8 +37,8 @@ def flop_of_layers(forward: Sequence[float], batch: int) -> float:
 def update_and_floor(job: Job, work: Callable[[int], float], updates: int, flop: float) -> Measured:
     """Measure updates in turns with the machine's best matrix products.
 
-    ``work``: does so many updates and returns the seconds. ``updates``: of a repeat. ``flop``: of
-    the matrix products of one.
+    ``work``: makes a number of updates and returns the seconds. ``updates``: per repeat. ``flop``:
+    of the matrix products of one update.
     """
     rows = []
     with start_rates(job.threads, job.cores) as products:
@@ -93,7 +93,7 @@ def rates(by_size: dict[int, dict[str, Callable[[], object]]], times: int) -> di
 
 
 def start_rates(threads: int, cores: list[int]) -> Worker:
-    """Start the worker that measures the rates on so many threads."""
+    """Start the worker that measures the rates on ``threads``."""
     return Worker(
         "matrix products",
         [sys.executable, "-m", "dqn_port.bench.floor"],

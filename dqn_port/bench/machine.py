@@ -57,7 +57,7 @@ def _processor() -> dict[str, str]:
 
 
 def cores_for(threads: int) -> list[int]:
-    """Return the cores to run so many threads on: the last ones, since the first serve devices.
+    """Return the cores to run the threads on: the last ones, since the first serve devices.
 
     If there are more threads than cores, all cores are returned.
     """

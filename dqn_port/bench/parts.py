@@ -33,7 +33,7 @@ class Measured:
 
     figures: Figures
     profile: Callable[[int], Profile] | None = None
-    """Where the time goes of so many more steps of it."""
+    """Where the time of a number of further steps goes."""
 
 
 @dataclass(frozen=True)

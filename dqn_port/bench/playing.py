@@ -34,7 +34,7 @@ class Playing:
         files.begin()
 
     def play(self, steps: int) -> float:
-        """Play until the training is so many steps further; return the seconds."""
+        """Play until the training is ``steps`` steps further; return the seconds."""
         training = self.training
         until = training.step + steps
         started = time.perf_counter()
@@ -43,7 +43,7 @@ class Playing:
         return time.perf_counter() - started
 
     def ticks(self, count: int) -> float:
-        """Do so many ticks and return the seconds."""
+        """Make ``count`` ticks and return the seconds."""
         tick = self.training.tick
         started = time.perf_counter()
         for _ in range(count):

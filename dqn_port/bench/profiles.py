@@ -31,7 +31,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Profile:
-    """Where the time of so many steps went."""
+    """Where the time of some steps went."""
 
     steps: int
     seconds: float

@@ -61,7 +61,7 @@ def bench(
 ) -> Report:
     """Measure a part on as many cores as it has threads, and then where its time goes.
 
-    ``busy_processes``: so many others keep those cores busy meanwhile.
+    ``busy_processes``: how many other processes keep those cores busy meanwhile.
 
     Raises:
         BenchError: the part has nothing to measure with these arguments.

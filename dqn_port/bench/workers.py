@@ -20,7 +20,7 @@ from typing import Any, Final, Self
 from dqn_port.errors import BenchError
 
 LIMIT_S: Final = 900.0
-"""A worker that does not answer for so many seconds is considered lost."""
+"""A worker that does not answer for this long is considered lost."""
 
 
 def serve(prepare: Callable[[dict[str, Any]], Callable[[int], dict[str, Any]]]) -> None:
@@ -116,7 +116,7 @@ class Worker:
         return answer
 
     def run(self, steps: int) -> float:
-        """Let it do so many steps and return the seconds.
+        """Let it do ``steps`` steps and return the seconds.
 
         Raises:
             BenchError: see ask.

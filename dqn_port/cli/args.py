@@ -116,7 +116,7 @@ def convert(
     if new.suffix not in (".json", ".t7"):
         raise UsageError(f"{new}: expected a name that ends in .json or .t7")
     if new.exists() and not overwrite:
-        raise UsageError(f"{new}: stands there already; give another name or --overwrite")
+        raise UsageError(f"{new}: already exists; give another name or --overwrite")
     old = files[0] if words is None else None
     system, _ = registry.choose(old, (), system_name)
     converted = system.convert(old, words or "", new, shape=shape, as_ascii=as_ascii)

@@ -78,7 +78,7 @@ def estimate_command(
 def heading_and_lines(system: str, found: Estimate, device: str) -> list[str]:
     """Return an estimate as text: a heading, a table and some lines."""
     facts = found.facts
-    length = f"no end is known, so {PER:,}" if facts.length is None else f"{facts.length:,}"
+    length = f"no known end, so {PER:,}" if facts.length is None else f"{facts.length:,}"
     rows: list[Sequence[str]] = [
         (phase.name, f"{phase.times:,}", "?", "?")
         if phase.seconds is None
@@ -90,7 +90,7 @@ def heading_and_lines(system: str, found: Estimate, device: str) -> list[str]:
     heading = f"{system}, {facts.game}: {length} {facts.unit}, on {device}"
     lines = [heading, "", *table(("phase", "times", "ms each", "hours"), rows), ""]
     if not found.whole:
-        lines += ["A ? did not come up while measuring.", ""]
+        lines += ["?: did not occur while measuring.", ""]
     return [
         *lines,
         f"memory  {size(found.memory)}, once the replay memory is full",

@@ -100,7 +100,7 @@ def evaluate(
     warn(draft)
     marked = getattr(player, "homework", None)
     if homework and marked is None:
-        raise UsageError(f"--homework: expected a network of a homework, got one of {system.NAME}")
+        raise UsageError(f"--homework: expected a homework's network, got one of {system.NAME}")
     if verbose and not hasattr(player, "told"):
         raise UsageError(f"--verbose: expected a network of hvass16, got one of {system.NAME}")
     game, epsilon, max_frames = player.game, player.epsilon, player.max_frames
@@ -140,7 +140,7 @@ def evaluate(
         click.echo("No episode ended: play more steps.")
     if scores is not None:
         click.echo(
-            f"to compare: random {scores.random:g}, human {scores.human:g}, "
+            f"for comparison: random {scores.random:g}, human {scores.human:g}, "
             f"DQN of the paper {scores.dqn_mean:g} ± {scores.dqn_std:g} (Mnih et al. 2015)"
         )
         if any(episode.cut for episode in played) and max_frames < MAX_FRAMES:

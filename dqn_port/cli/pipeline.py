@@ -165,7 +165,7 @@ def _task(
         key = system.option_of(role)
         one = [text for text in assignments if text.partition("=")[0] == key]
         if listed and one:
-            raise UsageError(f"--{many} {listed}: expected no {key} beside it, got {one[-1]}")
+            raise UsageError(f"--{many} {listed}: expected no {key} with it, got {one[-1]}")
     words = {name: value for name, value in words.items() if value is not None}
     words |= {"args_file": args_file, "set": assignments, "threads": threads or 0}
     words["trust"] = is_trusted()
@@ -265,11 +265,11 @@ def run(
             workers=workers,
         )
     except RPCError as error:
-        raise SchedulerError(f"luigid at {scheduler_host}: has left: {error}") from error
+        raise SchedulerError(f"luigid at {scheduler_host}: no longer answers: {error}") from error
     finally:
         signal.signal(signal.SIGTERM, previous)
     if not task.complete():
-        click.echo("dqn-port: not complete, see above; the same command tries again", err=True)
+        click.echo("dqn-port: not complete, see above; run the same command to try again", err=True)
         return 1
     click.echo(f"{task.folder} is complete.")
     _say_where(task)
@@ -294,7 +294,7 @@ def _estimate(task: pipelines.TrainEvalReport | pipelines.Suite, workers: int) -
     tasks = task.requires() if isinstance(task, pipelines.Suite) else [task]
     runs = [each for each in tasks if not each.of(pipelines.TrainAgent).complete()]
     if not runs:
-        click.echo("All is trained; what is left takes minutes.")
+        click.echo("All trainings are done; the rest takes minutes.")
         return
     first = runs[0].resolved
     system, facts = first.system, first.facts

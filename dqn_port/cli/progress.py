@@ -24,7 +24,7 @@ EVALUATING: Final = ("evaluating", "test")
 """The phases of evaluations, for systems that have them."""
 
 LONG: Final = 3600.0
-"""A run that takes longer than so many seconds is reported as long."""
+"""A run that takes more seconds than this is reported as long."""
 _TOLD_AFTER: Final = 60.0
 """Seconds."""
 

@@ -185,7 +185,7 @@ def train(
     if standing == "new" and run.facts.start is not None and not quiet:
         click.echo(
             f"dqn-port: starts from the network of {run.facts.start}; exploration, replay "
-            "memory, optimiser and counters begin anew (--resume RUN --set steps=… trains a run "
+            "memory, optimiser and counters start afresh (--resume RUN --set steps=… trains a run "
             "longer)",
             err=True,
         )
@@ -226,14 +226,14 @@ def _check_same_run(resume: Path, folder: Path, run: Run, given: tuple[str, ...]
     name = run.facts.name
     if folder.absolute().name != name:
         raise UsageError(
-            f"--resume {resume}: expected a folder named '{name}', as its run is; name it so"
+            f"--resume {resume}: expected a folder named '{name}', as its run is; rename it"
         )
     others, longer = run.system.differences(arguments_in(folder), run.arguments)
     if longer and is_pipeline(folder.resolve().parent.name):
         kept = (folder / CHECKPOINT).is_dir()
         copy = f"mkdir -p longer && cp -r {shlex.quote(str(folder))} longer/"
         raise UsageError(
-            f"--resume {resume}: a pipeline's run stays as it is, its folder's name stands for its "
+            f"--resume {resume}: a pipeline's run cannot change, its folder's name stands for its "
             "steps; "
             + (
                 f"go on with a copy, longer/{name}, after: {copy}"
@@ -275,7 +275,7 @@ def _follow(
                         goes_on = (
                             f"goes on from step {event.step:,}"
                             if event.resumed
-                            else ("was not finished, and has no checkpoint: it begins anew")
+                            else ("was not finished, and has no checkpoint: it starts over")
                         )
                         click.echo(f"{run.folder} {goes_on}.")
                     left = None if quiet else event.training.left()
@@ -298,7 +298,7 @@ def _follow(
             if stop.number is not None and not finished:
                 run.save_checkpoint()
         except CheckpointError as error:
-            raise CheckpointError(f"{error}; --overwrite begins anew") from error
+            raise CheckpointError(f"{error}; --overwrite starts over") from error
         except KeyboardInterrupt:
             stop.number = stop.number or signal.SIGINT
         finally:

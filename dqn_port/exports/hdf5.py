@@ -54,7 +54,7 @@ def export_hdf5(
         RunFolderError: see files.write_whole.
     """
     if not runs:
-        raise HistoryError(f"{path}: expected one run at least to export, got none")
+        raise HistoryError(f"{path}: expected at least one run to export, got none")
     for run, evaluations in runs:
         for evaluation in evaluations:
             if evaluation.snapshot_sha256 not in snapshots_of(run):

@@ -66,7 +66,7 @@ class _Room:
         self._size, self._entries = size, 0
 
     def take(self, where: str, n: int, itemsize: int) -> None:
-        """Count a dataset with so many entries.
+        """Count a dataset of ``n`` entries.
 
         Raises:
             _Fault: the file cannot hold them, or there are too many in all.
@@ -191,7 +191,7 @@ def _tables(attributes: dict[str, Any], where: str) -> tuple[Table, ...]:
             raise ValueError("a list of tables")
         tables = tuple(map(table_from_json, told))
         if tables[0].name or len({table.name for table in tables}) != len(tables):
-            raise ValueError("tables of different names, the first without")
+            raise ValueError("tables of different names, the first without one")
     except (ValueError, RecursionError) as error:
         raise _Fault(f"{where}@tables", str(error), "others") from None
     return tables

@@ -83,14 +83,14 @@ def read_hdf5(path: Path, *, layout: bool = False) -> HistoryFile:
     if not begin.startswith(_SIGNATURE):
         other = other_format(begin)
         got = "something else" if other is None else other.name
-        raise HistoryError(f"{path}: expected an HDF5 file, got {got}; export it anew")
+        raise HistoryError(f"{path}: expected an HDF5 file, got {got}; export it again")
     answer = _ask_child(path, layout=layout)
     if (fault := answer.get("fault") or answer.get("library")) is not None:
         # Names in it come from the file: remove what would move the terminal's cursor.
         told = "".join(c if c.isprintable() else "�" for c in " ".join(fault.split()))
         if "fault" not in answer:
             told = f"damaged: the HDF5 library says {told[:200]}"
-        raise HistoryError(f"{path}: {told}; export it anew")
+        raise HistoryError(f"{path}: {told}; export it again")
     return HistoryFile(
         path=path,
         attributes=answer["attributes"],
@@ -162,7 +162,7 @@ def _ask_child(path: Path, *, layout: bool) -> dict[str, Any]:
         ) from error
     if not isinstance(answer, dict):
         raise HistoryError(
-            f"{path}: damaged: the HDF5 library fails on it or takes too long; export it anew"
+            f"{path}: damaged: the HDF5 library fails on it or takes too long; export it again"
         )
     return answer
 

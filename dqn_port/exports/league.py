@@ -88,7 +88,7 @@ def interquartile_mean(scores: ArrayLike) -> float:
     """
     values = np.asarray(scores, dtype=np.float64).ravel()
     if not len(values):
-        raise ValueError("expected one score at least, got none")
+        raise ValueError("expected at least one score, got none")
     return float(_interquartile_means(values[None])[0])
 
 
@@ -105,7 +105,7 @@ def league(
     for (game, system), found in scores.items():
         if not found or not all(map(math.isfinite, found)):
             raise HistoryError(
-                f"league: {game}, {system}: expected one finite score at least, got {list(found)}"
+                f"league: {game}, {system}: expected at least one finite score, got {list(found)}"
             )
     rows = tuple(_row(*place, scores[place]) for place in sorted(scores))
     table = nature_scores()

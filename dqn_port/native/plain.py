@@ -39,7 +39,7 @@ def fused(x: Floats, y: Floats, z: Floats) -> Floats:
 
 
 def chain(a: Floats, b: Floats) -> Floats:
-    """Return Σk a[k, lane] · b[k, row], one after the other: [N, M] of a [K, M] and b [K, N]."""
+    """Return Σk a[k, lane] · b[k, row], one after another: [N, M] of a [K, M] and b [K, N]."""
     total = np.zeros((b.shape[1], a.shape[1]), np.float32)
     for x, y in zip(a, b, strict=True):
         total = fused(x[None, :], y[:, None], total)

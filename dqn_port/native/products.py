@@ -139,7 +139,7 @@ def as_int32(offsets: NDArray[Any]) -> NDArray[np.int32]:
         RuntimeError: one is too large.
     """
     if offsets.size and offsets.max() > np.iinfo(np.int32).max:
-        raise RuntimeError(f"expected offsets below 2^31, got {offsets.max()}: a smaller batch")
+        raise RuntimeError(f"expected offsets below 2^31, got {offsets.max()}; use a smaller batch")
     return offsets.astype(np.int32)
 
 

@@ -33,7 +33,7 @@ def load_torch_state(generator: torch.Generator, fields: Fields, name: str) -> N
         generator.set_state(torch.from_numpy(np.array(state)))
     except RuntimeError as error:
         raise CheckpointError(
-            f"{name}: expected the state of a generator of PyTorch's, got another"
+            f"{name}: expected the state of a PyTorch generator, got another"
         ) from error
 
 

@@ -2,7 +2,7 @@
 
 ``checkpoint/`` in a run's folder holds, for the newest two checkpoints, a manifest (N.json, written
 last), the state (N.t7, see state_file) and the training's rings, such as its replay memory, in
-segments: files of rows that were stored one after the other, each written once and shared by the
+segments: files of rows that were stored one after another, each written once and shared by the
 checkpoints that need it, so that a checkpoint costs what was stored since the last one. Every
 file's size and sha256 are in the manifest, and its own is at its end.
 """
@@ -132,7 +132,7 @@ class Checkpoints:
                     raise ValueError(f"no file of a checkpoint is called {file.name!r}")
             for segment in found.segments:
                 if not 0 <= _whole(segment.first) < _whole(segment.end):
-                    raise ValueError("a segment of no rows")
+                    raise ValueError("a segment without rows")
         except OSError as error:
             raise CheckpointError(f"{path}: cannot be read: {error.strerror or error}") from error
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -261,7 +261,7 @@ class Checkpoints:
             found = self.read(serial)
             kept.add(self._manifest(serial).name)
             kept |= {file.name for file in (found.state, *found.segments)}
-        # Manifests first: what is left is whole, or is no checkpoint any more.
+        # Manifests first: what is left is whole, or is no longer a checkpoint.
         for path in sorted(self.folder.iterdir(), key=lambda path: path.suffix != ".json"):
             if path.name not in kept and path.is_file():
                 path.unlink(missing_ok=True)
@@ -318,7 +318,7 @@ def _read_rows(
         n = min(rows_at_once, segment.end - begin)
         data = file.read(n * array[0].nbytes)
         if len(data) != n * array[0].nbytes:
-            raise CheckpointError(f"{segment.name}: ended before its time")
+            raise CheckpointError(f"{segment.name}: ended too early")
         sha256.update(data)
         rows = np.frombuffer(data, dtype=array.dtype).reshape(n, *array.shape[1:])
         skipped = min(n, max(0, oldest - begin))

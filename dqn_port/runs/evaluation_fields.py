@@ -76,7 +76,7 @@ class EvaluationFields(Fields):
         )
 
     def digest(self, name: str, length: int) -> str:
-        """Return a checksum of so many hexadecimal digits."""
+        """Return a checksum of ``length`` hexadecimal digits."""
         self.text(name)
         pattern = f"[0-9a-f]{{{length}}}"
         return self.take(

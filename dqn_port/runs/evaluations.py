@@ -263,7 +263,7 @@ def stranger(runs: Sequence[RunRecord], record: EvaluationRecord) -> EvaluationE
     names = ", ".join(str(run.folder) for run in runs[:3]) + (", …" if len(runs) > 3 else "")
     return EvaluationError(
         f"{record.folder}: expected the evaluation of a snapshot of {names}; got that of "
-        f"{record.snapshot} with sha256 {record.snapshot_sha256[:12]}…; evaluate the run anew"
+        f"{record.snapshot} with sha256 {record.snapshot_sha256[:12]}…; evaluate the run again"
     )
 
 
@@ -312,7 +312,7 @@ def _seen(folder: Path, table: EvaluationFields, last: int) -> Seen:
     if seen.labels and len(seen.labels) != seen.frames:
         raise table.fault("labels", f"{seen.frames} of them", list(seen.labels))
     if seen.strip.width % seen.frames:
-        expected = f"so many of equal width in {seen.strip.width} pixels"
+        expected = f"a divisor of the width, {seen.strip.width} pixels"
         raise table.fault("frames", expected, seen.frames)
     return seen
 

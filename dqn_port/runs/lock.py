@@ -102,7 +102,7 @@ class RunLock:
                 in_use, holder, _ = _look(handle, fcntl.LOCK_SH)
         except OSError:
             return ""
-        return str(holder or f"a process that its {LOCK} does not tell") if in_use else ""
+        return str(holder or f"a process that its {LOCK} does not name") if in_use else ""
 
     @contextlib.contextmanager
     def _opened(self, flags: int) -> Iterator[int]:
@@ -148,7 +148,7 @@ class RunLock:
 
     def _in_use(self, handle: int, holder: _Holder | None) -> LockedError:
         if holder is None:
-            how = f"in use, by whom its {LOCK} does not tell; wait for it, or {NEXT}"
+            how = f"in use, its {LOCK} does not say by whom; wait for it, or {NEXT}"
             return LockedError(f"{self.folder}: {how}")
         mine = any(os.path.sameopenfile(handle, lock._handle) for lock in _held)
         then = f", which is this one; {NEXT}" if mine else f"; wait for it, or {NEXT}"

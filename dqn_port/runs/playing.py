@@ -29,7 +29,7 @@ class Episode:
 def episodes(
     player: Player, *, steps: int | None = None, watch: Callable[[Step], None] | None = None
 ) -> Iterator[Episode]:
-    """Yield the games that end within so many agent steps; None: one after the other, for ever.
+    """Yield the games that end within ``steps`` agent steps; None: one after another, forever.
 
     ``watch`` is given every step, with what it showed. A lost life ends no game.
     """

@@ -41,7 +41,7 @@ def read_run(folder: Path) -> RunRecord:
     """Read the record of a training; of a finished one the snapshot is checked.
 
     Raises:
-        RunFolderError: it is no run's folder, or a file in it is damaged or missing.
+        RunFolderError: it is not a run's folder, or a file in it is damaged or missing.
         T7Error, SnapshotError: the snapshot cannot be read.
         RegistryError, UsageError: see registry.system_in.
     """
@@ -244,7 +244,7 @@ def _snapshot(folder: Path, name: str, about: dict[str, Any]) -> Path | None:
     with reading(path, RunFolderError):
         digest = sha256_of(path)
     if digest != about["sha256"].get(path.name):
-        _fail(path, f"the sha256 that {FINISHED} tells", digest)
+        _fail(path, f"the sha256 in {FINISHED}", digest)
     return path
 
 

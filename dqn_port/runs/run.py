@@ -1,4 +1,4 @@
-"""One training and its folder, from its begin or a checkpoint to its end."""
+"""One training and its folder, from its start or a checkpoint to its end."""
 
 from __future__ import annotations
 
@@ -70,10 +70,10 @@ class Run(RunFolder):
     ) -> None:
         """Look at the folder ``out``/NAME; nothing is written yet. ``options``: those of ``load``.
 
-        ``checkpoint``: one of MODES, every so many seconds. ``keep_checkpoint``: leave the last one
-        when the run is finished. ``lengthen``: see RunFolder. ``score_every``: after so many
-        emulator frames of training, again and again, games are played for history-scores.csv; no
-        other number changes. 0: never.
+        ``checkpoint``: one of MODES, every ``checkpoint_every`` seconds. ``keep_checkpoint``: keep
+        the last when the run is finished. ``lengthen``: see RunFolder. ``score_every``: emulator
+        frames of training between games played for history-scores.csv, which change no other
+        number; 0: never.
         """
         super().__init__(system, system.facts(options), out, lengthen=lengthen)
         self.options = options
@@ -217,7 +217,7 @@ class Run(RunFolder):
         serials = self.checkpoints.serials()
         if not serials and (self.folder / FINISHED).exists():
             raise ArgsError(
-                f"{self.folder}: the run is finished and its checkpoint is gone, so that it cannot "
+                f"{self.folder}: the run is finished and its checkpoint is gone, so it cannot "
                 "be lengthened; --network starts another run from its network"
             )
         full = True
@@ -232,11 +232,11 @@ class Run(RunFolder):
                 continue
             if not full:
                 notes.append(
-                    "the checkpoint is one of weights alone: the replay memory is filled anew, and "
-                    "what follows is not what would have followed"
+                    "the checkpoint holds weights alone: the replay memory is filled again, and "
+                    "the numbers will differ from those of an uninterrupted run"
                 )
             if other_versions:
-                notes.append("other versions wrote the checkpoint: numbers may differ from theirs")
+                notes.append("the checkpoint is by other versions: numbers may differ from theirs")
             return training, True, notes
         if notes:
             raise CheckpointError(f"{self.folder}: no checkpoint can be used; {notes[0]}")
@@ -255,7 +255,7 @@ class Run(RunFolder):
         if length is not None and found.step > length:
             option = next(p.name for p in self.system.OPTIONS if p.role == "length")
             raise ArgsError(
-                f"{option}: expected at least {found.step}, which are trained, got {length}"
+                f"{option}: expected at least {found.step}, already trained, got {length}"
             )
         others, _ = self.system.differences(_said(root, "arguments", dict), self.arguments)
         if others:

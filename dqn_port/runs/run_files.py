@@ -91,8 +91,7 @@ class RunFiles:
         size = path.stat().st_size if path.is_file() else 0
         if size < length:
             raise CheckpointError(
-                f"{path}: expected the {length} bytes that stood there at the checkpoint, got "
-                f"{size}"
+                f"{path}: expected the {length} bytes it had at the checkpoint, got {size}"
             )
         if size == length:
             return None

@@ -166,7 +166,7 @@ def arguments_in(folder: Path) -> dict[str, Any]:
     """Return what the args.json of a run's folder holds.
 
     Raises:
-        RunFolderError: it cannot be read, or is no object.
+        RunFolderError: it cannot be read, or is not an object.
     """
     path = folder / ARGS
     try:

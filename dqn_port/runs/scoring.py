@@ -11,7 +11,7 @@ from dqn_port.runs.scores import SCORES, play_scores
 
 
 class Scoring:
-    """Has whole games played every so many emulator frames of training."""
+    """Plays whole games every ``every`` emulator frames of training."""
 
     def __init__(self, system: System, facts: Facts, every: int) -> None:
         """``every``: frames; 0: never."""

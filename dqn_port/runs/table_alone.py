@@ -16,7 +16,7 @@ def read_table_alone(path: Path) -> RunRecord:
     """Read a table, known by its columns, as the record of a run that tells no more.
 
     Raises:
-        HistoryError: it cannot be read, has no row, or is no table of a system of ours.
+        HistoryError: it cannot be read, has no row, or is not a system's table.
     """
     content = read_start(path, MOST_BYTES, HistoryError, "")
     try:

@@ -100,7 +100,7 @@ def check_run(folder: Path) -> Iterator[Finding]:
         text = f"finished; missing: {', '.join(missing)}" if missing else "finished"
         yield Finding(FINISHED, bool(digests) and not missing, text if digests else "damaged")
     for path in sorted(folder.rglob(".*.part")):
-        yield Finding(str(path.relative_to(folder)), True, "left by a write that was cut; ignored")
+        yield Finding(str(path.relative_to(folder)), True, "left by an interrupted write; ignored")
 
 
 def _digests(path: Path) -> dict[str, Any]:

@@ -361,7 +361,7 @@ def diagnose(player: Player, *, seed: int, episodes: int = EPISODES) -> Diagnosi
     """Play ``episodes`` games, at most MOST_EPISODES and MOST_STEPS steps, and judge them.
 
     Raises:
-        DivergedError: a value is no number.
+        DivergedError: a value is not finite.
         MissingLibraryError: see clips.pillow.
     """
     diagnosing = Diagnosing(player, episodes=episodes)

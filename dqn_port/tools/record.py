@@ -47,7 +47,7 @@ _JUDGED_EPISODES: Final = 3
 _JUDGED_STEPS: Final = 2_000
 """Limits of the diagnosis, so that it takes a few seconds at most."""
 _STEPS_BEFORE: Final = 4
-"""The state is kept so many steps before the first point, when the ball is in play."""
+"""The state is kept this many steps before the first point, when the ball is in play."""
 
 _CLIP, _SCREEN, _SEEN = "clip.webp", "screen.png", "seen.png"
 

@@ -45,11 +45,11 @@ class AsciiSource(Source):
         return float(self._words(what, 1, DECIMAL, 1000)[0])
 
     def longs(self, count: int, what: str) -> tuple[int, ...]:
-        """Read the line of ``count`` longs; of none there is no line."""
+        """Read the line of ``count`` longs; without any, there is no line."""
         return tuple(self._integers(what, count, _LONG))
 
     def raw(self, count: int, what: str, offset: int) -> bytes:
-        """Read bytes and the newline after them; of none there is no line."""
+        """Read bytes and the newline after them; without any, there is no line."""
         if count == 0:
             return b""
         self.need(count + 1, f"{what} and a newline", offset)
@@ -86,7 +86,7 @@ class AsciiSource(Source):
     def _words(
         self, what: str, count: int, pattern: re.Pattern[bytes], longest: int
     ) -> list[bytes]:
-        """Read a line of ``count`` words that match; of none there is no line."""
+        """Read a line of ``count`` words that match; without any, there is no line."""
         if count == 0:
             return []
         start = self.position

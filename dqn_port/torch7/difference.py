@@ -57,7 +57,7 @@ def differences(left: Any, right: Any) -> Iterator[Difference]:
     in their order.
 
     Raises:
-        T7Error: a value is none of Lua's; views overlap so much that they cannot be compared.
+        T7Error: a value is not a Lua value; views overlap so much that they cannot be compared.
     """
     yield from _Comparison(left, right).differences()
 

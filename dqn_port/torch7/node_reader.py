@@ -64,7 +64,7 @@ def from_json(text: str | bytes, *, all_objects: bool = False, name: str = "<JSO
         name: of the text in errors.
 
     Raises:
-        T7Error: it is no JSON, with the character; it is no node, with the object path and the key.
+        T7Error: it is not JSON, with the character; or not a node, with object path and key.
     """
     try:
         tree = json_text.decode(text if isinstance(text, str) else text.decode())

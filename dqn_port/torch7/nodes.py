@@ -49,7 +49,7 @@ def json_pieces(value: Any, *, all_objects: bool = False) -> Iterator[str]:
     """Yield the text of to_json in pieces, for values too large for one string.
 
     Raises:
-        T7Error: before anything is yielded, a value is none of Lua's; views overlap so much that
+        T7Error: before anything is yielded, a value is not a Lua value; views overlap so much that
             their values would be more than a small multiple of what is stored.
     """
     nodes = _NodeMaker(list(value) if all_objects else [value]).nodes()

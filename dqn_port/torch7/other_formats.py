@@ -97,7 +97,7 @@ def _zip(head: bytes) -> OtherFormat:
 
 
 def _text(head: bytes) -> str | None:
-    """Return the bytes as text, whose last character may be incomplete; None if they are none."""
+    """Return the bytes as text, whose last character may be incomplete; None if they are not."""
     try:
         text = codecs.getincrementaldecoder("utf-8")().decode(head)
     except UnicodeDecodeError:

@@ -65,7 +65,7 @@ def select(value: Any, path: str) -> Any:
     """Return the value at ``path`` in ``value``.
 
     Raises:
-        T7Error: it is no path, or leads nowhere.
+        T7Error: it is not a path, or leads nowhere.
     """
     at = 0
     while at < len(path):

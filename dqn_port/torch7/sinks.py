@@ -95,7 +95,7 @@ class AsciiSink:
         self._write(_decimal("%.17g", value).encode() + b"\n")
 
     def longs(self, values: Sequence[int]) -> None:
-        """Write the line of some longs; of none there is no line.
+        """Write the line of some longs; without any, there is no line.
 
         Raises:
             T7Error: a long does not hold one.
@@ -109,7 +109,7 @@ class AsciiSink:
             self._write(" ".join(map(str, values)).encode() + b"\n")
 
     def raw(self, data: bytes) -> None:
-        """Write bytes and a newline; of none there is no line."""
+        """Write bytes and a newline; without any, there is no line."""
         if data:
             self._write(data)
             self._write(b"\n")

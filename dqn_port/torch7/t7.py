@@ -108,12 +108,12 @@ def save(
         path: the file.
         value: the object, or with ``all_objects`` the list of the objects.
         ascii: as text rather than binary.
-        all_objects: write several objects, one after the other.
+        all_objects: write several objects, one after another.
         long_size: bytes of a long in a binary file; 64-bit Linux has 8.
         byte_order: of a binary file.
 
     Raises:
-        T7Error: a value is none of Lua's; the file cannot be written.
+        T7Error: a value is not a Lua value; the file cannot be written.
     """
 
     def write(file: Any) -> None:
@@ -139,7 +139,7 @@ def dumps(
     """Return the bytes of the file that ``save`` writes.
 
     Raises:
-        T7Error: a value is none of Lua's.
+        T7Error: a value is not a Lua value.
     """
     buffer = bytearray()
     sink = sink_of(buffer.extend, ascii=ascii, long_size=long_size, byte_order=byte_order)

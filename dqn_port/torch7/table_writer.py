@@ -28,7 +28,7 @@ def format_table(values: Mapping[LuaKey, LuaValue]) -> str:
 
     Raises:
         TableSyntaxError: a key or value has no literal: another type, a NaN key, an
-            integer that is no double, or tables over ``DEPTH_LIMIT`` - 2 deep.
+            integer that is not a double, or tables over ``DEPTH_LIMIT`` - 2 deep.
     """
     return _format_items(values, 0)
 

@@ -61,7 +61,7 @@ class Storage(LuaObject):
     unaligned; ``np.require(array, requirements="A")`` gives an aligned one.
 
     Raises:
-        T7Error: the class is no storage's, or the array not of its dtype.
+        T7Error: the class is not a storage's, or the array not of its dtype.
     """
 
     __slots__ = ("array", "class_name", "version")
@@ -95,7 +95,7 @@ class Tensor(LuaObject):
     Torch7's empty one; its storage is normally None.
 
     Raises:
-        T7Error: the class is no tensor's, or the view reaches outside the storage.
+        T7Error: the class is not a tensor's, or the view reaches outside the storage.
     """
 
     __slots__ = ("class_name", "offset", "size", "storage", "stride", "version")
@@ -141,7 +141,7 @@ class Tensor(LuaObject):
         if kind is None:
             raise T7Error(f"an array: expected a dtype of {', '.join(_DTYPES)}, got {array.dtype}")
         if array.ndim == 0:
-            raise T7Error("an array: expected a dimension at least, got none; give a number")
+            raise T7Error("an array: expected at least one dimension, got none; give a number")
         class_name = class_name or f"torch.{kind}Tensor"
         if array.size == 0:
             return cls(class_name)

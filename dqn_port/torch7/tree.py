@@ -62,7 +62,7 @@ def lines(value: Any, *, depth: int | None = None) -> Iterator[str]:
         depth: levels below the value's own line; None: all.
 
     Raises:
-        T7Error: a value is none of Lua's.
+        T7Error: a value is not a Lua value.
     """
     plain = Plain()
     budget = Census([value], plain).budget

@@ -106,8 +106,8 @@ class LuaTable(LuaObject, MutableMapping[Any, Any]):
     """A Lua table: pairs in the order of the file or of insertion.
 
     1 and 1.0 are one key (returned as the int 1), True is another, a LuaObject is a key by
-    identity; nil and NaN are no keys. As in Lua, setting None removes a pair. ``len`` is the number
-    of pairs.
+    identity; nil and NaN cannot be keys. As in Lua, setting None removes a pair. ``len`` counts the
+    pairs.
 
     Raises:
         T7Error: a key that is set or deleted cannot be one.
@@ -182,7 +182,7 @@ class LuaTable(LuaObject, MutableMapping[Any, Any]):
 
 
 class TorchObject(LuaObject):
-    """An object of a torch class that is no tensor: its fields, never its methods.
+    """An object of a torch class that is not a tensor: its fields, never its methods.
 
     ``fields`` is the table that the class wrote: for ``dqn.TransitionTable`` a list, for
     ``tds.Hash`` the pairs. ``version`` 0 means a file from before versions.

@@ -60,10 +60,10 @@ class Writer:
         self._stack: list[_Frame] = []
 
     def write_all(self, values: Iterable[Any]) -> None:
-        """Write objects one after the other.
+        """Write objects one after another.
 
         Raises:
-            T7Error: a value is none of Lua's, with file and object path.
+            T7Error: a value is not a Lua value, with file and object path.
         """
         for value in values:
             try:

@@ -270,7 +270,7 @@ class Comparer:
         """Compare one number, which traces in JSON hold as text.
 
         Raises:
-            TraceError: the trace's is no number.
+            TraceError: the trace's is not a number.
         """
         try:
             number = float(expected)

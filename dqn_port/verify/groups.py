@@ -1,4 +1,4 @@
-"""Replay every group of a folder of traces, one after the other.
+"""Replay every group of a folder of traces, one after another.
 
 A group's kind is recognised by its content, by the KINDS of its system's traces.
 """
@@ -135,7 +135,7 @@ def _verify_group(
     compare = compare or Comparer(Trace(group.name, {}, None))
     notes = list(compare.notes)
     if not error and (unknown := compare.unknown()):
-        notes.append(f"not compared, being unknown: {listed(unknown)}")
+        notes.append(f"not compared, since unknown: {listed(unknown)}")
     if compare.missing:
         notes.append(f"not in the trace: {listed(compare.missing)}")
     if not error and not compare.n_values:

@@ -144,6 +144,6 @@ def test_without_the_other_environment_it_says_what_to_do(tmp_path):
     with pytest.raises(BenchError) as fault:
         start_sb3(tmp_path / "python", {})
     assert str(fault.value) == (
-        f"{tmp_path / 'python'}: does not exist; `make bench` makes the environment of "
-        "Stable-Baselines3, --only parts does without"
+        f"{tmp_path / 'python'}: does not exist; run `make bench` to make the environment "
+        "of Stable-Baselines3, or --only parts, which needs none"
     )

@@ -87,17 +87,17 @@ def test_the_table_has_a_line_an_option_with_unit_and_meaning(capsys, tmp_path):
     lines = result.out.splitlines()
     assert lines[0].split() == ["option", "value", "from", "meaning", "[unit]"]
     cells = {line.split()[0]: " ".join(line.split()) for line in lines[1:]}
-    assert cells["steps"] == f"steps 200 {path} to train [agent steps]"
+    assert cells["steps"] == f"steps 200 {path} steps to train [agent steps]"
     assert cells["agent_params.input_dims"] == (
         f"agent_params.input_dims {{3,10,10}} {path} shape of a state"
     )
     assert cells["network"] == (
-        "network '' default saved network to start from; goes before agent_params"
+        "network '' default saved network to start from, instead of agent_params'"
     )
     assert cells["saveNetworkParams"] == (
         "saveNetworkParams false default also save the flat parameters"
     )
-    assert cells["agent_params.target_q"].startswith("agent_params.target_q nil default copy ")
+    assert cells["agent_params.target_q"].startswith("agent_params.target_q nil default steps ")
     assert len(lines) - 1 == len(rows(run(capsys, "args", "show", path, "--json")))
 
 

@@ -160,8 +160,7 @@ def test_a_game_without_a_rom_is_converted_and_this_is_said(capsys, tmp_path):
         (["--words", "-seed 1", "a", "b"], "args convert: expected NEW alone, got 2 files"),
         (
             ["--words", "'", "b.json"],
-            "--words: character 1: expected a second ' that closes this one, got the end of the "
-            "line",
+            "--words: character 1: expected a second ' to close this one, got the end of the line",
         ),
         (["a.t7", "b.txt"], "b.txt: expected a name that ends in .json or .t7"),
     ],
@@ -177,7 +176,7 @@ def test_a_file_that_stands_there_is_replaced_only_when_asked(capsys, tmp_path):
     new.write_text("mine")
     result = run(capsys, "args", "convert", old, new)
     assert (result.code, new.read_text()) == (2, "mine")
-    assert result.error == f"{new}: stands there already; give another name or --overwrite"
+    assert result.error == f"{new}: already exists; give another name or --overwrite"
     assert run(capsys, "args", "convert", old, new, "--overwrite").code == 0
     assert without_notes(new)["env"] == "toyB"
 

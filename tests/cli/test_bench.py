@@ -100,8 +100,8 @@ def test_without_the_other_environment_it_ends_with_a_line(tmp_path):
     )  # fmt: skip
     assert done.returncode == 1
     assert done.stderr == (
-        f"Error: {python}: does not exist; `make bench` makes the environment of "
-        "Stable-Baselines3, --only parts does without\n"
+        f"Error: {python}: does not exist; run `make bench` to make the environment of "
+        "Stable-Baselines3, or --only parts, which needs none\n"
     )
 
 

@@ -37,7 +37,7 @@ def test_a_run_is_diagnosed_and_left_as_it_was(capsys, trained, tmp_path):
     text = read_page(page).text
     assert "The last network played 3 episodes, 18 steps in all, with ε 0.05 and seed 1." in text
     assert "3 of 3 episodes were cut before the game's end" in text
-    assert "Over the training" in text
+    assert "During training" in text
     first = page.read_bytes()
     assert run(capsys, *words).code == 0
     assert page.read_bytes() == first
@@ -53,7 +53,7 @@ def test_a_snapshot_alone_has_no_histories(capsys, trained, tmp_path):
     assert run(capsys, *words).code == 0
     text = read_page(page).text
     assert "toyB t.t7" in text
-    assert "Over the training" not in text
+    assert "During training" not in text
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,7 @@ def test_every_system_learns_at_once_to_be_measured(capsys, tmp_path, ten_ms, na
         assert times.keys() == {"playing", "learning", "evaluating"}
         # A burst has ten epochs at most, of 10 states ÷ 8 rounded down, after 10 states.
         assert 0.1 <= times["learning"] / times["playing"] <= 1.3
-        assert result.out.startswith("hvass16, toyA: no end is known, so 1,000,000 states, on cpu")
+        assert result.out.startswith("hvass16, toyA: no known end, so 1,000,000 states, on cpu")
     else:
         assert expected[name].items() <= times.items()
     assert "?" not in result.out
@@ -89,7 +89,7 @@ def test_a_phase_that_did_not_come_up_is_said(capsys, monkeypatch, tmp_path, ten
     lines = [line.split() for line in result.out.splitlines()]
     assert ["evaluating", "40", "?", "?"] in lines
     assert ["together", "at", "least", "0.001"] in lines
-    assert "\nA ? did not come up while measuring.\n" in result.out
+    assert "\n?: did not occur while measuring.\n" in result.out
 
 
 class Clock:

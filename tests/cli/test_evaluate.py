@@ -191,7 +191,7 @@ def test_faults(capsys, snapshot, tmp_path, words, code, fault):
 @pytest.mark.parametrize(
     ("place", "why"),
     [
-        ("", "{}: cannot be written: it is no file; what stood there is unharmed"),
+        ("", "{}: cannot be written: it is not a file; what was there is unchanged"),
         ("no/e.json", "--json {}: its folder does not exist; make it first"),
     ],
 )

@@ -119,7 +119,7 @@ def test_evaluations_that_are_named(capsys, tmp_path):
     assert (refused.code, refused.error) == (
         1,
         f"{other}: expected the evaluation of a snapshot of {folder}; got that of a.t7 with "
-        "sha256 000000000000…; evaluate the run anew",
+        "sha256 000000000000…; evaluate the run again",
     )
 
 
@@ -231,10 +231,10 @@ def test_what_cannot_be_written(capsys, tmp_path, words):
     folder = write_run(tmp_path / "a")
     os.mkfifo(tmp_path / "fifo")
     before = before_and_after(tmp_path)
-    unharmed = "; what stood there is unharmed"
+    unharmed = "; what was there is unchanged"
     for output, why in (
-        (tmp_path, f"it is no file{unharmed}"),
-        (tmp_path / "fifo", f"it is no file{unharmed}"),
+        (tmp_path, f"it is not a file{unharmed}"),
+        (tmp_path / "fifo", f"it is not a file{unharmed}"),
         (tmp_path / ("x" * 300), f"File name too long{unharmed}"),
         (tmp_path / "none" / "x", "its folder does not exist; make it first"),
         (folder / "args.json" / "x", "its folder does not exist; make it first"),

@@ -160,7 +160,7 @@ def grown(size, stride=b"K\x01"):
 
 
 BILLION = b"\x8a\x08" + (10**9).to_bytes(8, "little")
-WHOLE = "expected a PyTorch file that is whole, got a damaged one; copy or export it again"
+WHOLE = "expected a whole PyTorch file, got a damaged one; copy or export it again"
 OURS = "export-weights writes what can be read here"
 PLAIN = f"expected tensors of float32, each whole, got 'w' without; {OURS}"
 HOSTILE = {
@@ -182,7 +182,7 @@ HOSTILE = {
     ),
     "packed": (
         rewritten(saved({"w": torch.zeros(10**6)}), lambda _, data: data, zipfile.ZIP_DEFLATED),
-        f"expected entries that are not packed, as PyTorch writes them, got others; {OURS}",
+        f"expected uncompressed entries, as PyTorch writes them, got others; {OURS}",
     ),
     "larger than its storage": (grown(BILLION), WHOLE),
     "repeated": (grown(BILLION, b"K\x00"), PLAIN),
@@ -228,7 +228,7 @@ def test_entries_that_share_their_bytes_are_refused(tmp_path):
     with pytest.raises(SnapshotError) as caught:
         read_weights(path)
     assert str(caught.value) == (
-        f"{path}: expected entries that are not packed, as PyTorch writes them, got others; {OURS}"
+        f"{path}: expected uncompressed entries, as PyTorch writes them, got others; {OURS}"
     )
 
 

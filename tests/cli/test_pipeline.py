@@ -121,7 +121,7 @@ def test_a_broken_game_of_a_suite(capsys, there):
     result = run(capsys, "pipeline", "run", *words, "--games", "toyB,nix", "--seeds", "1")
     assert (result.code, result.out) == (2, "")
     assert result.error == (
-        "1 of 2 runs of the suite cannot be run, and nothing is begun: env: expected one of toyA, "
+        "1 of 2 runs of the suite cannot be run, so none is started: env: expected one of toyA, "
         "toyB, toyC, got 'nix'"
     )
     result = run(capsys, "pipeline", "status", *words, "--games", "toyB,nix", "--seeds", "1")
@@ -242,12 +242,12 @@ def test_clean_all_removes_the_run_but_not_under_another_process(capsys, there):
         (
             ["--seeds", "1-3", "--seed", "4"],
             2,
-            "--seeds 1-3: expected no seed beside it, got seed=4",
+            "--seeds 1-3: expected no seed with it, got seed=4",
         ),
         (
             ["--games", "pong,breakout", "--set", "env=qbert"],
             2,
-            "--games pong,breakout: expected no env beside it, got env=qbert",
+            "--games pong,breakout: expected no env with it, got env=qbert",
         ),
         (
             ["--env", "toyA", "--set", "env=toyC"],
@@ -291,7 +291,7 @@ def test_a_misspelt_game_of_a_suite_is_told_before_anything_is_begun(capsys, tmp
     result = run(capsys, *words, "--games", "pong,brakeout", "--steps", "20", "--episodes", "1")
     assert (result.code, result.out) == (2, "")
     assert result.error == (
-        "3 of 6 runs of the suite cannot be run, and nothing is begun: env: no game is named "
+        "3 of 6 runs of the suite cannot be run, so none is started: env: no game is named "
         "'brakeout'; did you mean 'breakout'?; `dqn-port roms` lists them"
     )
     assert not (tmp_path / "out").exists()

@@ -33,8 +33,8 @@ def test_a_run_with_the_evaluations_beside_it(capsys, trained, tmp_path):
     result = run(capsys, "report", trained / "one", "-o", path)
     assert (result.code, result.err, result.out) == (0, "", f"1 run, 1 evaluation: {path}\n")
     page = read_page(path)
-    assert page.text.startswith("toyB · one DQN, a training and what came of it toyB one · seed 1")
-    assert "None was recorded" not in page.text
+    assert page.text.startswith("toyB · one DQN: a training and its results toyB one · seed 1")
+    assert "None recorded" not in page.text
     assert "Values and returns" in page.text
     assert len(page.all("img")) > 2
     assert charts_of(path)
@@ -44,7 +44,7 @@ def test_a_run_with_the_evaluations_beside_it(capsys, trained, tmp_path):
     # Evaluations of another run's snapshot are not taken.
     result = run(capsys, "report", trained / "two", "-o", path)
     assert (result.code, result.out) == (0, f"1 run, 0 evaluations: {path}\n")
-    assert "None was recorded" in read_page(path).text
+    assert "None recorded" in read_page(path).text
 
 
 def test_an_evaluation_that_is_named(capsys, trained, tmp_path):

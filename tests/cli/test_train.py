@@ -149,7 +149,7 @@ def test_an_unfinished_run_without_checkpoint_begins_anew_after_saying_so(
     result = run(capsys, *words)
     assert (result.code, result.err) == (0, "")
     assert result.out.startswith(
-        f"{tmp_path}/toy was not finished, and has no checkpoint: it begins anew.\nTorch "
+        f"{tmp_path}/toy was not finished, and has no checkpoint: it starts over.\nTorch "
     )
     assert_same_runs(folder / "out" / "toy", tmp_path / "toy")
 

@@ -182,7 +182,7 @@ def test_what_changes_a_number_is_refused_with_words_that_begin_another_run(caps
     assert result.code == 0
     assert result.err == (
         f"dqn-port: starts from the network of {there}/t.t7; exploration, replay memory, "
-        "optimiser and counters begin anew (--resume RUN --set steps=… trains a run longer)\n"
+        "optimiser and counters start afresh (--resume RUN --set steps=… trains a run longer)\n"
     )
     found = json.loads((there.parent / "t_2" / "args.json").read_text())
     assert (found["steps"], found["agent_params"]["lr"], found["env"]) == (270, 0.01, "pong")
@@ -195,7 +195,7 @@ def test_a_pipelines_run_is_lengthened_as_a_copy(capsys, monkeypatch, there):
     said, _, copy = result.error.partition(", after: ")
     assert (result.code, said) == (
         2,
-        f"--resume {folder}: a pipeline's run stays as it is, its folder's name stands for its "
+        f"--resume {folder}: a pipeline's run cannot change, its folder's name stands for its "
         "steps; go on with a copy, longer/t",
     )
     monkeypatch.chdir(there.parent)
@@ -212,16 +212,16 @@ def test_a_pipelines_run_is_lengthened_as_a_copy(capsys, monkeypatch, there):
 @pytest.mark.parametrize(
     ("words", "code", "fault"),
     [
-        (["--set", "steps=100"], 2, "steps: expected at least 260, which are trained, got 100"),
+        (["--set", "steps=100"], 2, "steps: expected at least 260, already trained, got 100"),
         (
             ["--set", "name=u"],
             2,
-            "--resume {0}: expected a folder named 'u', as its run is; name it so",
+            "--resume {0}: expected a folder named 'u', as its run is; rename it",
         ),
         (
             ["--set", "steps=300"],
             2,
-            "{0}: the run is finished and its checkpoint is gone, so that it cannot be lengthened; "
+            "{0}: the run is finished and its checkpoint is gone, so it cannot be lengthened; "
             "--network starts another run from its network",
         ),
     ],

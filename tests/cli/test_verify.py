@@ -57,7 +57,7 @@ def test_rows_of_groups_that_differ_or_fail(capsys, tmp_path):
         "loop    DIFFERS     9,737       2  1.0e+00 S  280 perceive calls of toyC, 200 steps\n"
         "        p_reward: 1 of 280 differ; first at call 41, step 40: expected 1, got 0\n"
         "        p_terminal: 1 of 280 differ; first at call 8, step 7: expected 1, got 0\n"
-        "        not compared, being unknown: p_mood\n"
+        "        not compared, since unknown: p_mood\n"
         "        not in the trace: emu, final_g, final_g2, final_deltas, final_dw, final_best_w\n"
         "\n"
         "Not the same, 2 of 2 groups: broken, loop\n"

@@ -274,7 +274,7 @@ def refusal(call, *words):
 def test_what_cannot_be_exported(tmp_path, run):
     path = tmp_path / "a.h5"
     assert refusal(export_hdf5, path, []) == (
-        f"{path}: expected one run at least to export, got none"
+        f"{path}: expected at least one run to export, got none"
     )
     assert refusal(export_hdf5, path, [(run, []), (run, [])]) == (
         f"{run.folder}: expected every run once, got it 2 times"
@@ -282,7 +282,7 @@ def test_what_cannot_be_exported(tmp_path, run):
     strange = evaluation_of(run, sha256="cd" * 32)
     told = (
         f"evaluation-1: expected the evaluation of a snapshot of {run.folder}; got that of a.t7 "
-        "with sha256 cdcdcdcdcdcd…; evaluate the run anew"
+        "with sha256 cdcdcdcdcdcd…; evaluate the run again"
     )
     with pytest.raises(EvaluationError) as refused:
         export_hdf5(path, [(run, [strange])])

@@ -312,7 +312,7 @@ def test_the_process_of_its_own_tells_it(path, change, message):
     with h5py.File(path, "r+") as file:
         change(file)
     size = f"{path.stat().st_size:,}"
-    assert refusal(path) == f"{message.replace('SIZE', size)}; export it anew"
+    assert refusal(path) == f"{message.replace('SIZE', size)}; export it again"
 
 
 def test_a_file_that_is_something_else(tmp_path):
@@ -323,14 +323,14 @@ def test_a_file_that_is_something_else(tmp_path):
     assert refusal(tmp_path / "fifo") == "expected an HDF5 file, got a folder or a device"
     path.write_text("no HDF5")
     assert refusal(path) == (
-        "expected an HDF5 file, got a text that begins with 'no HDF5'; export it anew"
+        "expected an HDF5 file, got a text that begins with 'no HDF5'; export it again"
     )
     path.write_bytes(b"\xff\xfe")
-    assert refusal(path) == "expected an HDF5 file, got something else; export it anew"
+    assert refusal(path) == "expected an HDF5 file, got something else; export it again"
     with h5py.File(path, "w") as file:
         file["x"] = 3
     assert refusal(path) == (
-        "/: expected the attribute schema of a dqn-port history, got none; export it anew"
+        "/: expected the attribute schema of a dqn-port history, got none; export it again"
     )
 
 
@@ -339,7 +339,7 @@ def test_a_user_block_is_not_taken(path):
     with h5py.File(path) as file:
         assert "history" in file
     assert refusal(path) == (
-        "expected an HDF5 file, got zeros, of a copy or a download that broke off; export it anew"
+        "expected an HDF5 file, got zeros, of a copy or a download that broke off; export it again"
     )
 
 
@@ -391,7 +391,7 @@ def test_a_crash_of_the_library_is_one_line(path, monkeypatch, tmp_path):
     (tmp_path / "dying.py").write_text("import os; os.abort()")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     assert refusal(path) == (
-        "damaged: the HDF5 library fails on it or takes too long; export it anew"
+        "damaged: the HDF5 library fails on it or takes too long; export it again"
     )
 
 

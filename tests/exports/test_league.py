@@ -37,7 +37,7 @@ def test_interquartile_mean_by_hand(scores, mean):
 
 
 def test_interquartile_mean_of_nothing():
-    with pytest.raises(ValueError, match="expected one score at least, got none"):
+    with pytest.raises(ValueError, match="expected at least one score, got none"):
         interquartile_mean([])
 
 
@@ -157,5 +157,5 @@ def test_scores_that_are_none(scores):
     with pytest.raises(HistoryError) as refused:
         of_one({"pong": scores})
     assert str(refused.value) == (
-        f"league: pong, lua_dqn: expected one finite score at least, got {scores}"
+        f"league: pong, lua_dqn: expected at least one finite score, got {scores}"
     )

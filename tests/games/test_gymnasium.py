@@ -104,7 +104,7 @@ def test_a_missing_library_of_an_environment_is_named():
     finally:
         del gymnasium.registry["Lacking-v0"]
     assert str(caught.value) == (
-        "environment Lacking-v0: a library of its own is not installed: "
+        "environment Lacking-v0: a library it needs is not installed: "
         "box2d is not installed, run pip"
     )
 
@@ -149,7 +149,7 @@ def test_a_damaged_state_is_refused():
     assert str(caught.value) == (
         "environment.ReplayedEnv.actions: expected int64 in one dimension, of 0 to 1, got int64 [3]"
     )
-    with pytest.raises(CheckpointError, match=r"^environment: expected 3 actions played again to"):
+    with pytest.raises(CheckpointError, match=r"^environment: expected 3 actions replayed to"):
         env.load_state_dict(state | {"actions": np.array([0, 0, 0])})
 
 

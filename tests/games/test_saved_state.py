@@ -179,7 +179,7 @@ def test_lost_actions_are_noticed(breakout):
     state = env.state_dict()
     shorter = state["emulator"] | {"frames": 9, "actions": state["emulator"]["actions"][:9]}
     line = refused(env, generator, state | {"emulator": shorter})
-    assert line.startswith("environment.emulator: expected 9 frames played again to end at sha256")
+    assert line.startswith("environment.emulator: expected 9 frames replayed to end at sha256")
 
 
 def test_a_state_that_leads_elsewhere_is_told_with_both_versions(breakout):
@@ -188,7 +188,7 @@ def test_a_state_that_leads_elsewhere_is_told_with_both_versions(breakout):
     sha256, n = state["emulator"]["sha256"], state["emulator"]["frames"]
     other = state["emulator"] | {"sha256": "0" * 64, "ale_py": "0.99"}
     assert refused(env, generator, state | {"emulator": other}) == (
-        f"environment.emulator: expected {n} frames played again to end at sha256 '{'0' * 12}', "
+        f"environment.emulator: expected {n} frames replayed to end at sha256 '{'0' * 12}', "
         f"got '{sha256[:12]}'; saved by ale-py '0.99', played by '{ale_py_version}'"
     )
 

@@ -84,4 +84,4 @@ def test_what_is_refused():
     bad = sticky["random"].copy()
     bad[:624] = bad[:624][::-1]
     refused = line(emulator, state | {"sticky": sticky | {"random": bad}})
-    assert refused.startswith("environment.emulator: expected 30 frames played again to end at")
+    assert refused.startswith("environment.emulator: expected 30 frames replayed to end at")

@@ -79,7 +79,7 @@ def test_code_of_others_is_not_imported_unasked(trained, capsys, tmp_path, words
     refused = run(capsys, *words, trained, *more)
     assert refused.code != 0
     assert refused.error.startswith(
-        "system: 'small_dqn:System' is code of others, and importing it runs it; if you trust it: "
+        "system: 'small_dqn:System' is external code, and importing runs it; if you trust it: "
     )
     assert "--trust" in refused.error
     assert "small_dqn" not in sys.modules
@@ -122,7 +122,7 @@ def test_its_networks_are_played_recorded_and_exported(trained, capsys, tmp_path
     assert len(told["vectors"]["seen"][0]) == 4
     words = ("--evaluation", record, "-o", page, "--trust")
     assert run(capsys, "report", trained, *words).code == 0
-    assert "What the agent saw, a line a number" in page.read_text()
+    assert "What the agent saw, one line per number" in page.read_text()
     words = ("-o", page, "--episodes", "3", "--trust")
     assert run(capsys, "diagnose", trained, *words).code == 0
     text = page.read_text()
@@ -159,7 +159,7 @@ def test_it_runs_as_a_pipeline(tmp_path):
     assert "CartPole-v1" in page.read_text()
     refused = start("pipeline", "run", *words)
     _, error = refused.communicate(timeout=120)
-    assert "is code of others" in error
+    assert "is external code" in error
 
 
 def test_the_page_shows_the_whole_file_and_commands_that_work(tmp_path):

@@ -158,7 +158,7 @@ def test_a_suite_begins_nothing_where_a_game_is_misspelt(tmp_path, caplog):
     assert not build(suite).scheduling_succeeded
     (message,) = failed(caplog)
     assert message.endswith(
-        " or any dependencies: 4 of 6 runs of the suite cannot be run, and nothing is begun: "
+        " or any dependencies: 4 of 6 runs of the suite cannot be run, so none is started: "
         "env: no game is named 'brakeout'; did you mean 'breakout'?; `dqn-port roms` lists them; "
         "env: no game is named 'ALE/Qbert-v5'; did you mean 'qbert'?; `dqn-port roms` lists them"
     )

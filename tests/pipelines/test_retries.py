@@ -123,5 +123,5 @@ def test_only_damaged_checkpoints_are_put_aside_and_only_once(tmp_path, caplog):
     assert len(list(task.folder.glob(".damaged-*"))) == 1
     assert re.search(
         r"no checkpoint can be used; checkpoint \d+ cannot be used: .* expected \d+ bytes, got "
-        r"\d+; begins anew, the rest is in .*\.damaged-", log
+        r"\d+; starts over, the rest is in .*\.damaged-", log
     ), log  # fmt: skip

@@ -41,7 +41,7 @@ def test_damaged_states_are_refused():
     )
     with pytest.raises(CheckpointError) as caught:
         load_torch_state(torch.Generator(), Fields({"g": np.zeros(5056, np.uint8)}, "s"), "g")
-    assert str(caught.value) == "g: expected the state of a generator of PyTorch's, got another"
+    assert str(caught.value) == "g: expected the state of a PyTorch generator, got another"
     with pytest.raises(CheckpointError) as caught:
         load_python_state(random.Random(), Fields({"g": [1]}, "s"), "g")
     assert str(caught.value) == "s.g: expected uint32 [625], got a list"

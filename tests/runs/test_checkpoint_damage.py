@@ -63,7 +63,7 @@ def test_where_no_checkpoint_can_be_used_nothing_is_harmed(capsys, tmp_path):
         "sha256 is not the one that was written; it is damaged"
     )
     result = run(capsys, "train", "--quiet", "--resume", tmp_path / "t")
-    assert (result.code, result.error) == (1, f"{caught.value}; --overwrite begins anew")
+    assert (result.code, result.error) == (1, f"{caught.value}; --overwrite starts over")
     assert before == {p: p.read_bytes() for p in before}
     assert next(iter(Run(SYSTEM, opt(), tmp_path).train("cpu", anew=True))).step == 0
 
@@ -108,8 +108,8 @@ def test_a_full_disk_stops_the_run_and_harms_no_checkpoint(tmp_path, monkeypatch
     with pytest.raises((RunFolderError, T7Error)) as caught:
         finish(opt(), tmp_path)
     assert str(caught.value) == (
-        f"{tmp_path}/t/{FOLDER}/{fails_at}: cannot be written: No space left on device; what stood "
-        "there is unharmed"
+        f"{tmp_path}/t/{FOLDER}/{fails_at}: cannot be written: No space left on device; what was "
+        "there is unchanged"
     )
     monkeypatch.undo()
     checkpoints = Checkpoints(tmp_path / "t")
@@ -143,7 +143,7 @@ def rewritten(tmp_path, change):
         finish(opt(), tmp_path)
     text = str(caught.value)
     assert "\n" not in text
-    return text.split("cannot be used: ")[1].removesuffix("; --overwrite begins anew")
+    return text.split("cannot be used: ")[1].removesuffix("; --overwrite starts over")
 
 
 def put(*path_and_value):

@@ -144,7 +144,7 @@ def test_a_strip_holds_frames_of_equal_width(folder):
     change(folder, ["seen", "frames"], 3)
     change(folder, ["seen", "labels"], ["a", "b", "c"])
     assert refused(folder) == (
-        f"{folder / EVALUATION}: seen.frames: expected so many of equal width in 10 pixels, got 3; "
+        f"{folder / EVALUATION}: seen.frames: expected a divisor of the width, 10 pixels, got 3; "
         "record it again"
     )
 
@@ -271,7 +271,7 @@ def test_evaluations_find_their_run(folder, recorded, tmp_path):
         with_evaluations([one], [theirs])
     assert str(error.value) == (
         f"{theirs}: expected the evaluation of a snapshot of {one.folder}; got that of "
-        f"{its.snapshot} with sha256 cdcdcdcdcdcd…; evaluate the run anew"
+        f"{its.snapshot} with sha256 cdcdcdcdcdcd…; evaluate the run again"
     )
 
 

@@ -129,9 +129,9 @@ def test_a_second_process_is_told_who_has_it(tmp_path):
         assert f"process {process.pid} on host {caught.value.host}" in who(tmp_path)
         assert RunLock(tmp_path).holder() == who(tmp_path)
         (tmp_path / LOCK).write_text("{")
-        assert RunLock(tmp_path).holder() == "a process that its .lock does not tell"
+        assert RunLock(tmp_path).holder() == "a process that its .lock does not name"
         assert refused(RunLock(tmp_path).__enter__) == (
-            f"{tmp_path}: in use, by whom its .lock does not tell; wait for it, or {NEXT}"
+            f"{tmp_path}: in use, its .lock does not say by whom; wait for it, or {NEXT}"
         )
 
 

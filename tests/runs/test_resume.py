@@ -216,7 +216,7 @@ def test_a_history_that_was_cut_is_refused_in_one_line(tmp_path):
         finish(opt(), tmp_path)
     assert str(caught.value) == (
         f"{tmp_path}/t: no checkpoint can be used; checkpoint 3 cannot be used: {path}: expected "
-        f"the {length} bytes that stood there at the checkpoint, got {length - 1}"
+        f"the {length} bytes it had at the checkpoint, got {length - 1}"
     )
 
 
@@ -251,8 +251,8 @@ def test_weights_alone_go_on_with_a_new_replay_memory(whole, tmp_path):
     started, *events = finish(opt(), tmp_path, checkpoint="weights")
     assert started.resumed
     assert started.notes == (
-        "the checkpoint is one of weights alone: the replay memory is filled anew, and what "
-        "follows is not what would have followed",
+        "the checkpoint holds weights alone: the replay memory is filled again, and the numbers "
+        "will differ from those of an uninterrupted run",
     )
     agent = started.training.ready.agent
     assert agent.learn_from == started.step + agent.learn_start
@@ -316,7 +316,7 @@ def test_resume_takes_the_runs_own_arguments(capsys, whole, tmp_path):
         ),
         (
             ["--resume", "{0}/moved"],
-            "--resume {0}/moved: expected a folder named 't', as its run is; name it so",
+            "--resume {0}/moved: expected a folder named 't', as its run is; rename it",
         ),
     ],
 )

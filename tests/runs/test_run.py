@@ -302,8 +302,8 @@ def test_a_full_disk_ends_with_one_line_and_nothing_half_written(tmp_path, monke
     monkeypatch.setattr(Path, "replace", full)
     run = Run(SYSTEM, toy_options(name="t", saveNetworkParams=True), tmp_path)
     assert refused(list, run.train("cpu")) == (
-        f"{tmp_path}/t/{fails_at}: cannot be written: No space left on device; what stood there "
-        "is unharmed"
+        f"{tmp_path}/t/{fails_at}: cannot be written: No space left on device; what was there "
+        "is unchanged"
     )
     assert not [name for name in files(tmp_path) if "part" in name]
     monkeypatch.undo()

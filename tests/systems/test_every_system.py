@@ -246,7 +246,7 @@ def test_its_network_is_diagnosed(name, finished, capsys, tmp_path):
     for shown in ("Values and returns", "The values differ most", "Kernels", "NOOP", "RIGHT"):
         assert shown in text
     assert "does not tell" not in text
-    assert "Over the training" in text
+    assert "During training" in text
 
 
 @pytest.mark.parametrize("name", sorted(SMALL.keys() - {"lua_dqn"}))
@@ -266,7 +266,7 @@ def test_what_its_report_says_of_scores(name, finished, capsys, tmp_path):
     assert run(capsys, "report", finished(name), "-o", page).code == 0
     text = " ".join(html.unescape(re.sub("<[^>]+>", " ", page.read_text())).split())
     assert "Mean return of the episodes that ended within " in text
-    assert f"{SAID[name]} The ring marks the best one" in text
+    assert f"{SAID[name]} The ring marks the best" in text
     assert ("whose network was kept" in text) == bool(find_system(name).HISTORY[0].best)
     assert "Hollow" not in text
 
@@ -340,7 +340,7 @@ def test_a_game_with_pictures_that_is_seen_as_numbers_is_recorded_as_both(capsys
     assert (told["clip"]["whole"], told["seen"]) == (True, None)
     assert len(told["vectors"]["seen"]) == told["episodes"][0]["steps"]
     assert run(capsys, "report", tmp_path / "pole", "-o", page).code == 0
-    assert "What the agent saw, a line a number" in page.read_text()
+    assert "What the agent saw, one line per number" in page.read_text()
 
 
 @BY_NAME

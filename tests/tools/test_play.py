@@ -112,7 +112,7 @@ def test_a_full_disk_is_one_line_and_leaves_what_stood_there(snapshots, tmp_path
     with pytest.raises(RunFolderError) as error:
         record_game(player_of(snapshots["toyB"]), path)
     assert str(error.value) == (
-        f"{path}: cannot be written: No space left on device; what stood there is unharmed"
+        f"{path}: cannot be written: No space left on device; what was there is unchanged"
     )
     assert path.read_bytes() == b"before"
     assert [p.name for p in tmp_path.iterdir()] == ["game.gif"]

@@ -374,7 +374,7 @@ def test_a_full_disk_is_one_line_and_leaves_what_stood_there(snapshots, tmp_path
     with pytest.raises(RunFolderError) as error:
         record_evaluation(snapshots["toyB"], folder, episodes=1, replace=True)
     assert str(error.value) == (
-        f"{folder}: cannot be written: No space left on device; what stood there is unharmed"
+        f"{folder}: cannot be written: No space left on device; what was there is unchanged"
     )
     assert files(folder) == before
     assert [p.name for p in tmp_path.iterdir()] == ["e"]

@@ -261,8 +261,8 @@ NOT_WRITTEN = {
                     "'\\ud800'"),
     "an array": ([np.zeros(2, complex)], "at [1]: an array: expected a dtype of Byte, Char, Short, Int, "
                  "Long, Float, Double, Half, got complex128"),
-    "an array without a dimension": ([np.array(1.0)], "at [1]: an array: expected a dimension at "
-                                     "least, got none; give a number"),
+    "an array without a dimension": ([np.array(1.0)], "at [1]: an array: expected at least one "
+                                     "dimension, got none; give a number"),
     "a class": ({"x": TorchObject("torch.FloatTensor")}, "at x: expected the name of a class that is "
                 "written as a TorchObject, got 'torch.FloatTensor'"),
     "a class that is a version": ([TorchObject("V 1")], "at [1]: expected the name of a class that is "

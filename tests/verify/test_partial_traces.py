@@ -64,7 +64,7 @@ def test_arrays_of_other_names_are_named(tmp_path):
     data, meta = loop()
     result = replay(tmp_path, "x", data | {"p_mood": np.zeros(3), "z": np.zeros(1)}, meta)
     assert result.same
-    assert result.notes[0] == "not compared, being unknown: p_mood, z"
+    assert result.notes[0] == "not compared, since unknown: p_mood, z"
 
 
 def test_action_values_of_some_of_the_greedy_calls(tmp_path):

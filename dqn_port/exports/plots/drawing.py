@@ -32,7 +32,7 @@ _COLOURS: Final = (
 )  # fmt: skip
 _DASHES: Final = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))
 _FEW: Final = 60
-"""A line with at most so many points has markers."""
+"""A line with at most this many points has markers."""
 _MANY, _WIDE, _THIN = 400, 1.8, 1.1
 """Lines with more points are thin; widths in points."""
 _ALONE, _PANEL = (9.0, 5.4), (6.4, 3.8)

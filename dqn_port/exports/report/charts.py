@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from dqn_port.exports.nature_scores import Scores
 from dqn_port.exports.report.drawing import COLOURS, Size, count_axis, draw, value_axis
-from dqn_port.exports.report.figures import score
+from dqn_port.exports.report.figures import many, score
 from dqn_port.exports.report.told import axis_of, played_in
 from dqn_port.exports.thinning import thinned
 from dqn_port.fields import LARGEST
@@ -29,28 +29,28 @@ _BIG: Final = (
 )
 _SMALL: Final = (Size(510, 230), Size(350, 210))
 SEED_COLOURS: Final = 8
-"""Of the style sheet, seed0 to seed7."""
+"""Colours in the style sheet, seed0 to seed7."""
 _FEW, _FEW_NARROW = 60, 25
-"""Up to so many evaluations are marked one by one, on a wide page and on a phone."""
+"""Most evaluations that are marked one by one, on a wide page and on a phone."""
 _FLAT: Final = 0.15
-"""Share of a chart's height below which a curve is not readable."""
+"""Share of a chart's height below which a curve is unreadable."""
 _DOT: Final = 11.0
 """Pixels from one dot to the next, at most."""
 _TALLEST_ROW: Final = 108.0
 """Pixels of a network's row."""
 _LEAST_DOT: Final = 4.0
-"""Pixels; where dots were smaller, columns are drawn."""
+"""Pixels; instead of smaller dots, columns are drawn."""
 
 
 def reference_lines(scores: Scores | None) -> list[tuple[str, float]]:
-    """Return the lines to compare with, by name."""
+    """Return the reference lines, by name."""
     if scores is None:
         return []
     return [("Random", scores.random), ("Human", scores.human), ("Paper", scores.dqn_mean)]
 
 
 def draw_references(axes: Axes, size: Size, scores: Scores | None, apart: float = 15) -> None:
-    """Draw the lines to compare with, named on the right without overlap."""
+    """Draw the reference lines, named on the right without overlap."""
     lines = sorted(reference_lines(scores), key=lambda line: line[1])
     if not lines:
         return
@@ -120,7 +120,7 @@ def score_chart(run: RunRecord, scores: Scores | None) -> Markup | None:
         value_axis(axes, size, ticks=6)
         draw_references(axes, size, scores)
 
-    alt = f"Score of {len(x)} evaluations in training, against {axis.short}"
+    alt = f"Score of {many(len(x), 'evaluation')} in training, against {axis.short}"
     sizes = _BIG if scores is not None else tuple(_without_names(size) for size in _BIG)
     return draw("score", alt, sizes, plot)
 
@@ -145,7 +145,7 @@ def _marked(n: int, size: Size) -> bool:
 
 
 def is_flat(values: Sequence[float], scores: Scores | None) -> bool:
-    """Return whether the lines to compare with squash a curve that is not constant."""
+    """Return whether the reference lines squash a curve that is not constant."""
     everything = [*values, *(value for _, value in reference_lines(scores))]
     if scores is None or len(values) < 2:
         return False
@@ -160,7 +160,7 @@ def _shown(run: RunRecord) -> NDArray[np.bool_]:
 
 
 def closer_chart(run: RunRecord, scores: Scores | None) -> Markup | None:
-    """Return the score without the lines to compare with, where these squash it."""
+    """Return the score without the reference lines, if they squash it."""
     reward, shown = run.scores, _shown(run)
     if not is_flat(reward[shown].tolist(), scores):
         return None
@@ -191,8 +191,8 @@ def line_chart(
 ) -> Markup:
     """Return some columns of the history against frames; ``columns``: column → colour.
 
-    ``alt``: a description, in which {x} is the x axis. ``smooth``: see Chart. ``beside``: what else
-    is drawn, over the same x if possible.
+    ``alt``: a description, in which {x} is the x axis. ``smooth``: see Chart. ``beside``: others
+    drawn, over the same x if possible.
     """
     axis, (x, *_) = axis_of([run, *beside])
     if not axis.column:
@@ -248,15 +248,15 @@ def steps_chart(name: str, alt: str, rows: Sequence[Sequence[float]]) -> Markup:
 
 
 def returns_are_beyond(record: EvaluationRecord, scores: Scores | None) -> bool:
-    """Return whether lines to compare with lie beyond the scale of the returns.
+    """Return whether reference lines lie beyond the scale of the returns.
 
-    It is the returns' own where the lines would squash them.
+    The scale is the returns' own if the lines would squash them.
     """
     return is_flat([episode.reward for episode in record.episodes], scores)
 
 
 def returns_chart(name: str, record: EvaluationRecord, scores: Scores | None) -> Markup:
-    """Return the returns of an evaluation: a dot per episode, or columns; below them the mean."""
+    """Draw the returns of an evaluation: a dot per episode, or columns; below them the mean."""
     rows = [n for n in ("best", "last") if record.of(n)]
     everything = [episode.reward for episode in record.episodes]
     lines = reference_lines(scores)
@@ -332,7 +332,7 @@ def returns_chart(name: str, record: EvaluationRecord, scores: Scores | None) ->
 
 
 def stacked(values: Sequence[float], width: float) -> list[tuple[float, int]]:
-    """Return (place, level) of sorted values: those less than ``width`` apart are piled up.
+    """Return (place, level) of sorted values: those less than ``width`` apart are stacked.
 
     A pile is centred on its values, or as near as the previous pile permits: no two piles are less
     than ``width`` apart, and none is off by more than half of it.
@@ -353,7 +353,7 @@ def stacked(values: Sequence[float], width: float) -> list[tuple[float, int]]:
 def _name_above(
     axes: Axes, size: Size, lines: Sequence[tuple[str, float]], low: float, high: float
 ) -> None:
-    """Draw vertical lines to compare with, named above without overlap."""
+    """Draw vertical reference lines, named above without overlap."""
     pixels = (size.width - size.left - size.right) / (high - low)
     height = size.height - size.top - size.bottom
     apart = 60
@@ -386,9 +386,9 @@ def scores_of(runs: Sequence[RunRecord]) -> list[float]:
 
 
 def is_beyond(runs: Sequence[RunRecord], scores: Scores | None) -> bool:
-    """Return whether lines to compare with lie beyond the scale of a game's curves.
+    """Return whether reference lines lie beyond the scale of a game's curves.
 
-    It is the curves' own where the lines would squash them.
+    The scale is the curves' own if the lines would squash them.
     """
     return is_flat(scores_of(runs), scores)
 
@@ -415,4 +415,4 @@ def curves_chart(name: str, game: str, runs: Sequence[RunRecord], scores: Scores
         value_axis(axes, size, ticks=4)
         draw_references(axes, size, scores, apart=14)
 
-    return draw(name, f"Learning curves of {game}, a line a seed", (size,), plot)
+    return draw(name, f"Learning curves of {game}, one line per seed", (size,), plot)

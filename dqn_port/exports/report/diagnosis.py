@@ -17,22 +17,21 @@ from dqn_port.runs.diagnosis import KINDS, Diagnosis, Moment, Plane, ShownConvol
 
 _SIZES: Final = (Size(640, 420, left=68, right=20), Size(350, 320, left=60, right=14))
 _MOST_ACTIONS: Final = 18
-"""Of a state that are shown: as many as an Atari game has."""
+"""Most actions shown of a state: as many as an Atari game has."""
 _SHOWN_NUMBERS: Final = 16
 _KERNELS_WIDTH: Final = 1_000
 """Pixels."""
 
 _TITLES: Final = {
     "spread_high": ("The values differ most", "Q of the best action minus Q of the worst is "
-                    "largest: what is done matters."),
+                    "largest: the choice matters."),
     "spread_low": ("The values differ least", "Q of the best action minus Q of the worst is "
-                   "smallest: whatever is done, the network expects the same."),
+                   "smallest: the network expects about the same of all."),
     "td_error": ("The largest TD errors", "|r + γ · max Q(s′) − Q(s, a)|: the next step surprised "
                  "the network most."),
     "miss": ("Furthest from the return", "|return − V|: the network was most wrong about what was "
              "to come."),
-    "first_reward": ("Around the first reward", "The steps about the first one that earned "
-                     "something."),
+    "first_reward": ("Around the first reward", "The steps around the first one with a reward."),
     "lost_life": ("Before a lost life", "The last steps before the first life is lost."),
     "q_high": ("The highest value", "Of any action in any state."),
     "q_low": ("The lowest value", "Of any action in any state."),
@@ -40,7 +39,7 @@ _TITLES: Final = {
 
 
 def sections_of(diagnosis: Diagnosis) -> dict[str, Any]:
-    """Return what the template diagnosis.html takes."""
+    """Return what the template diagnosis_sections.html takes."""
     kinds = []
     for kind in KINDS:
         moments = [moment for moment in diagnosis.moments if moment.kind == kind]
@@ -61,7 +60,7 @@ def sections_of(diagnosis: Diagnosis) -> dict[str, Any]:
 
 
 def value(number: float | None) -> str:
-    """Write a value of the network's: 0.537, −12.3, 101.5."""
+    """Write one of the network's values: 0.537, −12.3, 101.5."""
     if number is None:
         return figures.NONE
     size = abs(number)
@@ -80,11 +79,11 @@ def _said(diagnosis: Diagnosis) -> str:
     if diagnosis.discount is not None and diagnosis.compared:
         rewards = "rewards as they are learnt" if diagnosis.learnt else "the game's own rewards"
         said += (
-            f" V, the value of the best action, beside the return that came: of {rewards}, up to "
-            f"what training takes for an end, discounted by {diagnosis.discount:g} a step. Over "
-            f"{many(diagnosis.compared, 'step')} V is {value(diagnosis.mean_value)} in the mean, "
-            f"the return {value(diagnosis.mean_return)}, and they lie "
-            f"{value(diagnosis.mean_error)} apart"
+            f" V, the value of the best action, is compared with the return that came: {rewards}, "
+            f"discounted by {diagnosis.discount:g} a step, up to what training takes for an end. "
+            f"Over {many(diagnosis.compared, 'step')} V averages {value(diagnosis.mean_value)}, "
+            f"the return {value(diagnosis.mean_return)}; they differ by "
+            f"{value(diagnosis.mean_error)} on average"
         )
         correlation = diagnosis.correlation
         said += "." if correlation is None else f"; correlation {value(correlation)}."
@@ -92,10 +91,10 @@ def _said(diagnosis: Diagnosis) -> str:
 
 
 def _returns(diagnosis: Diagnosis) -> str:
-    """Say what the episodes came to by the game's own rewards."""
+    """Say what the episodes scored in the game's own rewards."""
     rewards = [episode.reward for episode in diagnosis.episodes]
     shown = figures.listing([figures.points(reward) for reward in rewards])
-    said = f"Raw returns, of the game's own rewards and not discounted: {shown}"
+    said = f"Raw returns, the game's own rewards undiscounted: {shown}"
     return (
         f"{said}."
         if len(rewards) == 1
@@ -104,20 +103,20 @@ def _returns(diagnosis: Diagnosis) -> str:
 
 
 def _notes(diagnosis: Diagnosis) -> list[str]:
-    """Say what is to be known, and what the system does not tell."""
+    """Say what a reader should know, and what the system does not tell."""
     kinds = {moment.kind for moment in diagnosis.moments}
     n, cut = len(diagnosis.episodes), sum(not e.ended for e in diagnosis.episodes)
     notes = []
     if cut and diagnosis.discount is not None:
         which = "The episode was" if n == 1 else f"{whole(cut)} of {whole(n)} episodes were"
         notes.append(
-            f"{which} cut before the game's end: there the value of the last state stands for what "
+            f"{which} cut before the game's end: the value of the last state stands in for what "
             "would have come, and that state is left out."
         )
     if diagnosis.distinct < n:
         notes.append(
-            f"{whole(diagnosis.distinct)} of the {whole(n)} episodes are different; the others are "
-            "the same step by step. A larger --epsilon parts them."
+            f"Different episodes: {whole(diagnosis.distinct)} of {whole(n)}; the others repeat one "
+            "step by step. A larger --epsilon makes them differ."
         )
     if diagnosis.discount is None:
         notes.append(
@@ -127,9 +126,9 @@ def _notes(diagnosis: Diagnosis) -> list[str]:
     elif not diagnosis.learnt:
         notes.append("The system does not tell how rewards are learnt; they are the game's own.")
     if not diagnosis.actions:
-        notes.append("The system does not name its actions, so they have numbers.")
+        notes.append("The system does not name its actions, so they are numbered.")
     if "first_reward" not in kinds:
-        notes.append("No step earned anything.")
+        notes.append("No step earned a reward.")
     if "lost_life" not in kinds:
         notes.append("No life was lost, or the system does not tell.")
     if not diagnosis.convolutions:
@@ -163,21 +162,19 @@ def _scatter(diagnosis: Diagnosis) -> Markup:
         value_axis(axes, size, ticks=6)
         axes.set_ylabel("value V")
 
-    alt = (
-        f"Value of {whole(len(x))} states against their returns; on the dashed line both are equal"
-    )
+    alt = f"Values of {whole(len(x))} states against their returns; equal on the dashed line"
     return draw("values", alt, _SIZES, plot)
 
 
 def _where(diagnosis: Diagnosis, episode: int, step: int) -> str:
-    """Say where in which episode a step lay."""
+    """Say in which episode a step was, and where."""
     steps = max(diagnosis.episodes[episode].steps, step + 1)
     share = round(100 * step / steps)
     return f"Episode {episode + 1}, after {whole(step)} of {many(steps, 'step')} ({share}%)"
 
 
 def _card(moment: Moment, diagnosis: Diagnosis) -> dict[str, Any]:
-    """Return a state with what the network saw and what it valued the actions."""
+    """Return a state with what the network saw and how it valued the actions."""
     low = min(moment.valued)
     order: Sequence[int] = range(len(moment.valued))
     if len(order) > _MOST_ACTIONS:
@@ -200,7 +197,7 @@ def _card(moment: Moment, diagnosis: Diagnosis) -> dict[str, Any]:
     ]
     told = [f"{name} {value(number)}" for name, number in numbers]
     if moment.earned:
-        told.append(f"it earned {figures.points(moment.earned)}")
+        told.append(f"reward {figures.points(moment.earned)}")
     return {
         "where": _where(diagnosis, moment.episode, moment.step),
         "planes": [_picture(plane) for plane in moment.planes],
@@ -227,7 +224,7 @@ def _picture(plane: Plane) -> dict[str, Any]:
 
 
 def _convolution(shown: ShownConvolution) -> dict[str, Any]:
-    """Return a convolution's pictures; kernels are so large that every number can be seen."""
+    """Return a convolution's pictures, kernels large enough to see every number."""
     kernels = _picture(shown.kernels)
     times = max(1, _KERNELS_WIDTH // shown.kernels.width)
     kernels |= {side: times * kernels[side] for side in ("width", "height")}

@@ -17,7 +17,7 @@ def write_diagnosis(
 ) -> None:
     """Write the page of a diagnosis to ``path``.
 
-    ``name``: of the run, or of the network's file. ``run``: whose histories are drawn, too.
+    ``name``: of the run, or of the network's file. ``run``: its histories are drawn too.
 
     Raises:
         RunFolderError: see files.write_whole.
@@ -37,10 +37,10 @@ def _tiles(diagnosis: Diagnosis) -> list[Tile]:
     rewards = [episode.reward for episode in diagnosis.episodes]
     raw = figures.score(sum(rewards) / len(rewards))
     tiles = [Tile("Raw return", raw, "", f"mean of {figures.many(len(rewards), 'episode')}")]
-    tiles.append(Tile("Value", value(diagnosis.mean_value), "", "mean of the states", "best"))
+    tiles.append(Tile("Value", value(diagnosis.mean_value), "", "mean over the states", "best"))
     if diagnosis.compared:
         tiles.append(Tile("Return", value(diagnosis.mean_return), "", "as learnt, discounted"))
-        tiles.append(Tile("Apart", value(diagnosis.mean_error), "", "mean of |return − V|"))
+        tiles.append(Tile("Error", value(diagnosis.mean_error), "", "mean of |return − V|"))
     return tiles
 
 

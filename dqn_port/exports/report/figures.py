@@ -13,16 +13,16 @@ from dqn_port.runs.evaluations import EvaluationRecord, mean_and_std
 
 PAPER_EPSILON: Final = 0.05
 PAPER_RANDOM_STARTS: Final = 30
-"""Of the paper's evaluations: up to so many null actions."""
+"""Most null actions at the start of an episode in the paper's evaluations."""
 PAPER_EPISODES: Final = 30
-"""Of its evaluation of a game."""
+"""Episodes in its evaluation of a game."""
 
 MINUS: Final = "\N{MINUS SIGN}"
 NONE: Final = "\N{EN DASH}"
 """Where there is no figure."""
 
 _HUGE: Final = 1e9
-"""No game has such scores; they are written in short."""
+"""No game has such scores; they are shortened."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +40,7 @@ class Result:
     steps: float
     """Mean agent steps of an episode."""
     cut: int
-    """Episodes ended by the limit of their length."""
+    """Episodes cut at the limit of their length."""
     human: float | None
     """0 random play, 1 the human tester; None where it cannot be compared."""
 
@@ -76,15 +76,15 @@ def results_of(record: EvaluationRecord) -> list[Result]:
 def why_not_comparable(record: EvaluationRecord) -> str:
     """Return why the paper's scores cannot be compared; an empty string if they can."""
     if record.game not in nature_scores():
-        return f"the paper has no scores of {record.game}"
+        return f"the paper has no scores for {record.game}"
     if record.max_frames < MAX_FRAMES and any(e.cut for e in record.episodes):
         return f"episodes were cut before the paper's limit of {whole(MAX_FRAMES)} frames"
     if any(e.frames > MAX_FRAMES for e in record.episodes):
         return f"an episode is longer than the paper's limit of {whole(MAX_FRAMES)} frames"
     if record.epsilon != PAPER_EPSILON:
-        return f"the paper's evaluations have {epsilon(PAPER_EPSILON)}"
+        return f"the paper's evaluations use {epsilon(PAPER_EPSILON)}"
     if record.random_starts != PAPER_RANDOM_STARTS:
-        return f"the paper's episodes begin with up to {PAPER_RANDOM_STARTS} null actions"
+        return f"the paper's episodes start with up to {PAPER_RANDOM_STARTS} null actions"
     return ""
 
 
@@ -106,12 +106,12 @@ def points(value: float) -> str:
 
 
 def whole(value: float) -> str:
-    """Write a whole number with its thousands."""
+    """Write a whole number with thousands separators."""
     return f"{value:,.0f}".replace("-", MINUS)
 
 
 def percent(value: float | None) -> str:
-    """Write a share in per cent."""
+    """Write a share as a percentage."""
     return NONE if value is None else f"{value:,.1%}".replace("-", MINUS)
 
 
@@ -139,7 +139,7 @@ def duration(seconds: float) -> str:
 
 
 def large(value: float) -> str:
-    """Write a number in short: 950, 12.3k, 4M."""
+    """Write a number briefly: 950, 12.3k, 4M."""
     for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= size:
             return f"{value / size:.3g}{unit}".replace("-", MINUS)

@@ -37,7 +37,7 @@ _MIME: Final = {".webp": "image/webp", ".png": "image/png"}
 _FRAME: Final = re.compile(r"\w+ \d+ of \d+")
 """Names of planes that are frames, the oldest first."""
 _FEW_EPISODES: Final = 10
-"""With fewer a mean is a rough figure."""
+"""With fewer, a mean is a rough figure."""
 _SHOWN_PACKAGES: Final = ("python", "dqn-port", "torch", "numpy", "ale-py")
 
 
@@ -221,7 +221,7 @@ def _curves(run: RunRecord) -> list[dict[str, Any]]:
         drawn_curve(view, f"curve{i}", chart, beside=views) for i, (view, chart) in enumerate(shown)
     ]
     if (epsilon := charts.epsilon_chart(run)) is not None:
-        note = "By the arguments, to the planned end."
+        note = "As the arguments set it, to the planned end."
         curve = {"title": "ε in training", "chart": epsilon, "keys": [], "note": note}
         # Before what the clock measured.
         by_clock = [bool(set(chart.columns) & view.table.measured) for view, chart in shown]
@@ -292,9 +292,9 @@ def _evaluation(
     said = [
         f"Played with {figures.epsilon(record.epsilon)}",
         _counts(record),
-        f"an episode ends after {whole(record.max_frames)} frames at the latest"
+        f"at most {whole(record.max_frames)} frames an episode"
         if record.max_frames
-        else "only the game ends an episode",
+        else "no limit on an episode's length",
         f"up to {record.random_starts} null actions at its start"
         if record.random_starts
         else "no null actions at its start",
@@ -306,12 +306,12 @@ def _evaluation(
     fewest = min(result.episodes for result in results)
     if fewest < _FEW_EPISODES:
         notes.append(
-            f"{many(fewest, 'episode').capitalize()} a network: a rough figure; the paper's agent "
-            f"played {PAPER_EPISODES}."
+            f"{many(fewest, 'episode').capitalize()} a network: a rough figure; the paper's "
+            f"agent played {PAPER_EPISODES}."
         )
     known = run.snapshot_sha256s
     if known and record.snapshot_sha256 not in known:
-        notes.append("It was played with another snapshot than the one this run ended with.")
+        notes.append("It was played with a snapshot other than the one this run ended with.")
     return {
         "record": record,
         "results": results,
@@ -324,7 +324,7 @@ def _evaluation(
 
 
 def sticky_phrase(records: Sequence[EvaluationRecord]) -> list[str]:
-    """Return a line on sticky actions, if all records have the information."""
+    """Return a line on sticky actions, if all records tell."""
     if any(record.sticky != 0 for record in records):
         told = {record.sticky for record in records}
         known = len(told) == 1 and None not in told
@@ -341,14 +341,14 @@ def _counts(record: EvaluationRecord) -> str:
     each = f"{many(max(n), 'episode')} a network" if len(n) == 1 else "episodes"
     if len(record.seeds) == 1:
         return f"{each}, evaluation seed {record.seeds[0]}"
-    return f"{each} with each of evaluation seeds {figures.listing([str(s) for s in record.seeds])}"
+    return f"{each} for each evaluation seed, {figures.listing([str(s) for s in record.seeds])}"
 
 
 def _cut_note(result: Result) -> str:
     verb = "was" if result.cut == 1 else "were"
     return (
-        f"{many(result.cut, 'episode')} of the {result.network} network {verb} cut by the limit; "
-        "what was scored until then counts."
+        f"{many(result.cut, 'episode')} of the {result.network} network {verb} cut at the limit; "
+        "the score until then counts."
     )
 
 
@@ -359,7 +359,7 @@ def _which_episode(record: EvaluationRecord, index: int) -> str:
     rank = ""
     if len(rewards) > 1 and episode.reward == max(rewards):
         equal = min(rewards) == max(rewards)
-        rank = f", {'that of all' if equal else 'the highest of'} {len(rewards)} episodes"
+        rank = f", {'as in all' if equal else 'the highest of'} {len(rewards)} episodes"
     return (
         f"The {episode.network} network, evaluation seed {episode.seed}, "
         f"{figures.epsilon(record.epsilon)}: return {figures.points(episode.reward)}{rank}"
@@ -372,7 +372,7 @@ def _shown_clip(record: EvaluationRecord, clip: Clip) -> dict[str, Any]:
     if not clip.whole:
         extent = f"Its first {length} of {figures.duration(episode.frames / FRAMES_PER_SECOND)}"
     elif episode.cut:
-        extent = f"All of it, {length}, up to the limit that cut it"
+        extent = f"All of it, {length}, cut at the limit"
     else:
         extent = f"The whole episode, {length}"
     said = f"{_which_episode(record, clip.episode)}. {extent}, in the game's own time."
@@ -385,8 +385,8 @@ def _shown_vectors(record: EvaluationRecord, vectors: Vectors) -> dict[str, Any]
     begin = f"Its first {many(len(vectors.done), 'step')}"
     extent = "The whole episode" if vectors.whole else begin
     drawn = (
-        ("What it saw", "What the agent saw, a line a number", vectors.seen),
-        ("Values of the actions", "What it valued the actions, a line each", vectors.valued),
+        ("What it saw", "What the agent saw, one line per number", vectors.seen),
+        ("Values of the actions", "The actions' values, one line each", vectors.valued),
     )
     return {
         "said": f"{_which_episode(record, vectors.episode)}. {extent}.",

@@ -29,7 +29,7 @@ Suite = Sequence[tuple[RunRecord, Sequence[EvaluationRecord]]]
 """Every run with its evaluations; the first evaluation counts."""
 
 _EPSILON = "with ε\N{NO-BREAK SPACE}0.05"
-"""What a table says whose evaluations are played so, whatever the options."""
+"""What a table says if its evaluations always use this ε."""
 _LONGEST_BAR = 2.0
 """Human-normalised score at which the table's bars end."""
 
@@ -54,7 +54,7 @@ def write_suite_report(path: Path, runs: Suite, league: League, *, title: str) -
     Raises:
         RunFolderError: see files.write_whole.
     """
-    # A seed has its colour by its rank, so that it is the same one in every game.
+    # A seed's colour goes by its rank, so it is the same in every game.
     runs = sorted(runs, key=lambda entry: (entry[0].seed or 0, entry[0].name))
     games = sorted({run.game for run, _ in runs})
     several = len({run.system for run, _ in runs}) > 1
@@ -144,12 +144,12 @@ def _row(row: LeagueRow, runs: Suite) -> dict[str, Any]:
 
 
 def _bar(share: float | None) -> float | None:
-    """Return the length of a human-normalised score's bar, in per cent."""
+    """Return the length of a human-normalised score's bar, in percent."""
     return None if share is None else round(100 * min(max(share, 0.0), _LONGEST_BAR) / _LONGEST_BAR)
 
 
 def _said(runs: Suite) -> str:
-    """Return how the scores were made, as far as all runs agree."""
+    """Return how the scores were made; where runs differ, all values are listed."""
     records = [evaluations[0] for _, evaluations in runs if evaluations]
     if not records:
         return "No evaluation was recorded, so there is no score."
@@ -184,14 +184,14 @@ def _notes(runs: Suite, league: League) -> list[str]:
         notes.append(f"Without a recorded evaluation: {figures.listing(sorted(silent))}.")
     if league.median is not None:
         if league.median.low is None:
-            notes.append("With one seed a game there is no interval.")
+            notes.append("There is no interval with one seed a game.")
         elif league.fewest_seeds < 3:
             notes.append(
-                "Intervals: 95%, of a bootstrap over seeds; with fewer than three seeds a game "
+                "Intervals: 95%, from a bootstrap over seeds; with fewer than three seeds a game "
                 "they say little."
             )
         else:
-            notes.append("Intervals: 95%, of a bootstrap over seeds, game by game.")
+            notes.append("Intervals: 95%, from a bootstrap over seeds, game by game.")
     return notes
 
 

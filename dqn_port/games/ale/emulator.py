@@ -243,7 +243,7 @@ class AleEmulator:
                 self.act(action)
             if (got := self._sha256()) != expected:
                 raise CheckpointError(
-                    f"environment.emulator: expected {n_frames} frames played again to end at "
+                    f"environment.emulator: expected {n_frames} frames replayed to end at "
                     f"sha256 {expected[:12]!a}, got '{got[:12]}'; saved by ale-py "
                     f"{saved_by[:20]!a}, played by '{ale_py_version}'"
                 )

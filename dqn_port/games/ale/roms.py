@@ -43,7 +43,7 @@ def expected_md5s() -> dict[str, str]:
 
 
 def rom_of_id(name: str) -> str | None:
-    """Return the ROM that gymnasium's id of a game stands for; None where it is no such id.
+    """Return the ROM that gymnasium's id of a game stands for; None if it is not such an id.
 
     SpaceInvadersNoFrameskip-v4, ALE/SpaceInvaders-v5 and SpaceInvaders-ram-v0: space_invaders.
     """

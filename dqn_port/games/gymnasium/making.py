@@ -40,7 +40,7 @@ def make(id: str, *, trust: bool = False, pictures: bool = False) -> Env:
             env = gymnasium.make(id, disable_env_checker=True, render_mode="rgb_array")
     except (gymnasium.error.DependencyNotInstalled, ImportError) as error:
         raise MissingLibraryError(
-            f"environment {id}: a library of its own is not installed: {_line(error)}"
+            f"environment {id}: a library it needs is not installed: {_line(error)}"
         ) from error
     except gymnasium.error.Error as error:
         line = _line(error)

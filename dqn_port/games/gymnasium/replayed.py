@@ -110,9 +110,9 @@ class ReplayedEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
             self.step(action)
         if (got := self.sha256()) != expected:
             raise CheckpointError(
-                f"environment: expected {len(actions)} actions played again to end at sha256 "
+                f"environment: expected {len(actions)} actions replayed to end at sha256 "
                 f"{expected[:12]!a}, got '{got[:12]}'; it was saved by another version, or is "
-                "not the same every time"
+                "not deterministic"
             )
 
 

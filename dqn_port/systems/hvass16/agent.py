@@ -94,7 +94,7 @@ class Agent:
         self.begin(None)
 
     def begin(self, num_episodes: int | None) -> None:
-        """Begin a run of so many more episodes, or without end."""
+        """Start a run of ``num_episodes`` more, or without end."""
         self.end_episode, self.end_life = True, False
         self.reward_episode = self.reward = 0.0
         self.num_lives = 0
@@ -144,7 +144,7 @@ class Agent:
         if not self._as_original and not np.isfinite(self.q_values).all():
             raise DivergedError(
                 f"Q-values after {self.count_states} states: expected numbers, got "
-                f"{self.q_values.tolist()}; a smaller learning_rate helps"
+                f"{self.q_values.tolist()}; lower learning_rate"
             )
         self.action, self.epsilon = self.epsilon_greedy.get_action(
             self.q_values, self.count_states, self.training

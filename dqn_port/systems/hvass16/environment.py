@@ -108,7 +108,7 @@ class AtariEnvironment:
         sticky: float = 0.0,
         max_steps: int | None = None,
     ) -> None:
-        """``frame_skip``: frames of a step, of which one is drawn, or one after the other is taken.
+        """``frame_skip``: frames of a step, of which one is drawn, or one after another is taken.
 
         Raises:
             RomError, UnknownGameError: see games.ale.roms.check_rom.

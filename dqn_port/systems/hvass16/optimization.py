@@ -85,14 +85,14 @@ class Optimization:
 
         Raises:
             ReplayError: see ReplayMemory.random_indices.
-            DivergedError: the loss is no number; the original went on to the last epoch, as
+            DivergedError: the loss is not finite; the original went on to the last epoch, as
                 ``as_original`` does.
         """
         loss = network.update(*self._memory.random_batch(), self.learning_rate)
         if not self._as_original and not math.isfinite(loss):
             raise DivergedError(
                 f"loss of update {self.iterations + 1} of the burst: expected a number, got "
-                f"{loss}; a smaller learning_rate helps, as_original=true goes on"
+                f"{loss}; lower learning_rate, or set as_original=true"
             )
         self.loss_history = np.roll(self.loss_history, 1)
         self.loss_history[0] = loss

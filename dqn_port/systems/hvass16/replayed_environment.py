@@ -80,7 +80,7 @@ class ReplayedEnvironment:
             self.step(action)
         if (got := self._hash.hexdigest()) != expected:
             raise CheckpointError(
-                f"environment: expected {len(actions)} actions played again to end at sha256 "
-                f"{expected[:12]!a}, got '{got[:12]}'; it is not the same every time: give it "
+                f"environment: expected {len(actions)} actions replayed to end at sha256 "
+                f"{expected[:12]!a}, got '{got[:12]}'; it is not deterministic: give it "
                 "state_dict and load_state_dict"
             )

@@ -10,7 +10,7 @@ import torch
 from dqn_port.native.library import kernels
 
 _CHUNK: Final = 65_536
-"""Weights that PyTorch updates at a time: so many stay in a core's cache."""
+"""Weights that PyTorch updates at a time: this many stay in a core's cache."""
 
 
 def rmsprop(

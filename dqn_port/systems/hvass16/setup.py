@@ -63,7 +63,7 @@ def _own_environment(name: str, seed: Sequence[int]) -> Environment:
     """
     if not is_trusted():
         raise UsageError(
-            f"env: '{name}' is code of others, and importing it runs it; if you trust it: "
+            f"env: '{name}' is external code, and importing runs it; if you trust it: "
             f"{with_trust()}"
         )
     module, _, attribute = name.partition(":")

@@ -34,7 +34,7 @@ def read_words(words: Sequence[str]) -> Words:
         add_help=False,
     )
     add = parser.add_argument
-    add("-h", "--help", action="store_true", help="show this and end")
+    add("-h", "--help", action="store_true", help="show this and exit")
     add("--env", default="Breakout-v0", help="gym's name of the game")
     add("--training", action="store_true", help="train; without it a network plays, ε 0.01")
     add("--render", action="store_true", help="show the game, when not training")

@@ -348,7 +348,7 @@ class Trainer:
         return training_state(self, full=full)
 
     def load_state_dict(self, state: Mapping[str, Any], *, full: bool = True) -> None:
-        """Resume from a ``state_dict``; without ``full`` the replay is filled anew.
+        """Resume from a ``state_dict``; without ``full`` the replay is filled again.
 
         Raises:
             CheckpointError: it is not the state of such a training.

@@ -147,7 +147,7 @@ def _load_moments(trainer: Trainer, fields: Fields, trained: int) -> None:
 
 
 def _check_counts(trainer: Trainer, update: int, worker_step: int, epoch: int) -> None:
-    """Check that the replay buffer holds the transitions of so many steps, and that the steps
+    """Check that the replay buffer holds the transitions of these steps, and that the steps
     fit."""
     replay = trainer.replay_buffer
     steps = update * trainer.worker_steps + worker_step

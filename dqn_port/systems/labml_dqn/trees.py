@@ -69,7 +69,7 @@ class Trees:
     def set(self, slots: NDArray[np.int64], leaves: Array) -> None:
         """Set leaves in order, so that of two of one slot the last stays, and all above them.
 
-        The result is the same as one after the other: a node depends only on the leaves below it.
+        The result is the same as one after another: a node depends only on the leaves below it.
         """
         if len(slots) != len(leaves) or (len(slots) and slots.view(np.uint64).max() >= self.n):
             raise IndexError(f"expected a slot below {self.n} for each of {len(leaves)} leaves")

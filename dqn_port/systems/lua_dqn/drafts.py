@@ -196,7 +196,7 @@ def _put_device(draft: Draft, device: str, gpu: Any, source: str) -> None:
     """Set option gpu by the workshop's word for it.
 
     Raises:
-        ArgsError: it is no device, or ``gpu`` names another.
+        ArgsError: it is not a device, or ``gpu`` names another.
     """
     for assignment in device_assignment(device):
         value = int(assignment.partition("=")[2])

@@ -19,9 +19,8 @@ class AleFramework:
     """Provide the Atari games."""
 
     ENV_PARAMS = (
-        param("useRGB", "boolean", True, "colour screens; only true, as every shipped script set "
-              "it"),
-        param("reset", "string", "xitari", "where games start: as in the original's emulator, or "
+        param("useRGB", "boolean", True, "colour screens; must be true, as in every script"),
+        param("reset", "string", "xitari", "how games start: as in the original's emulator, or "
               "as in today's ale-py", choices=("xitari", "ale")),
     )  # fmt: skip
     POOL_PARAMS = POOL_PARAMS

@@ -124,8 +124,8 @@ def split_line(line: str, source: str) -> list[str]:
     variable = _VARIABLE.search(line)
     if variable is not None:
         raise ArgsError(
-            f"{source}: expected what a script gives, got the shell's {variable[0]}; put `echo` "
-            "before the script's last command, run it, and paste what it prints"
+            f"{source}: expected words as a script passes them, got the shell's {variable[0]}; "
+            "put `echo` before the script's last command, run it, and paste what it prints"
         )
     words, at = [], 0
     while (at := _BLANKS.match(line, at).end()) < len(line):  # type: ignore[union-attr]
@@ -133,7 +133,7 @@ def split_line(line: str, source: str) -> list[str]:
         end = at if match is None else match.end()
         if line[end : end + 1] in ("'", '"'):
             raise ArgsError(
-                f"{source}: character {end + 1}: expected a second {line[end]} that closes this "
+                f"{source}: character {end + 1}: expected a second {line[end]} to close this "
                 "one, got the end of the line"
             )
         word, at = line[at:end], end
@@ -163,7 +163,7 @@ def _plain_table(draft: Draft, table: LuaTable, source: str) -> dict[str, Any]:
     values = OptionValues()
     for key, value in table.items():
         if not isinstance(key, str):
-            draft.left_out.append(f"{source}: [{key}] is no option; left out")
+            draft.left_out.append(f"{source}: [{key}] is not an option; left out")
         elif key in TABLES and isinstance(value, LuaTable):
             plain[key] = {}
             for inner, entry in value.items():

@@ -32,7 +32,7 @@ def picture_of(screen: Screen) -> Picture:
 
 
 def as_image(frame: NDArray[np.uint8]) -> Picture:
-    """Return a frame, uint8 [D], as a square image, padded with zeros if D is no square."""
+    """Return a frame, uint8 [D], as a square image, padded with zeros if D is not a square."""
     side = math.isqrt(len(frame) - 1) + 1
     image = np.zeros(side * side, dtype=np.uint8)
     image[: len(frame)] = frame

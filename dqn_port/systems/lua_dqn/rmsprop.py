@@ -17,7 +17,7 @@ EPSILON: Final = 0.01
 
 
 _FUSED_BY: Final = 32
-"""OpenBLAS's saxpy rounds whole blocks of so many numbers once each, the rest twice."""
+"""OpenBLAS's saxpy rounds whole blocks of this many numbers once each, the rest twice."""
 
 
 def add_scaled(to: torch.Tensor, x: torch.Tensor, scale: float) -> None:

@@ -79,7 +79,7 @@ class Setup(NamedTuple):
 def declared_params(values: Mapping[str, Any]) -> dict[str, tuple[Param, ...]]:
     """Return the keys that each table option may hold, as declared by its parts.
 
-    ``values``: the options by path, not yet checked. A value that is no name declares nothing;
+    ``values``: the options by path, not yet checked. A value that is not a name declares nothing;
     ``finish`` refuses it later.
 
     Raises:
@@ -289,7 +289,7 @@ def _built(name: str, args: NetworkArgs, generator: Generator) -> Network:
         network: Network = build(args, generator)
     except TypeError as error:
         raise RegistryError(
-            f"network: '{name}' cannot be built of (NetworkArgs, Generator): {error}"
+            f"network: '{name}' cannot be built from (NetworkArgs, Generator): {error}"
         ) from error
     return network
 

@@ -59,7 +59,7 @@ class Snapshot:
         """Return one of the histories, such as reward_history; empty if it is missing.
 
         Raises:
-            SnapshotError: it is no list of numbers.
+            SnapshotError: it is not a list of numbers.
         """
         history = self.table.get(name, LuaTable())
         is_list = isinstance(history, LuaTable) and history.is_list
@@ -143,7 +143,7 @@ def load_snapshot(path: Path) -> Snapshot:
 
     Raises:
         T7Error: the file cannot be read or is damaged.
-        SnapshotError: it is no snapshot.
+        SnapshotError: it is not a snapshot.
     """
     table = load(path)
     expected = {"model": TorchObject, "arguments": LuaTable}

@@ -56,13 +56,13 @@ class TransitionTable:
     """
 
     PARAMS = (
-        param("histType", "string", "linear", "which frames back make a state", choices=HIST_TYPES),
-        param("histSpacing", "integer", 1, "distance of the frames of a linear history; others "
+        param("histType", "string", "linear", "which past frames make a state", choices=HIST_TYPES),
+        param("histSpacing", "integer", 1, "distance between frames of a linear history; others "
               "ignore it, as in Lua", unit="agent steps", low=1),
-        param("nonTermProb", "number", 1, "probability to keep a drawn transition that is not "
-              "terminal", low=0, high=1),
-        param("bufferSize", "integer", 512, "transitions drawn at once, from which minibatches are "
-              "then served", unit="transitions", low=2),
+        param("nonTermProb", "number", 1, "probability of keeping a drawn transition that is "
+              "not terminal", low=0, high=1),
+        param("bufferSize", "integer", 512, "transitions drawn at once, to serve minibatches from",
+              unit="transitions", low=2),
     )  # fmt: skip
 
     @classmethod

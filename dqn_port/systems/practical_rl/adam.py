@@ -20,7 +20,7 @@ _BETA1: Final = 0.9
 _BETA2: Final = 0.999
 """PyTorch's own."""
 _CHUNK: Final = 65_536
-"""Parameters that are updated at a time: what so many need stays in a core's cache."""
+"""Parameters that are updated at a time: what this many need stays in a core's cache."""
 _TINY: Final = torch.finfo(torch.float32).tiny
 """Roots of smaller numbers take ten times as long as others."""
 

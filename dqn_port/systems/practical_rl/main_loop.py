@@ -246,7 +246,7 @@ class Training:
         return training_state.gather(self, full=full)
 
     def load_state_dict(self, state: Mapping[str, Any], *, full: bool = True) -> None:
-        """Resume from a state; without ``full`` the replay is filled anew.
+        """Resume from a state; without ``full`` the replay is filled again.
 
         Raises:
             CheckpointError: it is not that of such a training.

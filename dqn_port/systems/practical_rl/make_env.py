@@ -57,14 +57,20 @@ def raw_game_of(environment: str) -> str | None:
     if rom is None:
         ids = [f"{title_of(game)}{_NO_FRAMESKIP}" for game in expected_md5s()]
         known = [CARTPOLE, *GAMES, *expected_md5s(), *ids]
-        if environment in gymnasium.registry:
-            known = [f"{GYMNASIUM}{environment}"]
         raise UsageError(
             f"environment: expected {CARTPOLE}, toyA, an Atari game such as "
             f"Breakout{_NO_FRAMESKIP} or breakout, or gymnasium:ID, got '{environment}'"
             f"{near_match(environment, known)}"
         )
     return rom
+
+
+def _with_prefix(environment: str) -> str:
+    """Return an id with gymnasium's prefix, where gymnasium alone knows it, or a module comes first."""
+    ours = environment == CARTPOLE or environment.endswith(_NO_FRAMESKIP)
+    theirs = environment in gymnasium.registry or ":" in environment
+    is_bare = not environment.startswith(GYMNASIUM)
+    return f"{GYMNASIUM}{environment}" if is_bare and theirs and not ours else environment
 
 
 def base_env(options: Mapping[str, Any], *, pictures: bool = False) -> Env:
@@ -106,7 +112,7 @@ def fill_in(options: dict[str, Any]) -> None:
     """
     if options["environment"] in expected_md5s():
         options["environment"] = f"{title_of(options['environment'])}{_NO_FRAMESKIP}"
-    environment = options["environment"]
+    environment = options["environment"] = _with_prefix(options["environment"])
     game = raw_game_of(environment)
     if game is not None and game not in GAMES:
         check_rom(game, options["game_path"])

@@ -169,7 +169,7 @@ class ReplayBuffer:
         self._oldest_frame = needed
 
     def sample(self, batch_size: int, generator: random.Random) -> Batch:
-        """Return so many transitions, each drawn from all.
+        """Return ``batch_size`` transitions, each drawn from all.
 
         Raises:
             ValueError: there are none.

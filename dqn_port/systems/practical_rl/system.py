@@ -175,8 +175,8 @@ class PracticalRL(Declared):
                 yield f"replay memory: {megabytes:,.1f} MB once it holds {n:,} transitions"
             if isinstance(env, ReplayedEnv) and not env.exact:
                 yield (
-                    "its games cannot be played again: a checkpoint holds all but the game, which "
-                    "begins anew"
+                    "its games cannot be replayed: a checkpoint holds all but the game, which "
+                    "starts over"
                 )
             if options["clip_rewards"] and options["seed_clips_rewards"] and not options["seed"]:
                 yield (

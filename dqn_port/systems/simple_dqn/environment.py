@@ -188,7 +188,7 @@ class GymEnvironment:
         except Exception as error:
             # An id that is unknown, old or lacks a package raises what gymnasium likes.
             reason = str(error).partition("\n")[0]
-            raise UsageError(f"game: {env_id!a} is none of gymnasium's ids: {reason}") from error
+            raise UsageError(f"game: {env_id!a} is not a gymnasium id: {reason}") from error
         n, shape = getattr(self._env.action_space, "n", None), self._env.observation_space.shape
         if n is None or shape is None or len(shape) != 3 or shape[2] != 3:
             raise UsageError(
@@ -278,7 +278,7 @@ class GymEnvironment:
             self.act(action)
         if self._sha256() != expected:
             raise CheckpointError(
-                f"environment: expected {len(actions)} actions done again to end at sha256 "
-                f"{expected[:12]!a}, got '{self._sha256()[:12]}'; other versions play otherwise"
+                f"environment: expected {len(actions)} actions replayed to end at sha256 "
+                f"{expected[:12]!a}, got '{self._sha256()[:12]}'; other versions play differently"
             )
         self.frames = frames

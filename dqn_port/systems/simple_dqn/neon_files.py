@@ -74,7 +74,7 @@ def _layers(path: Path, table: Any) -> Iterator[tuple[dict[str, Any], list[Any]]
         raise _other(path, "no layers")
     for layer in layers:
         if not isinstance(layer, dict):
-            raise _other(path, "a layer that is no dict")
+            raise _other(path, "a layer that is not a dict")
         params, states = layer.get("params"), layer.get("states")
         if isinstance(params, np.ndarray):
             params = {"W": params}

@@ -1,9 +1,9 @@
 """The network's sums in the order of Neon's CPU backend on OpenBLAS's Haswell kernels, bit for bit.
 
 Neon kept the batch last and multiplied position by position: [filters, inputs of a window] times
-[inputs of a window, B] forward; for the gradient of a pixel, [channels, filters · taps that reach
-it] times as many errors; for that of the weights, window times errorsᵀ, added up from position to
-position. Here the batch comes first, as in PyTorch, and native/products.c sums in that order.
+[inputs of a window, B] forward; for a pixel's gradient, [channels, filters · taps that reach it]
+times as many errors; for the weights' gradient, window times errorsᵀ, summed position by position.
+Here the batch comes first, as in PyTorch, and native/products.c sums in Neon's order.
 
 Neon: backends/nervanacpu.py, fprop_conv, bprop_conv, update_conv, compound_dot.
 
@@ -37,22 +37,22 @@ from dqn_port.native.products import (
 )
 
 _WORTH_LOOKING: Final = 3
-"""Where no more than such a part of a layer's windows differ, the next layer's are compared."""
+"""The next layer's windows are compared if at most one in this many of a layer's differ."""
 _BYTES_OF_A_PIXEL: Final = 4
 
 Picture = Tensor | None
-"""Of an x [B, C, h, w], int32 [B, h, w]: the same numbers where all channels of x are the same."""
+"""int32 [B, h, w] for an x [B, C, h, w]: equal numbers where all channels of x are equal."""
 
 
 def kernels_for(weight: Tensor) -> ctypes.CDLL | None:
-    """Return the kernels if they can sum with such weights in Neon's order."""
+    """Return the kernels if they can sum with these weights in Neon's order."""
     library = kernels()
     is_theirs = weight.device.type == "cpu" and weight.dtype is torch.float32
     return library if is_theirs and library and library.lanes_of_a_panel() > 0 else None
 
 
 class Size(NamedTuple):
-    """How many rows are computed, and of how many the original's batch was."""
+    """The number of rows computed, and the original's batch size."""
 
     rows: int
     batch: int
@@ -77,9 +77,9 @@ class ConvolutionOrder:
         self.y = torch.empty(size.rows, self._filters, *self._out)
 
     def forward(self, x: Tensor, picture: Picture, *, rectify: bool) -> Picture:
-        """Set y; x: float32 or, for bytes over 255, uint8. Return the picture of y.
+        """Set y; x: float32, or uint8 for bytes over 255. Return the picture of y.
 
-        What looks alike in x, or in the ``picture`` of it, is summed once.
+        What is alike in x, or in its ``picture``, is summed once.
         """
         if x.dtype is torch.uint8 and self._channels <= _BYTES_OF_A_PIXEL:
             picture = self._pixels
@@ -94,9 +94,9 @@ class ConvolutionOrder:
         return kinds if found <= kinds.numel() // _WORTH_LOOKING else None
 
     def weight_gradient(self, x: Tensor, gradient: Tensor, out: Tensor) -> None:
-        """Set the gradient of the weights, [K, C, side, side], by that of y."""
+        """Set the gradient of the weights, [K, C, side, side], from that of y."""
         if x.dtype is torch.uint8:
-            # Every byte stands in several windows: it is converted once.
+            # A byte is in several windows: convert it only once.
             self._library.spread_bytes(x.data_ptr(), x.numel(), self._floats.data_ptr())
             x = self._floats
         self._products_of_weight.into(out, x, gradient)
@@ -122,19 +122,19 @@ class ConvolutionOrder:
 
     @functools.cached_property
     def _windows(self) -> Offsets:
-        """Where the windows begin in a channel: [positions]."""
+        """Where the windows start in a channel: [positions]."""
         return self._in_x(*(np.arange(n) * self._stride for n in self._out))
 
     @functools.cached_property
     def _taps(self) -> Offsets:
-        """Where a window's taps are in a sample, from its begin on: [C · side²]."""
+        """Where a window's taps are in a sample, from its start: [C · side²]."""
         side = np.arange(self._side)
         channels = np.arange(self._channels) * self._height * self._width
         return np.add.outer(channels, self._in_x(side, side)).reshape(-1)
 
     @property
     def _samples(self) -> Offsets:
-        """[B, 1]: each sample's number."""
+        """The samples' numbers, [B, 1]."""
         return np.arange(self._size.rows)[:, None]
 
     def _lanes(self, in_channel: Offsets, per_sample: int) -> Offsets:
@@ -179,7 +179,7 @@ class ConvolutionOrder:
 
     @functools.cached_property
     def _products_of_weight(self) -> Products:
-        """Filters are Neon's lanes and taps its rows; here they change places."""
+        """Return the products: Neon's lanes are filters and its rows taps; here they swap."""
         taps, filters = len(self._taps), np.arange(self._filters)
         samples = np.arange(self._size.rows)
         positions = np.arange(self._positions)[:, None]
@@ -199,9 +199,9 @@ class ConvolutionOrder:
         )
 
     def _reached(self, size: int, out: int) -> Iterator[tuple[Offsets, Offsets, Offsets]]:
-        """Yield pixels of a side that the same taps reach, the first position, and those taps.
+        """Yield pixels of a side that the same taps reach, their first positions, and the taps.
 
-        The taps are counted from the end, as the positions rise with them.
+        Taps are counted from the end, so that positions rise with them.
         """
         stride, side = self._stride, self._side
 
@@ -220,7 +220,7 @@ class ConvolutionOrder:
 
     @functools.cached_property
     def _back(self) -> tuple[list[Products], Tensor]:
-        """Return the products of all pixels, and room for their sums; 0 where no tap reaches."""
+        """Return the products of all pixels, and a buffer for the sums: 0 where no tap reaches."""
         side, (out_height, out_width) = self._side, self._out
         two = self._size.two_chains(self._channels)
         channels, filters = np.arange(self._channels), np.arange(self._filters)[:, None]
@@ -265,7 +265,7 @@ class LinearOrder:
         self._products.into(self.y, self.weight, x, rectify=rectify)
 
     def weight_gradient(self, x: Tensor, gradient: Tensor, out: Tensor) -> None:
-        """Set the gradient of the weights by that of y."""
+        """Set the gradient of the weights from that of y."""
         self._products_of_weight.into(out, x, gradient)
 
     def backward(self, gradient: Tensor, x: Tensor) -> Tensor:
@@ -276,7 +276,7 @@ class LinearOrder:
 
     @property
     def _indices(self) -> tuple[Offsets, Offsets, Offsets]:
-        """Samples, outputs, inputs."""
+        """The indices of samples, outputs and inputs."""
         outputs, inputs = map(np.arange, self.weight.shape)
         return np.arange(self._size.rows), outputs, inputs
 
@@ -316,7 +316,7 @@ class LinearOrder:
 
 
 class NeonOrder:
-    """The layers of a network without batch normalisation, for so many rows of states."""
+    """The layers of a network without batch normalisation, for a fixed number of states."""
 
     def __init__(
         self,
@@ -343,7 +343,7 @@ class NeonOrder:
 
     @functools.cached_property
     def _rectified(self) -> list[Tensor]:
-        """Room for what the relus before every layer but the first let through."""
+        """Buffers for the gradients that pass the relu before each layer but the first."""
         return [torch.empty_like(x, dtype=torch.float32) for x in self._inputs]
 
     def forward(self, states: Tensor) -> Tensor:
@@ -362,7 +362,7 @@ class NeonOrder:
         return x
 
     def backward(self, gradient: Tensor) -> list[Tensor]:
-        """Return the gradients of all weights, by that of the last ``forward``'s Q.
+        """Return the gradients of all weights, from that of the last ``forward``'s Q.
 
         The next call overwrites them.
         """

@@ -19,7 +19,7 @@ BYTES_BESIDE_SCREEN: Final = 10
 """Of an entry: action 1, reward 8, terminal flag 1."""
 
 _MOST_TRIES: Final = 1_000_000
-"""After so many invalid draws a memory is considered to hold no valid one; the original loops
+"""After this many invalid draws a memory is considered to hold no valid one; the original loops
 on."""
 
 

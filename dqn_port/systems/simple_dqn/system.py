@@ -349,7 +349,7 @@ def _game(options: Mapping[str, Any]) -> tuple[str, str]:
     if game in GAMES:
         if options["repeat_action_probability"]:
             raise ArgsError(
-                f"repeat_action_probability: expected 0 in {game}, which is no Atari game, got "
+                f"repeat_action_probability: expected 0 in {game}, not an Atari game, got "
                 f"{options['repeat_action_probability']}"
             )
         return game, ""
@@ -390,7 +390,7 @@ def _remarks(given: Mapping[str, Any], options: Mapping[str, Any]) -> Iterator[s
         yield "record_screen_path, record_sound_filename: only environment ale is recorded"
     game = str(given.get("game", ""))
     if game.endswith(".bin") and not options["game_path"] and options["game"] not in GAMES:
-        yield f"game: there is no file {game}; ale-py's ROM of {options['game']} is taken"
+        yield f"game: no file {game}; ale-py's ROM of {options['game']} is taken"
 
 
 SYSTEM = SimpleDqn()

@@ -68,7 +68,7 @@ def read_words(words: Sequence[str]) -> Words:
     """
     first = PurePath(words[0]).name if words else ""
     if first in _INSTEAD:
-        raise UsageError(f"-- {first}: here it is {_INSTEAD[first]}")
+        raise UsageError(f"-- {first}: here use {_INSTEAD[first]}")
     if first == "train.sh":
         return _train(words[1:])
     if first in _FROM_SNAPSHOT:

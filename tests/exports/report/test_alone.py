@@ -29,14 +29,14 @@ def page(tmp_path):
 
 def test_what_it_tells_is_shown(page):
     found, charts = page(arguments=ARGUMENTS | {"agent_params": {"lr": 0.5}}, **LISTS)
-    assert "DQN, a training and what came of it, from its snapshot alone" in found.text
+    assert "DQN: a training and its results, from its snapshot alone" in found.text
     assert "Breakout old · seed 1 Best evaluation 31" in found.text
     assert (
         "Trained 750k steps 3M frames Training time 5 min 30 s 2,273 steps a second" in found.text
     )
     assert (
         "Mean return of the episodes that ended within each of 3 evaluations: 2 to 4 episodes. The "
-        "ring marks the best one, whose network was kept."
+        "ring marks the best, whose network was kept."
     ) in found.text
     assert charts == [
         "Score of 3 evaluations in training, against frames",
@@ -47,7 +47,7 @@ def test_what_it_tells_is_shown(page):
     ]
     assert (
         "2 options of this run differ from those of DQN3_0_1, the program of the paper; all others "
-        "that the file tells are equal."
+        "in the file are equal."
     ) in found.text
     assert [row[:2] for row in found.rows if len(row) == 3][1:] == [
         ["agent_params.lr", "0.5"],
@@ -66,20 +66,20 @@ def test_without_arguments_it_is_drawn_against_the_evaluations_numbers(page):
         "Mean absolute TD error against evaluations",
         "Qmax against evaluations",
     ]
-    assert "None of those that the file tells." in found.text
+    assert "None of those in the file." in found.text
     assert "seed" not in found.text
     assert "Trained" not in found.text
 
 
 def test_one_list_alone(page):
     found, charts = page(v_history=[0.5, 0.25], arguments={"env": "pong"})
-    assert "The file does not tell the scores of its 2 evaluations." in found.text
+    assert "The file does not hold the scores of its 2 evaluations." in found.text
     assert charts == ["V of the held-out states against evaluations"]
     found, charts = page(reward_history=[3.5])
     assert (
         "Mean return of the episodes that ended within the one evaluation. The ring" in found.text
     )
-    assert charts == ["Score of 1 evaluations in training, against evaluations"]
+    assert charts == ["Score of 1 evaluation in training, against evaluations"]
 
 
 def test_several_have_a_league_page_of_their_own_and_with_whole_runs(tmp_path):
@@ -92,7 +92,7 @@ def test_several_have_a_league_page_of_their_own_and_with_whole_runs(tmp_path):
     write_suite_report(path, runs, league(suite_scores(runs)), title="Old ones")
     found = read(path)
     assert (
-        "Mean return of the evaluations in training in which an episode ended, a line a seed, "
+        "Mean return of the evaluations in training in which an episode ended, one line per seed, "
         "against evaluations and frames."
     ) in found.text
     assert "Unknown game third Breakout first seed 1 second" in found.text

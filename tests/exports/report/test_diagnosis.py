@@ -39,11 +39,11 @@ def test_what_was_played_and_compared_is_told(path):
     # Returns 1 + 0.5·0, 0, −1; values 1, 0.5, 0.75.
     assert (
         "The last network played 1 episode, 3 steps in all, with ε 0.25 and seed 4. V, the "
-        "value of the best action, beside the return that came: of rewards as they are "
-        "learnt, up to what training takes for an end, discounted by 0.5 a step. Over 3 steps V is "
-        "0.750 in the mean, the return 0.000, and they lie 0.750 apart; correlation 0.500."
+        "value of the best action, is compared with the return that came: rewards as they are "
+        "learnt, discounted by 0.5 a step, up to what training takes for an end. Over 3 steps V "
+        "averages 0.750, the return 0.000; they differ by 0.750 on average; correlation 0.500."
     ) in text
-    assert "Raw returns, of the game's own rewards and not discounted: 2." in text
+    assert "Raw returns, the game's own rewards undiscounted: 2." in text
     assert "Hollow" not in text
     assert "Written by dqn-port diagnose ." in text
 
@@ -54,7 +54,7 @@ def test_states_have_their_actions_by_name_and_their_place(path):
     assert "LEFT 1.000 FIRE −2.000" in text
     assert (
         "Episode 1, after 0 of 3 steps (0%): V 1.000 · spread 3.000 · return 1.000 · TD error "
-        "0.250 · it earned 3."
+        "0.250 · reward 3."
     ) in text
     assert "Before a lost life" in text
     assert "No life was lost" not in text
@@ -81,7 +81,7 @@ def test_numbers_that_were_seen_are_told(path):
 def test_the_scatter_has_the_line_on_which_both_are_equal(path):
     page_of(path, made())
     wide, narrow = charts_of(path)
-    alt = "Value of 3 states against their returns; on the dashed line both are equal"
+    alt = "Values of 3 states against their returns; equal on the dashed line"
     assert wide.get("aria-label") == narrow.get("aria-label") == alt
     assert {"return, discounted", "value V"} <= set(texts_of(wide))
 
@@ -92,8 +92,8 @@ def test_what_cannot_be_told_is_said(path):
     for line in (
         "The system does not tell its discount, so there are no returns to compare with and no TD "
         "errors.",
-        "The system does not name its actions, so they have numbers.",
-        "No step earned anything.",
+        "The system does not name its actions, so they are numbered.",
+        "No step earned a reward.",
         "No life was lost, or the system does not tell.",
         "The network has no convolutions, or the system does not show them.",
     ):
@@ -101,27 +101,27 @@ def test_what_cannot_be_told_is_said(path):
     assert "action 0 1.000 action 1 2.000" in text
     text = page_of(path, made(steps)).text
     assert "The system does not tell how rewards are learnt; they are the game's own." in text
-    assert "of the game's own rewards, up to" in text
+    assert "came: the game's own rewards, discounted" in text
 
 
 def test_cut_and_equal_episodes_are_said(path):
     cut = [step_of(0, [1.0], 1.0), step_of(1, [1.0], 1.0, "limit")]
     text = page_of(path, made(cut, episodes=2)).text
     assert (
-        "2 of 2 episodes were cut before the game's end: there the value of the last state stands "
+        "2 of 2 episodes were cut before the game's end: the value of the last state stands in "
         "for what would have come, and that state is left out."
     ) in text
     assert (
-        "1 of the 2 episodes are different; the others are the same step by step. A larger "
-        "--epsilon parts them."
+        "Different episodes: 1 of 2; the others repeat one step by step. A larger --epsilon makes "
+        "them differ."
     ) in text
-    assert "Hollow: the return ends in a value of the network" in text
+    assert "Hollow: the episode was cut, and the return ends in" in text
     assert "The episode was cut" in page_of(path, made(cut)).text
 
 
 def test_the_runs_histories_are_drawn_too(path):
     page = page_of(path, made(), run=run_of())
-    assert "Over the training" in page.text
+    assert "During training" in page.text
     assert "Value of the held-out states" in page.text
 
 

@@ -61,11 +61,11 @@ def test_the_score_stands_beside_random_human_and_paper(path):
     page = read_page(path)
     assert (
         "Mean return of the episodes that ended within each of 4 evaluations: 11 to 14 episodes "
-        "in 125,000 steps with ε 0.05. The ring marks the best one, whose network was kept."
+        "in 125,000 steps with ε 0.05. The ring marks the best, whose network was kept."
     ) in page.text
     assert "Hollow" not in page.text
     assert (
-        "Random play (−20.7), a human tester (9.3) and the paper's agent (18.9): of episodes of"
+        "Random play (−20.7), a human tester (9.3) and the paper's agent (18.9): over episodes of"
     ) in page.text
 
 
@@ -83,7 +83,7 @@ def test_a_score_that_the_lines_squash_is_drawn_closer(path):
         "−20.2",
         "−20",
     ]
-    assert "Closer The same scores on a scale of their own." in read_page(path).text
+    assert "Close-up The same scores on a scale of their own." in read_page(path).text
     for reward in ([-20.0] * 4, [-20.5, -10.0, 0.0, 10.0]):
         write_report(path, with_history(run_of(), reward=np.array(reward)), [])
         assert CLOSER not in [chart.get("aria-label") for chart in charts_of(path)]
@@ -109,14 +109,14 @@ def test_every_curve_is_drawn_for_a_wide_page_and_for_a_phone(path):
         for _ in range(2)
     ]
     text = read_page(path).text
-    assert "Qmax is no curve here: as in the original it is constant, 1." in text
+    assert "Qmax is not drawn: as in the original, it is always 1." in text
 
 
 def test_a_qmax_that_changes_is_drawn(path):
     run = with_history(run_of(), qmax=np.arange(4.0))
     write_report(path, run, [])
     assert "Qmax against frames" in [chart.get("aria-label") for chart in charts_of(path)]
-    assert "Qmax is no curve" not in read_page(path).text
+    assert "Qmax is not drawn" not in read_page(path).text
 
 
 def test_the_evaluation_is_told_as_it_was(path):
@@ -124,8 +124,8 @@ def test_the_evaluation_is_told_as_it_was(path):
     write_report(path, run, [evaluation_of(run)])
     page = read_page(path)
     assert (
-        "Played with ε 0.05; 3 episodes a network, evaluation seed 1; an episode ends after "
-        "18,000 frames at the latest; up to 30 null actions at its start; sticky actions off "
+        "Played with ε 0.05; 3 episodes a network, evaluation seed 1; at most 18,000 frames an "
+        "episode; up to 30 null actions at its start; sticky actions off "
         "(repeat_action_probability 0)."
     ) in page.text
     assert page.rows[:7] == [
@@ -146,8 +146,8 @@ def test_the_evaluation_is_told_as_it_was(path):
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"epsilon": 0.01}, "the paper's evaluations have ε 0.05"),
-        ({"random_starts": 0}, "the paper's episodes begin with up to 30 null actions"),
+        ({"epsilon": 0.01}, "the paper's evaluations use ε 0.05"),
+        ({"random_starts": 0}, "the paper's episodes start with up to 30 null actions"),
         (
             {"max_frames": 2000, "episodes": tuple(episodes_of("last", [3.0], cut=1))},
             "episodes were cut before the paper's limit of 18,000 frames",
@@ -180,11 +180,11 @@ def test_other_ways_to_play_are_told(path):
     write_report(path, run, [evaluation_of(run, episodes=tuple(episodes), **changes)])
     page = read_page(path)
     assert (
-        "Played with ε 0.05; 2 episodes a network with each of evaluation seeds 1 and 2; only the "
-        "game ends an episode; no null actions at its start; no action is repeated at random."
+        "Played with ε 0.05; 2 episodes a network for each evaluation seed, 1 and 2; no limit on "
+        "an episode's length; no null actions at its start; no action is repeated at random."
     ) in page.text
     assert (
-        "2 episodes of the best network were cut by the limit; what was scored until then counts."
+        "2 episodes of the best network were cut at the limit; the score until then counts."
     ) in page.text
     assert "best − last" not in page.text
 
@@ -192,7 +192,7 @@ def test_other_ways_to_play_are_told(path):
 def test_another_snapshot_is_told(path):
     run = run_of()
     write_report(path, run, [evaluation_of(run, snapshot_sha256="ef" * 32)])
-    assert ("It was played with another snapshot than the one this run ended with.") in read_page(
+    assert ("It was played with a snapshot other than the one this run ended with.") in read_page(
         path
     ).text
 
@@ -279,8 +279,8 @@ def test_a_clip_that_shows_a_part_says_so(path):
     episodes = tuple(episodes_of("last", [3.0], cut=1))
     write_report(path, run, [evaluation_of(run, clip=clip_of(), episodes=episodes)])
     assert (
-        "The last network, evaluation seed 1, ε 0.05: return 3. All of it, 0 s, up to the "
-        "limit that cut it, in the game's own time."
+        "The last network, evaluation seed 1, ε 0.05: return 3. All of it, 0 s, cut at the "
+        "limit, in the game's own time."
     ) in read_page(path).text
 
 
@@ -290,7 +290,7 @@ def test_an_episode_like_all_others_is_not_called_the_highest(path):
     write_report(path, run, [evaluation])
     text = read_page(path).text
     assert (
-        "The last network, evaluation seed 1, ε 0.05: return 3, that of all 3 episodes. The whole"
+        "The last network, evaluation seed 1, ε 0.05: return 3, as in all 3 episodes. The whole"
         in text
     )
 
@@ -317,7 +317,7 @@ def test_without_evaluations_the_page_says_how_to_get_one(path):
     text = read_page(path).text
     assert "Best evaluation 11.0 in training" in text
     assert (
-        "None was recorded. dqn-port record plays the run's networks and keeps scores, a clip and "
+        "None recorded. dqn-port record plays the run's networks and keeps scores, a clip and "
         "what the agent sees."
     ) in text
 
@@ -326,11 +326,11 @@ def test_a_run_that_has_just_begun(path):
     write_report(path, unfinished(run_of(0)), [])
     page = read_page(path)
     assert "unfinished" in page.text
-    assert "Score in training No evaluation was made in training yet." in page.text
+    assert "Score in training There was no evaluation in training yet." in page.text
     assert "Trained 0 steps 0 frames" in page.text
     assert charts_of(path) == []
     write_report(path, run_of(0), [])
-    assert "Score in training No evaluation was made in training." in read_page(path).text
+    assert "Score in training There was no evaluation in training." in read_page(path).text
 
 
 def test_one_evaluation_in_training(path):
@@ -343,7 +343,7 @@ def test_one_evaluation_in_training(path):
 def test_evaluations_in_which_no_episode_ended_are_hollow(path):
     write_report(path, with_history(run_of(3), episodes=np.array([0, 2, 0])), [])
     text = read_page(path).text
-    assert "Hollow: no episode ended in 2 evaluations; the original counts 0." in text
+    assert "Hollow: no episode ended in 2 evaluations; the original counts that as 0." in text
     write_report(path, with_history(run_of(2), episodes=np.zeros(2, dtype=int)), [])
     text = read_page(path).text
     assert "0 episodes in 125,000 steps with ε 0.05, too few for an episode." in text

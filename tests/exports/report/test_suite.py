@@ -82,7 +82,7 @@ def test_the_aggregates_have_intervals_and_the_papers_beside(path):
     assert " to " in rows[1][2]
     assert "Over 2 games of the paper" in page.text
     assert (
-        "Intervals: 95%, of a bootstrap over seeds; with fewer than three seeds a game they say "
+        "Intervals: 95%, from a bootstrap over seeds; with fewer than three seeds a game they say "
         "little."
     ) in page.text
 
@@ -118,7 +118,7 @@ def test_every_game_has_its_curves_a_line_a_seed(path):
     page = write(path, RUNS)
     charts = charts_of(path)
     assert [chart.get("aria-label") for chart in charts] == [
-        f"Learning curves of {game}, a line a seed" for game in ("breakout", "pong", "toyB")
+        f"Learning curves of {game}, one line per seed" for game in ("breakout", "pong", "toyB")
     ]
     assert "Human" in texts_of(charts[1])
     assert "Human" not in texts_of(charts[2])
@@ -138,9 +138,9 @@ def test_the_same_runs_give_the_same_bytes(path):
 def test_what_is_missing_or_not_comparable_is_told(path):
     silent = (unfinished(run_of(0, name="begun", seed=9)), [])
     page = write(path, [entry("pong", 1, [3.0], epsilon=0.01), silent])
-    assert "Not comparable with the paper, Pong: the paper's evaluations have ε 0.05." in page.text
+    assert "Not comparable with the paper, Pong: the paper's evaluations use ε 0.05." in page.text
     assert "Without a recorded evaluation: begun." in page.text
-    assert "With one seed a game there is no interval." in page.text
+    assert "There is no interval with one seed a game." in page.text
     assert "seed 9 (unfinished)" in page.text
     assert page.rows[1][2] == "79.0%*"
 
@@ -165,7 +165,7 @@ def test_runs_are_linked_where_their_reports_lie_beside(path, tmp_path):
 
 
 def test_a_score_beyond_the_scale_has_an_arrow(path):
-    said = "An arrow stands for a score beyond the scale."
+    said = "An arrow marks a score off the scale."
     run, evaluations = entry("breakout", 1, [1.0])
     low = np.array([0.5, 1.0, 2.0])
     page = write(path, [(replace(run, history={**run.history, "reward": low}), evaluations)])

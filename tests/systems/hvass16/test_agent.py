@@ -116,8 +116,7 @@ def test_a_q_value_that_is_no_number_stops():
     with pytest.raises(DivergedError) as caught:
         training.tick()
     assert str(caught.value) == (
-        "Q-values after 0 states: expected numbers, got [0.0, nan, 0.0]; a smaller "
-        "learning_rate helps"
+        "Q-values after 0 states: expected numbers, got [0.0, nan, 0.0]; lower learning_rate"
     )
     training = made(as_original=True)
     training.network.get_q_values = lambda state: np.array([0, np.nan, 0], np.float32)

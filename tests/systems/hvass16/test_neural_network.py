@@ -135,8 +135,8 @@ def test_numbers_that_are_none_stop_a_burst_or_as_the_original_do_not():
     with pytest.raises(DivergedError) as caught:
         made.update(Losses(math.nan))
     assert str(caught.value) == (
-        "loss of update 1 of the burst: expected a number, got nan; a smaller learning_rate "
-        "helps, as_original=true goes on"
+        "loss of update 1 of the burst: expected a number, got nan; lower learning_rate, or "
+        "set as_original=true"
     )
     made, network = burst(as_original=True), Losses(*[math.nan] * 8)
     while not made.done:

@@ -94,8 +94,8 @@ def test_a_game_that_is_not_the_same_every_time_is_refused():
         other.load_state_dict(state)
     got = other.state_dict()["sha256"]
     assert str(caught.value) == (
-        f"environment: expected 1 actions played again to end at sha256 '{state['sha256'][:12]}', "
-        f"got '{got[:12]}'; it is not the same every time: give it state_dict and load_state_dict"
+        f"environment: expected 1 actions replayed to end at sha256 '{state['sha256'][:12]}', "
+        f"got '{got[:12]}'; it is not deterministic: give it state_dict and load_state_dict"
     )
 
 

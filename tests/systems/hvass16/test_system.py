@@ -154,6 +154,6 @@ def test_without_training_nothing_is_learned():
         with pytest.raises(UsageError) as caught:
             SYSTEM.load(words=words)
         assert str(caught.value) == (
-            f"-- {' '.join(words)}: the original would {verb} and not train; "
-            f"`dqn-port {verb}` does that"
+            f"-- {' '.join(words)}: expected words that train, got those of another command; "
+            f"use `dqn-port {verb}`"
         )

@@ -55,7 +55,7 @@ def test_case_4_an_environment_of_ones_own_asks_for_trust():
     with pytest.raises(UsageError) as caught:
         training(opt)
     assert str(caught.value).startswith(
-        "env: 'own_game:Own' is code of others, and importing it runs it; if you trust it: "
+        "env: 'own_game:Own' is external code, and importing runs it; if you trust it: "
     )
     assert " --trust" in str(caught.value)
     with trusting(True), pytest.raises(UsageError) as caught:

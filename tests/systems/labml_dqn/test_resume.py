@@ -220,7 +220,7 @@ def nan(array):
         (["tracker", "shown", 0], ["loss", "", 0.0, 0],
          "tracker.shown: expected a name, its text, an average and a number, got others"),
         (["torch"], lambda a: a * 0,
-         "torch: expected the state of a generator of PyTorch's, got another"),
+         "torch: expected the state of a PyTorch generator, got another"),
         (["random"], lambda a: a * 0,
          "random: expected 624 words, not all 0, and a position of 0 to 624, got position 0"),
         (["evaluation", "returns"], [1.0, 2.0, 3.0],

@@ -34,10 +34,10 @@ def of_bytes(folder, content):
             "line 1, column 8: expected JSON, got a mistake: Illegal trailing comma before end "
             "of object",
         ),
-        (b'{"seed": 1, "seed": 2}', "the key 'seed' stands twice in one object"),
+        (b'{"seed": 1, "seed": 2}', "the key 'seed' appears twice in one object"),
         (
             b'{"agent_params": {"lr": 1, "lr": 1}}',
-            "the key 'lr' stands twice in one object",
+            "the key 'lr' appears twice in one object",
         ),
         (b'{"env": "p\xffng"}', "byte 10: expected JSON in UTF-8, got other bytes"),
         (b"[1, 2]", "expected a JSON object of options, got a list"),

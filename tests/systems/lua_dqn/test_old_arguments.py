@@ -109,7 +109,7 @@ def test_values_of_no_option_are_left_out_and_told():
     )
     assert draft.values == {"env": "toyB", "agent_params.ep": 1, "seed": [[1]]}
     assert draft.warnings == [
-        "a.t7: [5] is no option; left out",
+        "a.t7: [5] is not an option; left out",
         "a.t7: agent_params.lr: <torch.DoubleTensor 2> is not a value that an option can have; "
         "left out",
     ]
@@ -176,13 +176,12 @@ def test_quotes_within_a_word_stay_and_those_round_it_go(line, words):
     [
         (
             "-name it's",
-            "--words: character 9: expected a second ' that closes this one, got the end of the "
-            "line",
+            "--words: character 9: expected a second ' to close this one, got the end of the line",
         ),
         (
             '-agent_params lr="$lr",ep=1',
-            "--words: expected what a script gives, got the shell's $lr; put `echo` before the "
-            "script's last command, run it, and paste what it prints",
+            "--words: expected words as a script passes them, got the shell's $lr; put `echo` "
+            "before the script's last command, run it, and paste what it prints",
         ),
     ],
 )

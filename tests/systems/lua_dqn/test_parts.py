@@ -162,7 +162,7 @@ def test_a_network_that_cannot_be_called_as_one_is_refused_in_one_line(tmp_path)
     opt = load_options(
         args_file=write_toy(tmp_path), assignments=["agent_params.network=math:floor"]
     )
-    with pytest.raises(RegistryError, match=r"network: 'math:floor' cannot be built of"):
+    with pytest.raises(RegistryError, match=r"network: 'math:floor' cannot be built from"):
         setup(opt)
 
 

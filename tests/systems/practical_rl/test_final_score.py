@@ -66,5 +66,5 @@ def test_evaluate_refuses_it_for_other_systems(capsys, tmp_path):
     result = run(capsys, "evaluate", tmp_path / "it", "--homework")
     assert (result.code, result.err) == (
         2,
-        "dqn-port: error: --homework: expected a network of a homework, got one of hvass16\n",
+        "dqn-port: error: --homework: expected a homework's network, got one of hvass16\n",
     )

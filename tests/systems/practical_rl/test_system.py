@@ -28,7 +28,16 @@ def test_wrappers_are_chosen_by_the_environment():
     assert chosen("toyA") == [4, True, True, True, "crop64", 4, "homework"]
     assert chosen("CartPole-v1") == [1, False, False, False, "none", 1, "dense"]
     assert chosen("gymnasium:CartPole-v1") == [1, False, False, False, "none", 1, "dense"]
-    assert chosen("gymnasium:ALE/Breakout-v5") == [1, False, False, False, "crop64", 4, "homework"]
+    for environment in ("gymnasium:ALE/Breakout-v5", "ALE/Breakout-v5"):
+        assert chosen(environment) == [1, False, False, False, "crop64", 4, "homework"]
+
+
+def test_what_gymnasium_alone_knows_needs_no_prefix():
+    for environment in ("ALE/Breakout-v5", "Breakout-v4", "MountainCar-v0"):
+        opt = SYSTEM.load(assignments=[f"environment={environment}"])
+        assert opt["environment"] == f"gymnasium:{environment}"
+    with pytest.raises(UsageError, match="--trust"):
+        SYSTEM.load(assignments=["environment=strange:Strange-v0"])
 
 
 def test_a_roms_name_is_taken_for_the_id():
@@ -39,15 +48,6 @@ def test_a_roms_name_is_taken_for_the_id():
 
 
 FAULTS = {
-    "environment=Breakout-v4": (
-        "environment: expected CartPole-v1, toyA, an Atari game such as BreakoutNoFrameskip-v4 or "
-        "breakout, or gymnasium:ID, got 'Breakout-v4'; did you mean 'gymnasium:Breakout-v4'?"
-    ),
-    "environment=ALE/Breakout-v5": (
-        "environment: expected CartPole-v1, toyA, an Atari game such as BreakoutNoFrameskip-v4 or "
-        "breakout, or gymnasium:ID, got 'ALE/Breakout-v5'; did you mean "
-        "'gymnasium:ALE/Breakout-v5'?"
-    ),
     "environment=spce_invaders": (
         "environment: expected CartPole-v1, toyA, an Atari game such as BreakoutNoFrameskip-v4 or "
         "breakout, or gymnasium:ID, got 'spce_invaders'; did you mean 'space_invaders'?"
@@ -227,7 +227,7 @@ def test_the_start_tells_what_is_played():
     ]
     run.record.env.exact = False
     assert list(SYSTEM.lines(Started(0, run, resumed=True), run.opt))[1:] == [
-        "its games cannot be played again: a checkpoint holds all but the game, which begins anew"
+        "its games cannot be replayed: a checkpoint holds all but the game, which starts over"
     ]
 
 

@@ -281,7 +281,7 @@ def test_any_damage_is_a_snapshot_error_or_nothing(tmp_path):
     ("table", "got"),
     [
         ({}, "no layers"),
-        ({"layer_params_states": [3]}, "a layer that is no dict"),
+        ({"layer_params_states": [3]}, "a layer that is not a dict"),
         ({"layer_params_states": []}, "fewer than five layers with weights"),
         ({"layer_params_states": [{"params": np.zeros((5, 32))}]}, "shape [5, 32] as conv1.W"),
         (

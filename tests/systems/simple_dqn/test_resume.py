@@ -190,7 +190,7 @@ def test_a_state_of_another_gym_game_is_refused():
         training(**{**case, "game": "ALE/Pong-v5"}).env.load_state_dict(state["environment"])
     assert str(caught.value) == "environment.id: expected 'ALE/Pong-v5', got 'ALE/Breakout-v5'"
     state["environment"]["sha256"] = "0" * 64
-    with pytest.raises(CheckpointError, match="done again to end at sha256 '000000000000', got '"):
+    with pytest.raises(CheckpointError, match="replayed to end at sha256 '000000000000', got '"):
         training(**case).env.load_state_dict(state["environment"])
 
 

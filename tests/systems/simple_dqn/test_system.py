@@ -62,7 +62,7 @@ def warnings(**given):
     [
         (
             {"game": "roms/breakout.bin"},
-            "game: there is no file roms/breakout.bin; ale-py's ROM of breakout is taken",
+            "game: no file roms/breakout.bin; ale-py's ROM of breakout is taken",
         ),
         (
             {"display_screen": True},
@@ -123,7 +123,7 @@ def test_device_id_names_one_of_the_gpus(monkeypatch):
         ),
         (
             {"repeat_action_probability": 0.25},
-            "repeat_action_probability: expected 0 in toyA, which is no Atari game, got 0.25",
+            "repeat_action_probability: expected 0 in toyA, not an Atari game, got 0.25",
         ),
         (
             {"batch_size": 60, "replay_size": 60},
@@ -191,7 +191,7 @@ def test_breakout_and_gymnasiums_ids_are_taken_for_each_other():
     [
         ("CartPole-v1", "game: expected an environment that shows RGB pictures and takes numbered "
                         "actions, got 'CartPole-v1'"),
-        ("Nothing-v9", "game: 'Nothing-v9' is none of gymnasium's ids: Environment `Nothing` "
+        ("Nothing-v9", "game: 'Nothing-v9' is not a gymnasium id: Environment `Nothing` "
                        "doesn't exist. Did you mean: `Boxing`?"),
     ],
 )  # fmt: skip

@@ -69,10 +69,10 @@ LIST = "; `dqn-port args show --system simple_dqn` lists all"
             f"--random_seed{LIST}",
         ),
         (["x.bin", "--sound", "1"], f"--: unrecognized arguments: --sound 1{LIST}"),
-        (["plot.sh", "x.csv"], "-- plot.sh: here it is dqn-port plot CSV"),
+        (["plot.sh", "x.csv"], "-- plot.sh: here use dqn-port plot CSV"),
         (
             ["upload_gym.sh"],
-            "-- upload_gym.sh: here it is dqn-port report; the site it sent results to closed in "
+            "-- upload_gym.sh: here use dqn-port report; the site it sent results to closed in "
             "2017",
         ),
         (["train.sh"], "-- train.sh: expected the ROM's file, got nothing"),
@@ -126,5 +126,5 @@ def test_resume_sh_finds_games_with_an_underscore():
 def test_the_other_scripts_are_verbs_of_ours(script, verb):
     found, options = SYSTEM.words([script, "snapshots/pong_x_141.prm", "--backend", "cpu"])
     assert (found, options["game"], options["backend"]) == (verb, "pong.bin", "cpu")
-    with pytest.raises(UsageError, match=f"the original would {verb} and not train"):
+    with pytest.raises(UsageError, match=f"got those of another command; use `dqn-port {verb}`"):
         SYSTEM.load(words=[script, "snapshots/pong_x_141.prm"])

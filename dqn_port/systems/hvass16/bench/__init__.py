@@ -26,7 +26,7 @@ from dqn_port.systems.hvass16.system import SYSTEM
 from dqn_port.systems.hvass16.training import Training
 
 _STATES: Final = 128
-"""Of the memory where it is to fill quickly: a burst is then ``max_epochs`` updates."""
+"""Size of a memory that fills quickly: a burst is then ``max_epochs`` updates."""
 
 STAGES: Final[Stages] = (
     ("environment", "training.agent.env", ("step", "reset")),
@@ -41,7 +41,7 @@ STAGES: Final[Stages] = (
 
 
 def quick(options: dict[str, Any]) -> dict[str, Any]:
-    """Return the options of a run whose memory is small, and whose bursts end by their epochs."""
+    """Return options with a small memory, and bursts that end only by their epochs."""
     limits = {"loss_limit_start_value": 0.0, "loss_limit_end_value": 0.0}
     signals = {"replay_fraction_start_value": 1.0, "replay_fraction_end_value": 1.0}
     return {
@@ -55,7 +55,7 @@ def quick(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def at_its_beginning(options: dict[str, Any]) -> tuple[Playing, Training]:
-    """Return a training that has not begun."""
+    """Return a training that has not started."""
     playing = Playing(SYSTEM, options)
     training = playing.training
     assert isinstance(training, Training)
@@ -63,14 +63,14 @@ def at_its_beginning(options: dict[str, Any]) -> tuple[Playing, Training]:
 
 
 def start_stand_in(job: Job, options: dict[str, Any], what: str) -> Worker:
-    """Start the author's program of today; ``what`` it does at ``run``."""
+    """Start the author's program of today; ``what``: what it does at ``run``."""
     settings = {"arguments": options, "cores": job.cores, "what": what}
     command = [sys.executable, "-m", f"{StandIn.__module__}"]
     return Worker("an author's program", command, settings)
 
 
 def timed(do: Callable[[], object]) -> Callable[[int], float]:
-    """Return what does something so many times and returns the seconds."""
+    """Return a function that calls ``do`` a number of times and returns the seconds."""
 
     def work(count: int) -> float:
         started = time.perf_counter()
@@ -82,7 +82,7 @@ def timed(do: Callable[[], object]) -> Callable[[int], float]:
 
 
 def beside(job: Job, student: Worker, work: Callable[[int], float], told: str) -> Measured:
-    """Measure so many steps of ``work`` in turns with the same of the author's program, in ms."""
+    """Measure ``work`` in turns with the same of the author's program, in ms a step."""
     rows = []
     work(1)
     student.run(1)
@@ -132,7 +132,7 @@ def update(job: Job) -> Measured:
 
 
 def flop_of_update(network: NeuralNetwork, batch: int) -> float:
-    """Return the floating-point operations of an update's products; there is no target network."""
+    """Return the floating-point operations of an update's products; no target network."""
     height, width, _ = network.state_shape
     places, forward = height * width, []
     strides = {name: stride for name, _, stride in network.convolutions()}
@@ -149,7 +149,7 @@ def flop_of_update(network: NeuralNetwork, batch: int) -> float:
 
 
 def fill(memory: Any) -> None:
-    """Fill a memory with anything."""
+    """Fill a memory with random numbers."""
     generator = np.random.default_rng(1)
     memory.states[:] = generator.integers(256, size=memory.states.shape, dtype=np.uint8)
     memory.q_values[:] = generator.random(memory.q_values.shape)
@@ -158,7 +158,7 @@ def fill(memory: Any) -> None:
 
 
 def frame(job: Job) -> Measured:
-    """Preprocess a frame and trace its motion, as the game shows it."""
+    """Preprocess a frame of the game and trace its motion."""
     _, training = at_its_beginning(quick(job.options))
     agent = training.agent
     agent.play_state()
@@ -187,7 +187,7 @@ def sweep(job: Job) -> Measured:
 
 
 def checkpoint(job: Job) -> Measured:
-    """Write checkpoints of a half-full memory of the options' size, some states apart."""
+    """Write checkpoints of a half-full memory of the options' size, ``steps`` states apart."""
     _, training = at_its_beginning({**job.options, "episodes": None, "eval_freq": 0})
     memory, rows = training.memory, []
     training.tick()
@@ -209,7 +209,7 @@ def checkpoint(job: Job) -> Measured:
             if i:
                 rows.append(row)
     about = {
-        "seconds": ("a checkpoint in mid-filling", "s"),
+        "seconds": ("a checkpoint while filling", "s"),
         "written": ("of it written", "MB"),
         "states": ("of that new states", "MB"),
     }
@@ -217,7 +217,7 @@ def checkpoint(job: Job) -> Measured:
 
 
 def names_of(checkpoints: Checkpoints) -> set[str]:
-    """Return the files of all checkpoints."""
+    """Return the names of all checkpoints' files."""
     folder = checkpoints.folder
     return {path.name for path in folder.iterdir()} if folder.is_dir() else set()
 
@@ -227,6 +227,6 @@ PARTS: Final = {
     "update": Part(update, 4, "update against its floor and beside an author's"),
     "frame": Part(frame, 200, "preprocessing and trace beside an author's"),
     "sweep": Part(sweep, 4, "sweep of the whole memory beside an author's"),
-    "checkpoint": Part(checkpoint, 500, "checkpoint in mid-filling, so many states after another"),
+    "checkpoint": Part(checkpoint, 500, "checkpoint while filling, some states after the last"),
 }
 """Every part by its name."""

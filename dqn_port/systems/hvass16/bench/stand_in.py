@@ -1,7 +1,7 @@
 """The tutorial as its author might write it today: eager PyTorch, NumPy, Pillow and gymnasium.
 
-It is measured beside ours, and uses nothing of this program but the workers' protocol. As a worker
-its settings are ``arguments`` (as args.json holds them), ``cores`` and ``what``: loop, update,
+It is measured beside ours, and uses only the workers' protocol of this program. As a worker its
+settings are ``arguments`` (as args.json holds them), ``cores`` and ``what``: loop, update,
 frame or sweep.
 """
 
@@ -27,7 +27,7 @@ STATE = (105, 80)
 
 
 def pre_process_image(image: Any) -> Any:
-    """Return a frame as gray bytes of half its size, stretched as SciPy's imresize did."""
+    """Return a frame as gray bytes, half the size, its range stretched as by SciPy's imresize."""
     gray = image @ np.array([0.2990, 0.5870, 0.1140])
     low, high = gray.min(), gray.max()
     stretched = ((gray - low) * (255.0 / ((high - low) or 1.0))).clip(0, 255) + 0.5
@@ -38,7 +38,7 @@ def pre_process_image(image: Any) -> Any:
 
 
 class MotionTracer:
-    """The latest image, and a trace of what moved."""
+    """The latest image, and a trace of motion."""
 
     def __init__(self, image: Any, decay: float = 0.75) -> None:
         self.last_input = pre_process_image(image).astype(float)
@@ -58,7 +58,7 @@ class MotionTracer:
 
 
 class ReplayMemory:
-    """States, to be swept and sampled."""
+    """The states to sweep and sample."""
 
     def __init__(self, size: int, num_actions: int, discount_factor: float = 0.97) -> None:
         self.states = np.zeros((size, *STATE, 2), dtype=np.uint8)
@@ -69,7 +69,7 @@ class ReplayMemory:
         self.size, self.num_used, self.discount_factor = size, 0, discount_factor
 
     def add(self, state: Any, q_values: Any, action: int, reward: float, *ends: bool) -> None:
-        """Add a state; ``ends``: of the life, of the episode."""
+        """Add a state; ``ends``: whether it ends the life, and the episode."""
         k = self.num_used
         self.num_used += 1
         self.states[k], self.q_values[k], self.actions[k] = state, q_values, action
@@ -77,7 +77,7 @@ class ReplayMemory:
         self.rewards[k] = np.clip(reward, -1.0, 1.0)
 
     def update_all_q_values(self) -> None:
-        """Sweep."""
+        """Sweep backward over all states."""
         self.q_values_old[:] = self.q_values[:]
         for k in reversed(range(self.num_used - 1)):
             action = self.actions[k]
@@ -88,7 +88,7 @@ class ReplayMemory:
             self.q_values[k, action] = value
 
     def prepare_sampling_prob(self, batch_size: int) -> None:
-        """Split states by their errors."""
+        """Split the states by their errors."""
         low = self.estimation_errors[: self.num_used] < 0.1
         self.idx_err_lo, self.idx_err_hi = np.flatnonzero(low), np.flatnonzero(~low)
         prob = max(len(self.idx_err_hi) / self.num_used, 0.5)
@@ -107,14 +107,14 @@ class ReplayMemory:
 
 
 class Same(nn.Module):
-    """TensorFlow's SAME padding for kernels of 3."""
+    """TensorFlow's SAME padding for 3×3 kernels."""
 
     def __init__(self, stride: int) -> None:
         super().__init__()
         self.stride = stride
 
     def forward(self, x: Tensor) -> Tensor:
-        """Pad, the odd row or column at the end."""
+        """Pad, with an odd row or column at the end."""
         sides = []
         for size in (x.shape[3], x.shape[2]):
             total = max((-(-size // self.stride) - 1) * self.stride + 3 - size, 0)
@@ -158,7 +158,7 @@ class Network(nn.Module):
         return values[0].numpy()
 
     def update(self, states: Any, targets: Any, learning_rate: float) -> float:
-        """Learn, and return the loss before."""
+        """Make an update, and return the loss before it."""
         wanted = torch.tensor(targets, dtype=torch.float32)
         loss: Any = ((self(torch.from_numpy(states)) - wanted) ** 2).sum(dim=1).mean()
         self.zero_grad()
@@ -207,18 +207,18 @@ class Agent:
         self.memory.add(state, q_values, action, float(reward), end_life, self.end_episode)
 
     def begin_burst(self) -> None:
-        """Sweep, and get ready to draw."""
+        """Sweep, and prepare to draw."""
         self.memory.update_all_q_values()
         self.memory.prepare_sampling_prob(self.opt["batch_size"])
 
     def update(self) -> float:
-        """Make an update."""
+        """Learn from a batch."""
         return self.network.update(
             *self.memory.random_batch(), self.opt["learning_rate_start_value"]
         )
 
     def one_state(self) -> None:
-        """Play a state, and the burst that is due after it."""
+        """Play a state, and make the burst that is due after it."""
         self.play_state()
         memory = self.memory
         if memory.num_used == memory.size:

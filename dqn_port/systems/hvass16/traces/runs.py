@@ -133,7 +133,7 @@ class _TraceEnvironment(AtariEnvironment):
 
 
 class Course:
-    """A trace's runs, one after the other, with one game and one generator."""
+    """A trace's runs, one after another, with one game and one generator."""
 
     def __init__(self, trace: Trace, replaying: Replaying) -> None:
         """Raises: TraceError, where the plan is none."""

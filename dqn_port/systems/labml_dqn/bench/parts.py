@@ -1,7 +1,7 @@
 """What ``dqn-port bench`` measures of labml's DQN.
 
-Every part plays by the product's own path; evaluations are left out. What is compared is measured
-in turns, so that a machine that drifts does so for both.
+Every part runs the program's own code, without evaluations. What is compared is measured in turns,
+so that a machine's drift affects both.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ from dqn_port.systems.labml_dqn.system import SYSTEM
 _NEVER: Final = 2**40
 """Updates that no measurement reaches."""
 _WARM_UP: Final = 2
-"""Updates that each plays before it is timed."""
+"""Updates that each makes before it is timed."""
 _HELD: Final = (2**14, 2**20)
-"""Transitions of the replays whose trees are measured."""
+"""Sizes of the replays whose trees are measured."""
 _RESET: Final = -1
-"""Among actions that were recorded: a new game."""
+"""Stands for a new game among the recorded actions."""
 
 
 def uninterrupted(job: Job, **changes: Any) -> dict[str, Any]:
@@ -55,7 +55,7 @@ def updates_to_fill(options: dict[str, Any]) -> int:
 def update(job: Job) -> Measured:
     """Learn from minibatches, in turns with the machine's best matrix products.
 
-    Drawing, both networks' forward passes, backward pass, Adam and the priorities are in it.
+    This includes drawing, both networks' forward passes, backward pass, Adam and priorities.
     """
     options = uninterrupted(job)
     playing = Playing(SYSTEM, options)
@@ -99,7 +99,7 @@ def whole_loop(job: Job) -> Measured:
     """Train beside the stand-in, each waiting while the other is timed.
 
     Raises:
-        BenchError: one of them ends, or the game is none that the stand-in can play.
+        BenchError: one of them ends, or the stand-in cannot play the game.
     """
     options = uninterrupted(job)
     if options["game"] in GAMES:
@@ -117,7 +117,7 @@ def whole_loop(job: Job) -> Measured:
 
 
 class _Games:
-    """Notes what the games of a training were told, to tell bare emulators the same."""
+    """Records the actions of a training's games, to repeat them on bare emulators."""
 
     def __init__(self, emulators: Sequence[Emulator]) -> None:
         self._told: list[list[int]] = [[] for _ in emulators]
@@ -142,7 +142,7 @@ class _Games:
         vars(emulator).update(act=noted, reset_game=noted_reset)
 
     def emulate(self) -> float:
-        """Emulate what was noted since the last time and return the seconds."""
+        """Repeat what was recorded since the last call and return the seconds."""
         started = time.perf_counter()
         for ale, told in zip(self._bare, self._told, strict=True):
             act = ale.act
@@ -156,9 +156,9 @@ class _Games:
 
 
 def filling(job: Job) -> Measured:
-    """Play before learning starts, in turns with bare emulation of the very same games.
+    """Play before learning starts, in turns with bare emulation of the same games.
 
-    Bare emulation is ale-py alone: the same actions and new games, and no screen is fetched.
+    Bare emulation is ale-py alone: the same actions and new games, without fetching a screen.
     """
     needed = (job.repeats + 2) * job.steps * job.options["n_workers"]
     options = uninterrupted(job, capacity=max(needed, job.options["capacity"]))
@@ -214,7 +214,7 @@ def trees(job: Job) -> Measured:
 
 
 def _priorities(options: dict[str, Any], held: int) -> Callable[[int, int], tuple[float, float]]:
-    """Return what draws and writes so many times, in µs each, from a replay of so many."""
+    """Return a function that times draws and writes, in µs each, on a replay of ``held``."""
     dtype = TREE_DTYPES[options["tree_dtype"]]
     storage = Stacks(1, 1, 1)
     replay = ReplayBuffer(held, options["alpha"], storage, random.Random(1), dtype=dtype)

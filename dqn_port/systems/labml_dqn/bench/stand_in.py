@@ -1,7 +1,7 @@
-"""The same training as a straightforward author writes it in eager PyTorch, to race against.
+"""The same training as one would plainly write it in eager PyTorch, to race against.
 
-Trees as lists, one process a game with a pipe, whole stacks, channels first, torch.optim.Adam. It
-shares nothing with the system but the ROMs. ``python -m dqn_port.systems.labml_dqn.bench.stand_in``
+Trees as lists, a process and a pipe per game, whole stacks, channels first, torch.optim.Adam. It
+shares only the ROMs with the system. ``python -m dqn_port.systems.labml_dqn.bench.stand_in``
 is a worker; its settings: ``arguments``, ``cores`` and ``until``, as playing.py has them.
 """
 
@@ -26,7 +26,7 @@ from dqn_port.games.ale.roms import check_rom
 
 
 class Game:
-    """A game that ends with its first life; its last four small gray pictures are a stack."""
+    """A game that ends with its first life; a stack is its last four small gray pictures."""
 
     def __init__(self, game: str, game_path: str, n_actions: int) -> None:
         ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)
@@ -52,7 +52,7 @@ class Game:
         return self.obs_4, reward, done
 
     def reset(self) -> np.ndarray:
-        """Begin another game."""
+        """Start another game."""
         self.ale.reset_game()
         self.lives = self.ale.lives()
         self.obs_4[:] = self.picture()
@@ -161,7 +161,7 @@ def obs_to_torch(obs: np.ndarray) -> torch.Tensor:
 
 
 class Trainer:
-    """The training; ``games`` run once ``start`` was called."""
+    """The training; ``start`` starts the ``games``."""
 
     def __init__(self, options: Mapping[str, Any], *, n_actions: int = 4) -> None:
         self.options, self.n_actions = options, n_actions
@@ -199,7 +199,7 @@ class Trainer:
         self.update += 1
 
     def sample(self, exploration: float) -> None:
-        """Play a step of every game."""
+        """Play one step of every game."""
         with torch.no_grad():
             greedy = torch.argmax(self.model(obs_to_torch(self.obs)), dim=-1)
             chosen = torch.randint(self.n_actions, greedy.shape)
@@ -238,7 +238,7 @@ class Trainer:
 
 
 def start_stand_in(arguments: Mapping[str, Any], cores: list[int], *, until: int = 0) -> Worker:
-    """Start it on ``cores``; ``run N`` does N updates."""
+    """Start it on ``cores``; ``run N`` makes N updates."""
     settings = {"arguments": dict(arguments), "cores": cores, "until": until}
     module = "dqn_port.systems.labml_dqn.bench.stand_in"
     return Worker("straightforward PyTorch", [sys.executable, "-m", module], settings)

@@ -21,22 +21,22 @@ from dqn_port.systems.lua_dqn.bench.versus import Race, race, table_of_races
 from dqn_port.systems.lua_dqn.setup import load_options
 
 QUIET_LOAD: Final = 0.3
-"""Of the last minute, in cores; above it others take part in what is measured."""
+"""Load of the last minute, in cores, above which other programs disturb the measuring."""
 
 SECTIONS: Final = ("loops", "parts", "memory", "growth")
 
 
 @dataclass(frozen=True)
 class Length:
-    """How long a run measures."""
+    """How much a run measures."""
 
     rounds: int
     steps: int
-    """Agent steps of one turn of a whole loop; 64 empty a sampling buffer of 512."""
+    """Agent steps per turn of a whole loop; 64 empty a sampling buffer of 512."""
     random_steps: int
     repeats: int
     scale: float
-    """Of every part's own steps."""
+    """Factor on every part's own steps."""
 
 
 FULL: Final = Length(rounds=6, steps=384, random_steps=3_000, repeats=7, scale=1.0)
@@ -73,7 +73,7 @@ PARTS: Final = (
     "--only",
     type=click.Choice(SECTIONS),
     multiple=True,
-    help="Measure this alone. May be repeated.  [default: all four]",
+    help="Measure only this. May be repeated.  [default: all four]",
 )
 @click.option("--quick", is_flag=True, help="Fewer and shorter repeats: a few minutes.")
 @click.option("--rounds", type=click.IntRange(min=1), help="Turns of each whole loop.")
@@ -153,7 +153,7 @@ def _say_machine(results: dict[str, Any]) -> None:
     _say(table(("machine", ""), rows, left=2))
     if machine["load"][0] > QUIET_LOAD:
         click.echo(
-            "This machine is busy with something else: ratios are off, above all on 2 cores.\n"
+            "This machine is busy with something else: ratios are off, especially on 2 cores.\n"
         )
 
 
@@ -167,7 +167,7 @@ def _loops(
     races = []
     for threads in all_threads:
         if threads > len(cores_for(threads)):
-            click.echo(f"{threads} threads: this machine has not so many cores; left out\n")
+            click.echo(f"{threads} threads: left out, this machine has fewer cores\n")
             continue
         for args_file in args_files:
             opt = load_options(
@@ -185,7 +185,7 @@ def _loops(
             )
             _say(table_of_races(races[-1:]))
     if len(races) > 1:
-        click.echo("All of it:")
+        click.echo("All loops:")
         _say(table_of_races(races))
     return races
 

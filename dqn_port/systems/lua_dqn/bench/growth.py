@@ -15,13 +15,13 @@ from dqn_port.systems.lua_dqn.bench.parts import measured
 from dqn_port.systems.lua_dqn.bench.worker import start_training
 
 _PLAYED: Final = 2_000
-"""Transitions that are added over and over."""
+"""Most transitions that are added over and over."""
 
 
 def fill(replay: Any, until: int) -> float:
-    """Add what was played first, over and over, by the loop's own path; return the seconds.
+    """Add the first transitions played, over and over, as the loop does; return the seconds.
 
-    Noise would not do: how long an update takes hangs on how much of its screens looks alike.
+    Noise would not do: an update's time depends on how much of its screens is alike.
     """
     ring = replay.ring
     played = min(replay.num_entries, _PLAYED)
@@ -51,7 +51,7 @@ def memory(job: Job) -> Measured:
     held = replay.num_entries
     seconds = fill(replay, size)
     full = resident_bytes()
-    # Learning on shows what passes over a full memory add.
+    # Further learning shows what passes over a full memory add.
     loop.play(job.steps)
     total = resident_bytes()
     arrays = sum(array.nbytes for array in replay.ring.values())
@@ -68,9 +68,9 @@ def memory(job: Job) -> Measured:
 
 
 class Reference:
-    """A fixed loop that has nothing of this program, to measure the machine itself by.
+    """A fixed loop without any of this program's code, to measure the machine itself.
 
-    A step is bare emulation; every fourth has matrix products, about as many as an update has.
+    A step is bare emulation; every fourth adds about as many matrix products as an update.
     """
 
     def __init__(self, loop: Loop) -> None:
@@ -80,7 +80,7 @@ class Reference:
         self._out = torch.empty(512, 512)
 
     def play(self, steps: int) -> float:
-        """Return the seconds of so many steps."""
+        """Play a number of steps and return the seconds."""
         started = time.perf_counter()
         for _ in range(steps // 4):
             if self._bare is not None:
@@ -108,7 +108,7 @@ def growth(job: Job) -> Measured:
         loop.play(job.steps)
         ours, theirs = [], []
         for turn in range(job.repeats):
-            # ABBA: whoever is first in one turn is second in the next.
+            # ABBA: whichever is first in one turn is second in the next.
             order = (reference.play, loop.play) if turn % 2 else (loop.play, reference.play)
             seconds = {play: play(job.steps) for play in order}
             ours.append(job.steps / seconds[loop.play])

@@ -1,4 +1,4 @@
-"""The product's own loops, ready to be timed."""
+"""The program's own loops, ready to be timed."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ NEVER: Final = 2**52
 """Agent steps that no measurement reaches."""
 
 RANDOM_STEPS: Final = 2_000
-"""Agent steps played at random before learning starts, unless the arguments say fewer."""
+"""Most agent steps played at random before learning starts."""
 
 
 def uninterrupted(opt: Options, *, threads: int, steps: int = NEVER) -> Options:
-    """Return the options of a training of ``steps`` without evaluation, report and save."""
+    """Return the options of a training of ``steps`` without evaluations, reports or saves."""
     return dataclasses.replace(
         opt, threads=threads, steps=steps, eval_freq=NEVER, prog_freq=NEVER, save_freq=NEVER
     )
@@ -37,10 +37,10 @@ def with_params(opt: Options, **params: Any) -> Options:
 
 
 def soon_learning(opt: Options, *, random_steps: int = RANDOM_STEPS) -> Options:
-    """Return options by which learning starts after ``random_steps``, and with ε at its end.
+    """Return options with which learning starts after ``random_steps``, with the final ε.
 
-    Until then it plays at random, as the arguments' own first steps do. At least as many steps as
-    the sampling buffer needs are played; fewer where the arguments say so.
+    Until then it plays at random, as the arguments' own first steps do, for at least as many steps
+    as the sampling buffer needs, or fewer if the arguments say so.
     """
     params = opt.agent_params
     learn_start = min(params["learn_start"], max(random_steps, params.get("bufferSize", 0)))
@@ -48,19 +48,19 @@ def soon_learning(opt: Options, *, random_steps: int = RANDOM_STEPS) -> Options:
 
 
 def never_learning(opt: Options) -> Options:
-    """Return options by which learning never starts."""
+    """Return options with which learning never starts."""
     return with_params(opt, learn_start=NEVER)
 
 
 def bare_emulation(opt: Options, actions: Sequence[int]) -> BareEmulation | None:
-    """Return the game that the options name; None where it is not an Atari's."""
+    """Return the game that the options name; None if it is not an Atari game."""
     if opt.framework != "alewrap":
         return None
     return BareEmulation(opt.env, opt.game_path, actions, frames=opt.actrep)
 
 
 class Loop:
-    """A training that is set up and played by the product's own path."""
+    """A training that is set up and played by the program's own code."""
 
     def __init__(self, opt: Options) -> None:
         """Set up what ``opt`` names."""
@@ -81,7 +81,7 @@ class Loop:
         self.play(self.agent.learn_start + 2 + 8 * getattr(self.agent, "update_freq", 1))
 
     def settle(self) -> None:
-        """Wait until the device has done what it was asked for."""
+        """Wait until the device has finished its work."""
         if self._cuda:
             torch.cuda.synchronize()
 

@@ -1,7 +1,7 @@
 """What ``dqn-port bench`` measures: whole loops, and the parts of one.
 
-Every part plays by the product's own path. What is compared is measured in turns, so that a
-machine that drifts does so for both.
+Every part runs the program's own code. What is compared is measured in turns, so that a machine's
+drift affects both.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def playing(job: Job) -> Loop:
 
 
 def measured(figures: Figures, loop: Loop, work: Callable[[int], object]) -> Measured:
-    """Return figures, with the profile of more of that ``work`` on ``loop``."""
+    """Return figures, with the profile of more such ``work`` on ``loop``."""
     return Measured(figures, lambda steps: profile(loop, STAGES, work, steps))
 
 
@@ -88,15 +88,15 @@ def random_play(job: Job) -> Measured:
 
 
 class _Player:
-    """Plays the product's environment at random, and times what comes of it."""
+    """Plays the program's environment at random, and times it."""
 
     def __init__(self, loop: Loop) -> None:
         self.env, self._agent = loop.env, loop.agent
         _of(loop.agent, "preprocess")
 
     def play(self, steps: int) -> tuple[float, float]:
-        """Return the seconds of environment and preprocessing, new games not counted."""
-        # Looked up here, not before: a profile wraps them.
+        """Return the seconds of environment and preprocessing, without new games."""
+        # Looked up here, not earlier, because a profile wraps them.
         env, preprocess, clock = self.env, _of(self._agent, "preprocess"), time.perf_counter
         actions, draw = env.actions, self._agent.generator.random
         in_env = in_preproc = 0.0
@@ -150,7 +150,7 @@ def _warm(player: _Player, bare: BareEmulation | None) -> None:
 
 
 def preprocessing(job: Job) -> Measured:
-    """Preprocess screens as they come out of the environment, each one once."""
+    """Preprocess screens as they come from the environment, each one once."""
     loop = playing(job)
     player = _Player(loop)
     player.play(20)
@@ -160,11 +160,11 @@ def preprocessing(job: Job) -> Measured:
 
 
 _COLD_PER_REPEAT: Final = 10
-"""Updates between which an action is chosen once: they take far longer than what is timed."""
+"""Most actions timed right after an update; the updates take far longer."""
 
 
 def acting(job: Job) -> Measured:
-    """Choose greedily for the recent state: again and again, and once right after an update."""
+    """Choose greedily for the recent state: repeatedly, and once right after an update."""
     loop = learning(job)
     _of(loop.agent, "e_greedy")
 
@@ -199,7 +199,7 @@ def acting(job: Job) -> Measured:
 def update(job: Job) -> Measured:
     """Learn from minibatches, in turns with the machine's best matrix products.
 
-    A repeat is made of whole sampling buffers, so that what is done once a buffer is in it.
+    A repeat consists of whole sampling buffers, to include what is done once per buffer.
     """
     loop = learning(job)
     _of(loop.agent, "q_learn_minibatch")
@@ -240,7 +240,7 @@ def flop_of_update(layers: Any, input_dims: tuple[int, ...], batch: int) -> floa
 
 
 def replay(job: Job) -> Measured:
-    """Draw minibatches: whole sampling buffers of them, so that filling is in it."""
+    """Draw minibatches: whole sampling buffers of them, to include the filling."""
     loop = learning(job)
     size = loop.opt.agent_params["minibatch_size"]
     per_buffer = max(1, loop.opt.agent_params.get("bufferSize", 0) // size)
@@ -259,17 +259,17 @@ def replay(job: Job) -> Measured:
         each = 1e6 * work(draws) / draws
         rows.append({"minibatch": each, "transition": each / size})
     about = {
-        "minibatch": (f"drawing a minibatch of {size}, filling the buffer in it", "µs"),
+        "minibatch": (f"drawing a minibatch of {size}, filling included", "µs"),
         "transition": ("of it each transition", "µs"),
     }
     return measured(collected(rows, about), loop, work)
 
 
 def _of(agent: Any, name: str) -> Callable[..., Any]:
-    """Return a method that an agent has beyond what interfaces.Agent asks for.
+    """Return a method that an agent has beyond those that slots.Agent requires.
 
     Raises:
-        BenchError: this one has not.
+        BenchError: this one lacks it.
     """
     found: Callable[..., Any] | None = getattr(agent, name, None)
     if found is None:

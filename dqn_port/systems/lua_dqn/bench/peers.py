@@ -1,7 +1,7 @@
 """Others' speed: Stable-Baselines3 measured beside us, the rest derived through it.
 
-What the others reach was measured once, side by side and in turns, and no command here makes it
-again: agent steps a second of Pong with the same update, after learning starts, on 1 and 2 cores.
+The others were measured once, side by side and in turns, and no command here repeats that: agent
+steps a second of Pong with the same update, after learning starts, on 1 and 2 cores.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MEASURED_BEFORE: Final = {
 
 
 def derived(to_sb3: Figure, threads: int) -> dict[str, Figure]:
-    """Return our ratio to the others, from that to Stable-Baselines3; empty for other threads."""
+    """Return our ratio to the others, by that to Stable-Baselines3; empty if not measured."""
     return {
         name: Figure(
             f"÷ {name}, derived",

@@ -1,6 +1,6 @@
-"""Stable-Baselines3's DQN as a worker, by the python of its own environment.
+"""Stable-Baselines3's DQN as a worker, run by the python of its own environment.
 
-It imports nothing of this program and is set up as its own users set it up for Atari. The protocol
+It imports nothing of this program and is set up as its users set it up for Atari. The protocol
 is that of workers.py; its settings: ``game`` (Pong), ``cores``, ``threads``, ``learning_starts``,
 ``epsilon``, ``buffer_size``, ``batch_size``, ``train_freq``, ``target_update_interval``, ``seed``.
 """
@@ -57,7 +57,7 @@ def main() -> None:
     left, started = settings["learning_starts"] + 10 * settings["train_freq"], 0.0
 
     def after_step(*_: Any) -> bool:
-        """Count down the steps; at their end answer and wait for more. False ends learn."""
+        """Count down the steps; at the end answer and wait for more. False ends learn."""
         nonlocal left, started
         left -= 1
         if left > 0:

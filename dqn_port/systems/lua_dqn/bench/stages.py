@@ -23,4 +23,4 @@ STAGES: Final = (
     ("loop: the rest", "training", ("tick",)),
     ("loop: the rest", "_evaluation", ("tick",)),
 )
-"""(stage, whose methods, their names); what an object has not is left out."""
+"""(stage, whose methods, their names); what an object lacks is left out."""

@@ -19,15 +19,15 @@ from dqn_port.systems.lua_dqn.bench.worker import start_training
 from dqn_port.systems.lua_dqn.options import Options
 
 REPLAY_MEMORY: Final = 100_000
-"""Transitions of both: what Stable-Baselines3 can hold on most machines."""
+"""Both replays' size: what Stable-Baselines3 can hold on most machines."""
 
 EPSILON: Final = 0.1
-"""Of both while they are timed: acting at random costs less than acting greedily."""
+"""Both programs' ε while timed: acting at random costs less than acting greedily."""
 
 
 @dataclass(frozen=True)
 class Race:
-    """One game on so many cores."""
+    """One game on some cores."""
 
     game: str
     threads: int
@@ -38,7 +38,7 @@ class Race:
     versions: dict[str, str]
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as JSON holds it."""
+        """Return it as plain JSON values."""
         return {
             "game": self.game,
             "threads": self.threads,
@@ -61,7 +61,7 @@ def our_options(opt: Options, *, threads: int, random_steps: int) -> Options:
 
 
 def settings_of_sb3(ours: Options, cores: list[int]) -> dict[str, Any]:
-    """Return the settings of sb3_worker.py that do the same as our options."""
+    """Return the settings of sb3_worker.py equivalent to our options."""
     params = ours.agent_params
     return {
         "game": "".join(word.capitalize() for word in ours.env.split("_")),
@@ -78,17 +78,17 @@ def settings_of_sb3(ours: Options, cores: list[int]) -> dict[str, Any]:
 
 
 def start_sb3(python: Path, settings: dict[str, Any]) -> Worker:
-    """Start Stable-Baselines3 by the python of its environment.
+    """Start Stable-Baselines3 with the python of its environment.
 
     Raises:
         BenchError: there is none, or it cannot train.
     """
     if not python.exists():
         raise BenchError(
-            f"{python}: does not exist; `make bench` makes the environment of {SB3}, "
-            "--only parts does without"
+            f"{python}: does not exist; run `make bench` to make the environment of {SB3}, or "
+            "--only parts, which needs none"
         )
-    # -P: the modules beside the script are none of its own.
+    # -P: the modules beside the script are not its own.
     script = Path(__file__).with_name("sb3_worker.py")
     return Worker(SB3, [str(python), "-P", str(script)], settings)
 
@@ -115,7 +115,7 @@ def race(
 
 
 def table_of_races(races: list[Race]) -> list[str]:
-    """Return the table of what was measured, and the one of what is derived from it."""
+    """Return the table of measured figures, and the one derived from it."""
     rows = [
         (
             f"{one.game}, {one.threads} core{'s' if one.threads > 1 else ''}",

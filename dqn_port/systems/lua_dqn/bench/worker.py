@@ -17,7 +17,7 @@ from dqn_port.systems.lua_dqn.options import Options
 
 
 def start_training(opt: Options, cores: list[int], *, learn: bool = True) -> Worker:
-    """Start a training by ``opt`` on ``cores``; with ``learn`` it plays until it is learning."""
+    """Start a training with ``opt`` on ``cores``; with ``learn`` it plays until it learns."""
     settings = {"options": opt.to_json(), "cores": cores, "learn": learn}
     return Worker(
         "dqn-port", [sys.executable, "-m", "dqn_port.systems.lua_dqn.bench.worker"], settings

@@ -31,7 +31,7 @@ from dqn_port.torch7.values import TorchObject
 
 
 class Sequential:
-    """Layers one after the other; see slots.Network.
+    """Layers one after another; see slots.Network.
 
     On the CPU with a C compiler every sum is rounded as in the original (lua_order.py). Elsewhere
     PyTorch sums in its own order, which is as accurate.

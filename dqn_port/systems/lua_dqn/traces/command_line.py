@@ -67,7 +67,7 @@ def replay_tables(trace: Trace, compare: Comparer, replaying: Replaying) -> None
     refused = 0
     for at, case in enumerate(trace.meta):
         text = trace.key("input", str, of=case, where=f"[{at}]")
-        # What is no string, written <...>, gives an empty table; parse_table takes strings only.
+        # What is not a string, written <...>, gives an empty table; parse_table takes strings only.
         is_text = not (text.startswith("<") and text.endswith(">"))
         try:
             got = _plain(parse_table(text if is_text else "").values)
@@ -98,7 +98,7 @@ def _plain_node(node: Any, trace: Trace) -> Any:
     """Return what a node of a trace stands for: tables as dicts, else (type, value).
 
     Raises:
-        TraceError: it is no node.
+        TraceError: it is not a node.
     """
     try:
         if node["t"] == "table":

@@ -23,7 +23,7 @@ from dqn_port.systems.practical_rl.system import SYSTEM
 
 _NEVER: Final = 10**12
 _FILL_CALLS: Final = 10
-"""Calls of the fill, unless the arguments say fewer: the replay's size changes no speed."""
+"""Most calls of the fill: the replay's size does not change the speed."""
 _FIRST: Final = 50
 """Steps before anything is timed."""
 
@@ -40,28 +40,28 @@ STAGES: Final[Stages] = (
 
 
 def short(options: dict[str, Any]) -> dict[str, Any]:
-    """Return the options of a run whose fill is short, and which evaluates but once, for a step."""
+    """Return the options of a run with a short fill and only one evaluation, of one step."""
     fill_calls = min(options["fill_calls"], _FILL_CALLS)
     changes = {"total_steps": _NEVER, "eval_freq": _NEVER, "n_lives": 1, "t_max": 1}
     return {**options, **changes, "fill_calls": fill_calls}
 
 
 def start_stand_in(job: Job, what: str) -> Worker:
-    """Start the student's program; ``what`` it does at ``run``: loop, update or env."""
+    """Start the student's program; ``what``: what it does at ``run``: loop, update or env."""
     settings = {"arguments": short(job.options), "cores": job.cores, "what": what}
     command = [sys.executable, "-m", "dqn_port.systems.practical_rl.bench.stand_in"]
     return Worker("a student's program", command, settings)
 
 
 def learning(job: Job) -> Playing:
-    """Return a training that is in its loop."""
+    """Return a training that has reached its loop."""
     playing = Playing(SYSTEM, {**short(job.options), "threads": job.threads})
     playing.play(_FIRST)
     return playing
 
 
 def beside(job: Job, what: str, unit: str, work: Callable[[int], float], told: str) -> Measured:
-    """Measure so many steps of ``work``, seconds, in turns with the same of the stand-in."""
+    """Measure ``work``, which returns seconds, in turns with the same of the stand-in."""
     rows = []
     with start_stand_in(job, what) as student:
         work(min(job.steps, _FIRST))
@@ -78,7 +78,7 @@ def beside(job: Job, what: str, unit: str, work: Callable[[int], float], told: s
 
 
 def race(job: Job) -> Measured:
-    """Race the whole loop: a step with its update, in processes of their own."""
+    """Race the whole loop: a step with its update, each in its own process."""
     arguments = short(job.options) | {"system": SYSTEM.NAME}
     with (
         start_playing(arguments, job.cores, until=_FIRST) as own,
@@ -92,7 +92,7 @@ def race(job: Job) -> Measured:
 
 
 def timed(do: Callable[[], object]) -> Callable[[int], float]:
-    """Return what does something so many times and returns the seconds."""
+    """Return a function that calls ``do`` a number of times and returns the seconds."""
 
     def work(count: int) -> float:
         started = time.perf_counter()
@@ -137,7 +137,7 @@ def flop_of_update(agent: DQNAgent, batch: int, *, double: bool) -> float:
 
 
 def environment(job: Job) -> Measured:
-    """Step the environment, wrappers and all, at random; new episodes are in it."""
+    """Step the environment, wrappers and all, at random, including new episodes."""
     training = learning(job).training
     assert isinstance(training, Training)
     env, draw, n = training.env, training.numpy_random.randint, training.agent.n_actions

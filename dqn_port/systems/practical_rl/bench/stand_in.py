@@ -1,7 +1,7 @@
 """What a good student would hand in: the homework in eager PyTorch, to be measured beside ours.
 
-The course's own wrappers, a list for a replay, PyTorch's modules and its Adam, gymnasium's games
-and Pillow's resizing. Of this program it uses nothing but the workers' protocol. As a worker its
+The course's own wrappers, a list as replay, PyTorch's modules and its Adam, gymnasium's games and
+Pillow's resizing. It uses only the workers' protocol of this program. As a worker its
 settings are ``arguments`` (as args.json holds them), ``cores`` and ``what``: loop, update or env.
 """
 
@@ -47,7 +47,7 @@ class MaxAndSkipEnv(gymnasium.Wrapper):
 
 
 class EpisodicLifeEnv(gymnasium.Wrapper):
-    """A lost life ends an episode; the game is reset where it is over."""
+    """A lost life ends an episode; the game is reset only when it is over."""
 
     def __init__(self, env: Any) -> None:
         super().__init__(env)
@@ -64,7 +64,7 @@ class EpisodicLifeEnv(gymnasium.Wrapper):
         return obs, reward, terminated, truncated, info
 
     def reset(self, **kwargs: Any) -> Any:
-        """Reset the game, or go on with the next life."""
+        """Reset the game, or continue with the next life."""
         if self.was_real_done:
             obs, info = self.env.reset(**kwargs)
         else:
@@ -74,10 +74,10 @@ class EpisodicLifeEnv(gymnasium.Wrapper):
 
 
 class FireResetEnv(gymnasium.Wrapper):
-    """FIRE and RIGHT begin an episode."""
+    """FIRE and RIGHT start an episode."""
 
     def reset(self, **kwargs: Any) -> Any:
-        """Begin an episode."""
+        """Start an episode."""
         self.env.reset(**kwargs)
         for action in (1, 2):
             obs, _, terminated, truncated, info = self.env.step(action)
@@ -95,7 +95,7 @@ class ClipRewardEnv(gymnasium.RewardWrapper):
 
 
 class PreprocessAtariObs(gymnasium.ObservationWrapper):
-    """Crop, shrink to 64×64, and make gray with much red: float32 [1, 64, 64], 0..1."""
+    """Crop, shrink to 64×64, and turn to gray with much red: float32 [1, 64, 64], 0..1."""
 
     def __init__(self, env: Any) -> None:
         super().__init__(env)
@@ -118,7 +118,7 @@ class FrameBuffer(gymnasium.Wrapper):
         self.framebuffer = np.zeros(shape, np.float32)
 
     def reset(self, **kwargs: Any) -> Any:
-        """Begin with zeros and a frame."""
+        """Start with zeros and a frame."""
         frame, info = self.env.reset(**kwargs)
         self.framebuffer = np.zeros_like(self.framebuffer)
         self._update(frame)
@@ -147,7 +147,7 @@ def make_env(environment: str, *, clip_rewards: bool = True) -> Any:
 
 
 def body(state_shape: tuple[int, ...], n_actions: int) -> nn.Sequential:
-    """Return the layers: two of 128 for a vector, the notebook's picture for pictures."""
+    """Return the layers: two of 128 for a vector, those of the notebook's figure for pictures."""
     if len(state_shape) == 1:
         return nn.Sequential(
             nn.Linear(*state_shape, 128), nn.ReLU(), nn.Linear(128, 128), nn.ReLU(),
@@ -196,7 +196,7 @@ class ReplayBuffer:
         return len(self.storage)
 
     def add(self, *transition: Any) -> None:
-        """Add one, in the place of the oldest."""
+        """Add one, in place of the oldest when full."""
         if self.next_idx >= len(self.storage):
             self.storage.append(transition)
         else:
@@ -204,7 +204,7 @@ class ReplayBuffer:
         self.next_idx = (self.next_idx + 1) % self.maxsize
 
     def sample(self, batch_size: int) -> tuple[Any, ...]:
-        """Return so many, drawn with replacement, as arrays: s, a, r, s', done."""
+        """Return a batch drawn with replacement, as arrays: s, a, r, s', done."""
         last = len(self.storage) - 1
         chosen = [self.storage[random.randint(0, last)] for _ in range(batch_size)]
         return tuple(np.array(column) for column in zip(*chosen, strict=True))
@@ -229,7 +229,7 @@ def compute_td_loss(
 
 
 def linear_decay(init: float, final: float, step: int, total: int) -> float:
-    """Return the value of a step."""
+    """Return the value at a step."""
     return final if step >= total else (init * (total - step) + final * step) / total
 
 
@@ -257,7 +257,7 @@ class Homework:
         return state
 
     def fill(self) -> None:
-        """Fill the replay; every call begins from the first state, as in the notebook."""
+        """Fill the replay; every call starts from the first state, as in the notebook."""
         self.agent.epsilon = 1.0
         for _ in range(self.opt["fill_calls"]):
             self.play_and_record(self.state, self.opt["n_steps"])

@@ -23,7 +23,7 @@ from dqn_port.systems.simple_dqn.main import Training
 from dqn_port.systems.simple_dqn.system import SYSTEM
 
 RANDOM_STEPS: Final = 2_000
-"""Steps played at random before anything is timed, unless the arguments say fewer."""
+"""Most steps played at random before anything is timed."""
 
 _NEVER: Final = 2**40
 _REPLAY_SIZE: Final = 100_000
@@ -47,7 +47,7 @@ STAGES: Final = (
 
 
 def _options(job: Job, **changes: Any) -> dict[str, Any]:
-    """Return options of one phase that does not end, ε as at its end, on the CPU."""
+    """Return options of one phase that never ends, with the final ε, on the CPU."""
     random_steps = min(job.options["random_steps"] or RANDOM_STEPS, RANDOM_STEPS)
     return {
         **job.options,
@@ -74,7 +74,7 @@ def _learning(job: Job) -> Playing:
 
 
 def _learns_at(options: Mapping[str, Any]) -> int:
-    """Return a step at which some updates are done."""
+    """Return a step by which some updates are done."""
     wait: int = options["batch_size"] + 2 * options["train_frequency"]
     return int(options["random_steps"]) + wait
 
@@ -141,7 +141,7 @@ def flop_of_update(options: Mapping[str, Any], n_actions: int) -> float:
 
 
 def act(job: Job) -> Measured:
-    """Choose greedily for the state seen last."""
+    """Choose greedily for the last state seen."""
     playing = _learning(job)
     agent = _training(playing).agent
 
@@ -215,7 +215,7 @@ def stand_in(job: Job) -> Measured:
     """Train beside the stand-in, each waiting while the other is timed.
 
     Raises:
-        BenchError: the arguments ask for what it cannot do.
+        BenchError: the arguments ask for something it cannot do.
     """
     options = _options(job)
     can = options["environment"] == "ale" and options["game"] not in GAMES

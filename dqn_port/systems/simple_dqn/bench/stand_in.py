@@ -1,10 +1,10 @@
-"""A stand-in of the original: the same program as one would write it in eager PyTorch today.
+"""A stand-in for the original: the same program as one would write it in eager PyTorch today.
 
-It meets the original's traces (tests/systems/simple_dqn/test_bench.py). Of this system's own code
-it takes only what does no work in the loop: the order of phases and the emulator. As a worker:
+It meets the original's traces (tests/systems/simple_dqn/test_bench.py). From this system's code it
+takes only the order of phases and the emulator, which do no work in the loop. As a worker:
 ``python -m dqn_port.systems.simple_dqn.bench.stand_in``; its settings: ``arguments`` (as args.json
-holds them), ``cores``, as many as it has threads, and ``until``, the step it plays to before it is
-ready. Optimiser: rmsprop, the default; environment: ale.
+holds them), ``cores``, one per thread, and ``until``, the step it plays to before it is ready.
+Optimiser: rmsprop, the default; environment: ale.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Environment:
         self.life_lost = False
 
     def act(self, action: int) -> int:
-        """Return the reward of some frames."""
+        """Play some frames and return their reward."""
         lives, reward = self.ale.lives(), 0
         for _ in range(self._skip):
             if not self.ale.game_over():
@@ -66,7 +66,7 @@ class Environment:
         return np.asarray(self._resize(self._gray[self._screen], self._size), np.uint8)
 
     def is_terminal(self) -> bool:
-        """Tell whether a game, or in training a life, is at its end."""
+        """Tell whether the game, or in training a life, is over."""
         return self.ale.game_over() or (self.mode == "train" and self.life_lost)
 
 
@@ -94,7 +94,7 @@ class ReplayMemory:
         self.current = (at + 1) % self.size
 
     def get_minibatch(self) -> tuple[NDArray[Any], ...]:
-        """Draw until enough transitions cross neither the place written next nor a game's end."""
+        """Draw until enough transitions cross neither the next place to write nor a game's end."""
         indexes: list[int] = []
         length = self.length
         while len(indexes) < self.batch_size:
@@ -132,7 +132,7 @@ class DeepQNetwork:
 
     @staticmethod
     def _fill(model: nn.Module, draw: np.random.RandomState) -> None:
-        """Draw the output's weights first; those of convolutions as [inputs, filters]."""
+        """Draw the output layer's weights first, those of convolutions as [inputs, filters]."""
         *inner, output = model.parameters()
         with torch.no_grad():
             for w in (output, *inner):
@@ -149,7 +149,7 @@ class DeepQNetwork:
         return q
 
     def update_target_network(self) -> None:
-        """Copy the network to its target."""
+        """Copy the network to the target network."""
         self.target.load_state_dict(self.model.state_dict())
 
     def train(self, minibatch: tuple[NDArray[Any], ...]) -> float:
@@ -181,7 +181,7 @@ class DeepQNetwork:
 
 
 class Run:
-    """main.py: phases of steps, one after the other."""
+    """main.py: phases of steps, one after another."""
 
     def __init__(self, options: Options, emulator: Emulator) -> None:
         self.options, self.draw = options, random.Random(options["random_seed"])
@@ -194,7 +194,7 @@ class Run:
         self.costs: list[float] = []
 
     def restart_random(self) -> None:
-        """Restart and do some dummy actions."""
+        """Restart and play some dummy actions."""
         self.env.restart()
         low, high = self.options["history_length"], self.options["random_starts"]
         for _ in range(low + int(self.draw.random() * (high - low + 1)) + 1):
@@ -227,7 +227,7 @@ class Run:
         return float(start - t * (start - end) / steps if t < steps else end)
 
     def tick(self) -> None:
-        """Do one step."""
+        """Play one step."""
         o, phase = self.options, self.phases[0]
         if self.i == 0:
             self.env.mode = "test" if phase.name == "test" else "train"
@@ -255,7 +255,7 @@ class Run:
             self.i = 0
 
     def play(self, steps: int) -> float:
-        """Play so many steps and return the seconds."""
+        """Play a number of steps and return the seconds."""
         started = time.perf_counter()
         for _ in range(steps):
             self.tick()
