@@ -11,6 +11,7 @@ from dqn_port.errors import RunFolderError
 from dqn_port.runs.diagnosis import MOST_EPISODES, MOST_STEPS
 from dqn_port.runs.playing import system_of
 from dqn_port.runs.record import read_run
+from dqn_port.runs.scores import EPSILON
 from dqn_port.tools.diagnosis import EPISODES
 from dqn_port.tools.diagnosis import diagnose as diagnosis_of
 from dqn_port.tools.pictures import check_ending
@@ -45,7 +46,8 @@ def diagnose(
     """Play some games, and compare the network's values with the returns.
 
     The page shows values against returns, the states in which they differ most, the states in
-    which the actions' values differ most and least, and the convolutions.
+    which the actions' values differ most and least, and the convolutions. ε is 0.05 unless chosen,
+    as greedy games are often all the same.
 
     \b
     dqn-port diagnose artifacts/pong_quick -o values.html
@@ -62,7 +64,7 @@ def diagnose(
         args_file=args_file,
         best=best,
         seed=seed,
-        epsilon=epsilon,
+        epsilon=EPSILON if epsilon is None else epsilon,
         max_frames=max_frames,
         assignments=[f"threads={threads}", *assignments],
         draft=draft,

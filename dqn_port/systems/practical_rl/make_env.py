@@ -66,7 +66,7 @@ def raw_game_of(environment: str) -> str | None:
 
 
 def _with_prefix(environment: str) -> str:
-    """Return an id with gymnasium's prefix, where gymnasium alone knows it, or a module comes first."""
+    """Return an id with gymnasium's prefix where only gymnasium, or a stranger's module, has it."""
     ours = environment == CARTPOLE or environment.endswith(_NO_FRAMESKIP)
     theirs = environment in gymnasium.registry or ":" in environment
     is_bare = not environment.startswith(GYMNASIUM)
