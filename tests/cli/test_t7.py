@@ -130,7 +130,8 @@ def test_a_small_snapshot_has_its_network_alone_and_no_gradients(capsys, tmp_pat
     path = tmp_path / "small.t7"
     assert run(capsys, "export-weights", SNAP, "--best", "-o", path).code == 0
     whole, small = load(SNAP), load(path)
-    assert list(small) == ["model", *Histories().to_table(), "arguments"]
+    assert list(small) == ["model", "best_model", *Histories().to_table(), "arguments"]
+    assert small["best_model"] is small["model"]
     of_small = parameters_of(rows_of(small["model"], ""))
     of_whole = parameters_of(rows_of(whole["best_model"], ""))
     assert of_small.keys() == of_whole.keys()

@@ -126,7 +126,8 @@ def network_alone(path: Path, *, best: bool = False) -> LuaTable:
         T7Error, SnapshotError: see load_snapshot.
     """
     table = load_snapshot(path).table
-    module = network_in(table, path, best=best).module
+    saved = network_in(table, path, best=best)
+    module = saved.module
     assert module is not None
     for layer in module["modules"].to_list():
         for name, value in layer.fields.items():
@@ -135,7 +136,9 @@ def network_alone(path: Path, *, best: bool = False) -> LuaTable:
     for name in ("output", "gradInput"):
         module.fields[name] = Tensor(module[name].class_name)
     lists = [(name, table[name]) for name in Histories().to_table() if name in table]
-    return LuaTable([("model", module), *lists, ("arguments", table["arguments"])])
+    best_model = module if saved.which == "best" else None
+    networks = [("model", module), ("best_model", best_model)]
+    return LuaTable([*networks, *lists, ("arguments", table["arguments"])])
 
 
 def load_snapshot(path: Path) -> Snapshot:
