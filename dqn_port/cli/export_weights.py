@@ -35,7 +35,7 @@ def export_weights(run: Path, output: Path, best: bool) -> None:
 
     \b
     dqn-port export-weights artifacts/pong_quick --best -o pong.pt
-    dqn-port export-weights artifacts/pong_quick --best -o pong.t7
+    dqn-port export-weights artifacts/pong_quick --best -o best.t7
     """
     path = snapshot_at(run)
     system = system_of(path)
