@@ -38,6 +38,16 @@ def test_the_same_seed_gives_the_same_bytes(capsys, snapshot, tmp_path):
     assert episodes[0] != episodes[1]
 
 
+def test_repeated_games_are_told(capsys, snapshot):
+    greedy = ["evaluate", snapshot, "--episodes", "3", "--epsilon"]
+    told = (
+        "Different episodes: 1 of 3; the others repeat one step by step. A larger --epsilon makes "
+        "them differ.\n"
+    )
+    assert told in run(capsys, *greedy, "0").out
+    assert "Different" not in run(capsys, *greedy, "1").out
+
+
 @pytest.mark.parametrize("words", [["evaluate", "--steps", "1"], ["play", "--max-frames", "1"]])
 def test_what_may_not_be_meant_in_an_argument_file_is_told(capsys, snapshot, tmp_path, words):
     args = write_toy(tmp_path, pool_frms="type=max,size=2")
