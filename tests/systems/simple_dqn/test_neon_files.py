@@ -160,6 +160,20 @@ def test_a_snapshot_starts_a_run_and_the_target_stays_another_network():
     assert run.agent.total_train_steps == 14
 
 
+def test_what_another_optimiser_kept_is_left_out():
+    nets = {name: DeepQNetwork(options(optimizer=name), 4) for name in ("rmsprop", "adam")}
+    for net in nets.values():
+        for state in net.states["conv1.W"]:
+            state.fill_(-1.0)
+    kept = {name: dict(net.weights()) for name, net in nets.items()}
+    for name, other, expected in (
+        ("rmsprop", "adam", 0), ("adam", "rmsprop", 0), ("adam", "adam", -1)
+    ):  # fmt: skip
+        net = DeepQNetwork(options(optimizer=name), 4)
+        net.load_weights(kept[other])
+        assert all((state == expected).all() for state in net.states["conv1.W"])
+
+
 class _Nowhere:
     def path(self, name: str) -> Path:
         return Path(name)
