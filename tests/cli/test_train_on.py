@@ -213,7 +213,11 @@ def test_a_pipelines_run_is_lengthened_as_a_copy(capsys, monkeypatch, there):
 @pytest.mark.parametrize(
     ("words", "code", "fault"),
     [
-        (["--set", "steps=100"], 2, "steps: expected at least 260, already trained, got 100"),
+        (
+            ["--set", "steps=100"],
+            2,
+            "steps: expected at least 260 agent steps, already trained, got 100",
+        ),
         (
             ["--set", "name=u"],
             2,
