@@ -194,10 +194,10 @@ class DeepQNetwork:
             for name, tensor in self._named(self.model).items():
                 tensor.copy_(torch.from_numpy(np.asarray(weights[name])))
             for name, states in self.states.items():
-                *given, more = (weights.get(f"{name}.state{i}") for i in range(len(states) + 1))
+                *there, more = (weights.get(f"{name}.state{i}") for i in range(len(states) + 1))
                 # What another optimiser kept means something else.
-                other = more is not None or any(values is None for values in given)
-                for state, values in zip(states, given, strict=True):
+                other = more is not None or any(values is None for values in there)
+                for state, values in zip(states, there, strict=True):
                     if other or values is None:
                         state.zero_()
                     else:

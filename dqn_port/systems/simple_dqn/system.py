@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from dqn_port.arguments.declared import Declared
+from dqn_port.arguments.flat_options import FlatDraft
 from dqn_port.devices import use_threads
 from dqn_port.errors import ArgsError, DeviceError
 from dqn_port.events import Event, Row
@@ -32,7 +33,7 @@ from dqn_port.systems.simple_dqn.filters import filters_of_game
 from dqn_port.systems.simple_dqn.layers import as_sequential, from_sequential, screens_fit
 from dqn_port.systems.simple_dqn.main import Training
 from dqn_port.systems.simple_dqn.memory import check_size, memory_needed
-from dqn_port.systems.simple_dqn.neon_files import SUFFIXES, read_neon
+from dqn_port.systems.simple_dqn.neon_files import SUFFIXES, name_of, read_neon
 from dqn_port.systems.simple_dqn.options import (
     HISTORY,
     NAME,
@@ -262,6 +263,16 @@ class SimpleDqn(Declared):
         """
         return read_neon(path) if path.suffix in SUFFIXES else super().load_network(path, best=best)
 
+    def put_told(self, draft: FlatDraft, path: Path) -> None:
+        """Set the options that a saved network tells, and the epoch in the name of an original's.
+
+        Raises:
+            SnapshotError: see load_network.
+        """
+        super().put_told(draft, path)
+        if path.suffix in SUFFIXES and (epoch := name_of(path).epoch) is not None:
+            draft.put({"start_epoch": epoch}, str(path))
+
     def networks_in(self, path: Path) -> list[str]:
         """Return which networks a file holds; the original's files hold one.
 
@@ -412,6 +423,11 @@ def _remarks(given: Mapping[str, Any], options: Mapping[str, Any]) -> Iterator[s
         yield "record_screen_path, record_sound_filename: only environment ale is recorded"
     elif options["record_sound_filename"] and options["game"] in GAMES:
         yield f"record_sound_filename: {options['game']} has no sound, so nothing is written"
+    if options["start_epoch"] and options["start_epoch"] >= options["epochs"]:
+        yield (
+            f"epochs: {options['epochs']} is not above start_epoch ({options['start_epoch']}), so "
+            "nothing is learnt"
+        )
     if given.get("game") is None:
         yield f"game: none is named, so {options['game']} is taken"
     game = str(given.get("game", ""))

@@ -8,6 +8,7 @@ import pickle
 import pickletools
 import random
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ def form(value: Any) -> Any:
 def test_the_originals_snapshot_is_read():
     saved = read_neon(ORIGINAL)
     assert saved.arguments == {
-        **{"history_length": 4, "batch_norm": False, "start_epoch": 3},
+        **{"history_length": 4, "batch_norm": False},
         **{"screen_height": 36, "screen_width": 36},
     }
     shapes = {name: array.shape for name, array in saved.weights.items()}
@@ -120,7 +121,7 @@ def test_the_older_age_is_read(in_dict, tmp_path):
     for name, array in weights.items():
         np.testing.assert_array_equal(saved.weights[name], array)
     assert saved.arguments == {
-        **{"history_length": 4, "batch_norm": False, "game": "breakout", "start_epoch": 77},
+        **{"history_length": 4, "batch_norm": False, "game": "breakout"},
     }
     assert SYSTEM.networks_in(path) == ["last"]
     assert SYSTEM.check_networks(path, None) == "10 arrays, finite"
@@ -172,6 +173,20 @@ def test_what_another_optimiser_kept_is_left_out():
         net = DeepQNetwork(options(optimizer=name), 4)
         net.load_weights(kept[other])
         assert all((state == expected).all() for state in net.states["conv1.W"])
+
+
+def test_a_training_begins_with_the_epoch_in_a_snapshots_name(tmp_path):
+    snapshot = tmp_path / "toyA_long_77.prm"
+    shutil.copyfile(ORIGINAL, snapshot)
+    draft = SYSTEM.new_draft()
+    SYSTEM.put_told(draft, snapshot)
+    assert draft.values == {
+        "history_length": 4, "batch_norm": False, "screen_height": 36, "screen_width": 36,
+        "game": "toyA", "start_epoch": 77,
+    }  # fmt: skip
+    # A date is no epoch; what only plays has no need of one.
+    dated = snapshot.rename(tmp_path / "toyA_20170401.prm")
+    assert SYSTEM.open_player(dated).game == "toyA"
 
 
 class _Nowhere:
