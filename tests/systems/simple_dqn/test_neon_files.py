@@ -22,6 +22,7 @@ from dqn_port.systems.simple_dqn.layers import to_neon
 from dqn_port.systems.simple_dqn.neon_files import name_of, read_neon, write_prm
 from dqn_port.systems.simple_dqn.system import SYSTEM
 from dqn_port.systems.simple_dqn.unpickling import read_pickle
+from tests.cli.running import run
 from tests.systems.simple_dqn.building import SHIPPED, options
 
 ORIGINAL = SHIPPED / "snapshot_A_3.prm"
@@ -329,3 +330,15 @@ def test_other_tables_are_no_networks(table, got, tmp_path):
     with pytest.raises(SnapshotError) as caught:
         read_neon(path)
     assert str(caught.value) == f"{path}: expected a network of simple_dqn, got {got}"
+
+
+def test_a_snapshot_is_exported_to_pytorch_alone(capsys, tmp_path):
+    for suffix in (".safetensors", ".t7"):
+        output = tmp_path / f"a{suffix}"
+        result = run(capsys, "export-weights", ORIGINAL, "-o", output)
+        assert (result.code, result.error) == (
+            2,
+            f"-o {output}: expected FILE.pt for a network in a .prm, got {suffix}",
+        )
+        assert not output.exists()
+    assert run(capsys, "export-weights", ORIGINAL, "-o", tmp_path / "a.pt").code == 0
