@@ -40,8 +40,8 @@ def checked(param: Param, value: Any, where: str) -> Any:
         if (param.low is not None and value < param.low) or (
             param.high is not None and value > param.high
         ):
-            between = f"at least {param.low:g}" if param.high is None else (
-                f"{param.low:g} to {param.high:g}"
+            between = f"at least {param.low:.10g}" if param.high is None else (
+                f"{param.low:.10g} to {param.high:.10g}"
             )  # fmt: skip
             raise ArgsError(f"{where}: expected {between}, got {short(value)}")
     elif param.kind in ("boolean", "string", "table"):
@@ -93,6 +93,8 @@ def shown(value: Any) -> str:
     """Write an option's value, in JSON where it is a list."""
     if value is None or value == "":
         return "nothing"
+    if isinstance(value, float) and value.is_integer() and abs(value) >= 1000:
+        value = int(value)
     if isinstance(value, int) and not isinstance(value, bool):
         value = f"{value:,}"
     if not isinstance(value, str):

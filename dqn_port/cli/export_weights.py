@@ -9,6 +9,7 @@ import click
 
 from dqn_port.cli.main import program
 from dqn_port.cli.parameters import best_option, snapshot_at, trust_option
+from dqn_port.errors import UsageError
 from dqn_port.exports.weights import write_weights
 from dqn_port.runs.playing import system_of
 from dqn_port.saved_networks import save_alone
@@ -39,6 +40,11 @@ def export_weights(run: Path, output: Path, best: bool) -> None:
     """
     path = snapshot_at(run)
     system = system_of(path)
+    if output.suffix in (".npz", ".t7", ".safetensors") and not path.suffix == output.suffix:
+        raise UsageError(
+            f"-o {output}: expected a name such as {output.with_suffix('.pt')}, for PyTorch, or "
+            f"one that ends in {system.SUFFIX}, for a small snapshot"
+        )
     exported = system.export(path, best=best)
     alone = path.suffix == output.suffix == system.SUFFIX
     if alone:
