@@ -85,8 +85,8 @@ class Training:
         self._take_limit()
         if start is not None and self.agent.done:
             raise ArgsError(
-                f"episodes: expected at least {self.agent.count_episodes}, as {start.path} has "
-                f"had, got {options['episodes']}"
+                f"episodes: expected a total of at least {self.agent.count_episodes}, which "
+                f"{start.path} has had, got {options['episodes']}"
             )
         self._evaluated_at = self.agent.count_states
         self.evaluation: Evaluation | None = None

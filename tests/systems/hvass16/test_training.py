@@ -145,7 +145,9 @@ def test_a_run_cannot_have_fewer_episodes_than_there_were():
     run(made)
     with pytest.raises(ArgsError) as caught:
         training(start=saved(made))
-    assert str(caught.value) == "episodes: expected at least 6, as old.npz has had, got 5"
+    assert str(caught.value) == (
+        "episodes: expected a total of at least 6, which old.npz has had, got 5"
+    )
     with pytest.raises(ArgsError) as caught:
         training(options(episodes=4)).load_state_dict(made.state_dict())
     assert str(caught.value) == "episodes: expected at least 5, already trained, got 4"
