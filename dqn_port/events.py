@@ -79,6 +79,13 @@ class Saved(Event):
 
 
 @dataclass(frozen=True)
+class Stopped(Event):
+    """A signal stopped the training, and a checkpoint was written."""
+
+    training: Any
+
+
+@dataclass(frozen=True)
 class Finished(Event):
     """The training is finished and all is written."""
 

@@ -55,10 +55,16 @@ def _resolved(
                 f"{args_file}: {system.option_of('seed')}: expected a seed, as a pipeline finds "
                 "its results by their arguments, got none; add --seed 1"
             )
+        facts = system.facts(options)
+        if facts.length is None and not facts.longer:
+            raise ArgsError(
+                f"{args_file}: {system.option_of('length')}: expected an end, as a pipeline "
+                "evaluates what is finished, got none; add --length N"
+            )
         return Resolved(
             system=system,
             options=options,
-            facts=system.facts(options),
+            facts=facts,
             hash=system.arguments_hash(options),
             warnings=tuple(draft.warnings),
         )

@@ -162,8 +162,8 @@ class FlatOptions:
             verb, given = self.words(words)
             if verb != "train":
                 raise UsageError(
-                    f"-- {' '.join(words)}: expected words that train, got those of another "
-                    f"command; use `dqn-port {verb}`"
+                    f"-- {' '.join(words)}: expected words that train; with these nothing is "
+                    f"learned: use `dqn-port {verb}`"
                 )
             draft.put(given, "words")
         draft.put(self._assigned(assignments), "--set")

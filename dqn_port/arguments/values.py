@@ -93,6 +93,8 @@ def shown(value: Any) -> str:
     """Write an option's value, in JSON where it is a list."""
     if value is None or value == "":
         return "nothing"
+    if isinstance(value, float) and value.is_integer() and abs(value) >= 1000:
+        value = int(value)
     if isinstance(value, int) and not isinstance(value, bool):
         value = f"{value:,}"
     if not isinstance(value, str):

@@ -42,10 +42,10 @@ def export_weights(run: Path, output: Path, best: bool) -> None:
     path = snapshot_at(run)
     system = system_of(path)
     alone = path.suffix == output.suffix == system.SUFFIX
-    if output.suffix in SUFFIXES and not alone:
-        raise UsageError(
-            f"-o {output}: expected FILE.pt for a network in a {path.suffix}, got {output.suffix}"
-        )
+    if output.suffix in (*SUFFIXES, ".npz") and not alone:
+        small = f", or FILE{path.suffix} for a small snapshot"
+        also = small if path.suffix == system.SUFFIX else ""
+        raise UsageError(f"-o {output}: expected FILE.pt{also}, got {output.suffix}")
     exported = system.export(path, best=best)
     if alone:
         getattr(system, "save_alone", save_alone)(path, output, best=best)

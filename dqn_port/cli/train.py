@@ -30,8 +30,9 @@ from dqn_port.cli.parameters import (
 )
 from dqn_port.cli.progress import LongRun, ProgressBar
 from dqn_port.errors import CheckpointError, UsageError
-from dqn_port.events import Finished, Started
+from dqn_port.events import Finished, Started, Stopped
 from dqn_port.exports.tensorboard import TensorboardWriter, require_tensorboard
+from dqn_port.interfaces import System
 from dqn_port.runs.checkpoint import FOLDER as CHECKPOINT
 from dqn_port.runs.found_run import names_run
 from dqn_port.runs.playing import system_of
@@ -190,15 +191,20 @@ def train(
         return
     if standing == "new" and run.facts.start is not None and not quiet:
         click.echo(
-            f"dqn-port: starts from the network of {run.facts.start}; the replay memory is empty, "
-            "and exploration and counters begin as the options say (--resume RUN --set "
-            f"{system.option_of('length')}=… trains a run longer)",
+            f"dqn-port: starts from the network of {run.facts.start}; {_afresh(system)} "
+            f"(--resume RUN --set {system.option_of('length')}=… trains a run longer)",
             err=True,
         )
     tables = system.HISTORY
     writer = TensorboardWriter(run.folder / TENSORBOARD, tables) if tensorboard else None
     events = run.train(str(where.device), anew=standing == "new")
     _follow(run, events, writer, quiet=quiet, unfinished=standing == "unfinished")
+
+
+def _afresh(system: System) -> str:
+    """Return what a run does not take over from the run whose network it starts from."""
+    usual = "the replay memory is empty, and exploration and counters begin as the options say"
+    return getattr(system, "AFRESH", usual)
 
 
 def _start_from(network: str) -> tuple[Path | None, Path | None]:
@@ -270,11 +276,13 @@ def _follow(
     bar: ProgressBar | None = None
     long_run: LongRun | None = None
     step, finished = 0, False
+    training: Any = None
     with StopSignals() as stop:
         try:
             for event in events:
                 step, finished = event.step, isinstance(event, Finished)
                 if isinstance(event, Started):
+                    training = event.training
                     for note in event.notes:
                         click.echo(f"dqn-port: {note}", err=True)
                     if unfinished and not quiet:
@@ -303,6 +311,9 @@ def _follow(
                     break
             if stop.number is not None and not finished:
                 run.save_checkpoint()
+                if not quiet:
+                    for line in run.system.lines(Stopped(step, training), run.options):
+                        bar.write(line) if bar is not None else click.echo(line)
         except CheckpointError as error:
             raise CheckpointError(f"{error}; --overwrite starts over") from error
         except KeyboardInterrupt:

@@ -68,6 +68,11 @@ class _Watched:
     index: int = -1
     """Number of the episode in the record."""
 
+    @property
+    def sees(self) -> bool:
+        """Whether there are pictures of a moment: what was shown, and what the agent saw."""
+        return not self.vectors and bool(self.moments[0].shown)
+
     def take(self, step: Step) -> None:
         """Add the next step."""
         self.n_steps += 1
@@ -173,7 +178,7 @@ def record_evaluation(
                 versions=versions(),
                 episodes=tuple(played),
                 clip=_write_clip(beside, kept) if kept is not None and kept.film else None,
-                seen=None if kept is None or kept.vectors else _write_seen(beside, kept),
+                seen=_write_seen(beside, kept) if kept is not None and kept.sees else None,
                 vectors=_vectors(kept) if kept is not None and kept.vectors else None,
                 diagnosis=diagnosis,
             )

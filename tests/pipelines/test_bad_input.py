@@ -84,6 +84,10 @@ FAULTS = {
         r"\S*toy\.json: seed: expected a seed, as a pipeline finds its results by their arguments, "
         r"got none; add --seed 1"
     ),
+    json.dumps({"system": "hvass16", "env": "toyA", "seed": 1, "replay_size": 9}): (
+        r"\S*toy\.json: episodes: expected an end, as a pipeline evaluates what is finished, got "
+        r"none; add --length N"
+    ),
     json.dumps(toy(framework="alewrap", env="pnog")): r"env: no game is named 'pnog'; did you .*",
     json.dumps(toy(framework="alewrap", env="pong", game_path="/nowhere")): (
         r"/nowhere/pong\.bin: expected the ROM of pong, got No such file or directory; .*"

@@ -425,6 +425,7 @@ def _environment(run: RunRecord, evaluations: Sequence[EvaluationRecord]) -> lis
         ("ROM, md5", run.rom_md5 or (evaluations[0].rom_md5 if evaluations else None)),
         ("Arguments, hash", run.arguments_hash),
         ("Seed", run.seed),
+        ("Training episodes", about.get("episodes")),
         ("Device", about.get("device")),
         ("Threads", about.get("threads")),
         ("Platform", about.get("platform")),

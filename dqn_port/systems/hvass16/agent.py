@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from dqn_port.errors import CheckpointError, DivergedError, ReplayError
 from dqn_port.events import Event, Row, Ticked
 from dqn_port.fields import MOST, Fields
-from dqn_port.systems.hvass16.environment import Environment, Frame
+from dqn_port.systems.hvass16.environment import Environment, Frame, checked
 from dqn_port.systems.hvass16.epsilon_greedy import EpsilonGreedy
 from dqn_port.systems.hvass16.happenings import BurstBegun, Episode, RunEnded, StateTested, Updated
 from dqn_port.systems.hvass16.linear_control_signal import LinearControlSignal
@@ -91,6 +91,8 @@ class Agent:
         """The current burst."""
         self._frames = 0
         """The game's, after the last step."""
+        self.game_lost = False
+        """Whether a checkpoint could not bring the game back, so that the next begins."""
         self.begin(None)
 
     def begin(self, num_episodes: int | None) -> None:
@@ -130,8 +132,8 @@ class Agent:
 
         ``shown``: where given, the first frame of a game and all frames played are appended.
         """
-        if self.end_episode:
-            first = self.env.reset()
+        if self.end_episode or self.game_lost:
+            first, self.game_lost = checked(self.env.reset()), False
             self.tracer = MotionTracer(first, self._process, **self._trace)
             if shown is not None:
                 shown.append(first)
@@ -362,3 +364,4 @@ class Agent:
         self.tracer, self.optimization = tracer, optimization
         self._burst_began = time.monotonic(), optimization.iterations if optimization else 0
         self._frames = getattr(self.env, "frames", self.count_states)
+        self.game_lost = getattr(self.env, "lost", False)

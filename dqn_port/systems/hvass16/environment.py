@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from dqn_port.errors import ArgsError
+from dqn_port.errors import ArgsError, UsageError
 from dqn_port.fields import Fields
 from dqn_port.games.ale.emulator import AleEmulator
 from dqn_port.games.ale.roms import rom_of_id
@@ -62,6 +62,19 @@ class Environment(Protocol):
         Raises:
             CheckpointError: it is damaged, or of another game.
         """
+
+
+def checked(frame: Any) -> Frame:
+    """Return the first frame of a custom environment's game.
+
+    Raises:
+        UsageError: it is none.
+    """
+    if isinstance(frame, np.ndarray) and frame.ndim == 3 and frame.shape[2] >= 3 and frame.size:
+        return frame
+    got = f"{frame.dtype} {list(frame.shape)}" if isinstance(frame, np.ndarray) else type(frame)
+    got = got if isinstance(got, str) else f"a {got.__name__}"
+    raise UsageError(f"env: expected reset() to return uint8 [height, width, 3], got {got}")
 
 
 @dataclass(frozen=True)

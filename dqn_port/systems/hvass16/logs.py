@@ -68,6 +68,18 @@ class LogQValues:
         return dict(zip(self.COLUMNS, numbers, strict=True))
 
 
+def log_beside(network: Path, name: str) -> str:
+    """Return the log of a name in a network's folder, which goes on as in the original's restore.
+
+    Empty where there is none.
+    """
+    path = network.parent / name
+    if not path.is_file():
+        return ""
+    with reading(path, HistoryError):
+        return path.read_text(encoding="utf-8", errors="replace")
+
+
 def read_log(path: Path, columns: tuple[str, ...]) -> dict[str, NDArray[Any]]:
     """Return a log's columns: int64 for episodes and states, else float64.
 

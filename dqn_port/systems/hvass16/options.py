@@ -9,12 +9,15 @@ from dqn_port.records import Chart, Column, Table
 from dqn_port.systems.hvass16.preprocessing import REVISIONS
 
 
-def _signal(name: str, start: float, end: float, over: float, of: str) -> tuple[Param, ...]:
-    """Return the three numbers of a LinearControlSignal."""
+def _signal(
+    name: str, start: float, end: float, over: float, of: str, high: float | None = None
+) -> tuple[Param, ...]:
+    """Return the three numbers of a LinearControlSignal; ``high``: the largest value."""
     return (
-        Param(name=f"{name}_start_value", kind="number", default=start,
+        Param(name=f"{name}_start_value", kind="number", default=start, low=0, high=high,
               meaning=f"{of} at the start"),
-        Param(name=f"{name}_end_value", kind="number", default=end, meaning=f"{of} at the end"),
+        Param(name=f"{name}_end_value", kind="number", default=end, low=0, high=high,
+              meaning=f"{of} at the end"),
         Param(name=f"{name}_num_iterations", kind="number", default=over, low=1, unit="states",
               meaning=f"states until {name}_end_value is reached"),
     )  # fmt: skip
@@ -56,7 +59,7 @@ OPTIONS: Final = (
           meaning="discount per step, γ"),
     Param(name="error_threshold", kind="number", default=0.1, low=0,
           meaning="estimation errors from this on count as large"),
-    *_signal("epsilon", 1.0, 0.1, 1e6, "probability of a random action"),
+    *_signal("epsilon", 1.0, 0.1, 1e6, "probability of a random action", 1),
     Param(name="epsilon_testing", kind="number", default=0.01, low=0, high=1,
           meaning="probability of a random action in tests"),
     *_signal("learning_rate", 1e-3, 1e-5, 5e6, "learning rate"),

@@ -72,7 +72,15 @@ def _own_environment(name: str, seed: Sequence[int]) -> Environment:
     except (ImportError, AttributeError, ValueError) as error:
         raise UsageError(f"env={name}: cannot be imported: {error}") from error
     number = int(np.random.RandomState(list(seed)).randint(2**31 - 1))
+    if not callable(make):
+        raise UsageError(f"env={name}: expected what makes an environment, got {make!r:.60}")
     environment: Environment = make(number)
+    needed = ("action_names", "reset", "step", "lives")
+    if missing := [n for n in needed if not hasattr(environment, n)]:
+        raise UsageError(
+            f"env={name}: expected an environment with {', '.join(needed)}, got a "
+            f"{type(environment).__name__} without {', '.join(missing)}"
+        )
     has_state = hasattr(environment, "state_dict")
     return environment if has_state else ReplayedEnvironment(make, number)
 

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dqn_port.arguments.declared import Declared
+from dqn_port.arguments.flat_options import FlatDraft
 from dqn_port.devices import use_threads
 from dqn_port.errors import ArgsError, SnapshotError
-from dqn_port.events import Event, Started
+from dqn_port.events import Event, Started, Stopped
 from dqn_port.files import reading
 from dqn_port.games.ale.roms import check_rom
 from dqn_port.games.toy import GAMES
@@ -23,7 +24,7 @@ from dqn_port.options import Param, Words
 from dqn_port.records import Table
 from dqn_port.saved_networks import SavedNetwork
 from dqn_port.systems.hvass16.environment import game_of
-from dqn_port.systems.hvass16.lines import lines_of
+from dqn_port.systems.hvass16.lines import lines_of, statistics
 from dqn_port.systems.hvass16.neural_network import OUTPUT, SLOT
 from dqn_port.systems.hvass16.options import (
     EVALUATION,
@@ -33,7 +34,7 @@ from dqn_port.systems.hvass16.options import (
     positive_integers,
 )
 from dqn_port.systems.hvass16.player import Player
-from dqn_port.systems.hvass16.setup import Options, layers_of, state_shape
+from dqn_port.systems.hvass16.setup import Options, count_in, layers_of, state_shape
 from dqn_port.systems.hvass16.training import Training
 from dqn_port.systems.hvass16.words import read_words
 
@@ -50,12 +51,27 @@ class Hvass16(Declared):
 
     NAME: ClassVar[str] = "hvass16"
     CITED: ClassVar[str] = "Magnus Erik Hvass Pedersen's TensorFlow tutorial 16 (2017)."
+    AFRESH: ClassVar[str] = "the replay memory is empty"
     OPTIONS: ClassVar[tuple[Param, ...]] = OPTIONS
     HISTORY: ClassVar[tuple[Table, ...]] = (EVALUATION, REWARD, Q_VALUES)
 
     def words(self, words: Sequence[str]) -> Words:
         """Read the words of the original's command line; see words.read_words."""
         return read_words(words)
+
+    def _gather(
+        self,
+        draft: FlatDraft,
+        args_file: Path | None,
+        words: Sequence[str],
+        assignments: Sequence[str],
+    ) -> None:
+        """Add to a draft; the words' episodes come after those of the network to start from."""
+        super()._gather(draft, args_file, words, assignments)
+        start = draft.values.get("network")
+        if draft.sources.get("episodes") == "words" and start and isinstance(start, str):
+            saved = self.load_network(Path(start), best=draft.values.get("best") is True)
+            draft.values["episodes"] += count_in(saved, "count_episodes")
 
     def check(self, options: dict[str, Any]) -> dict[str, Any]:
         """Check options as a whole.
@@ -189,8 +205,15 @@ class Hvass16(Declared):
             yield f"Restored checkpoint from: {options['network']}"
             yield (
                 f"It goes on after {agent.count_episodes} episodes and {agent.count_states} "
-                "states, with an empty memory; the logs are appended to."
+                "states, with an empty memory; the logs beside it are continued."
             )
+        if isinstance(event, Started) and event.training.agent.game_lost:
+            yield (
+                "The environment is not deterministic, so its game begins anew; with state_dict "
+                "and load_state_dict it would go on."
+            )
+        if isinstance(event, Stopped) and (rewards := event.training.agent.episode_rewards):
+            yield from statistics(rewards)
         yield from lines_of(event)
 
 

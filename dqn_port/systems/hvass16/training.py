@@ -9,14 +9,14 @@ from typing import Any, Final
 import numpy as np
 
 from dqn_port.devices import use_threads
-from dqn_port.errors import CheckpointError, SnapshotError
+from dqn_port.errors import ArgsError, CheckpointError, SnapshotError
 from dqn_port.events import Event, Row
 from dqn_port.fields import Fields
 from dqn_port.interfaces import Array, Files, Ring
 from dqn_port.saved_networks import SavedNetwork
 from dqn_port.systems.hvass16.agent import Agent
 from dqn_port.systems.hvass16.generators import load_random_state, random_state_dict
-from dqn_port.systems.hvass16.logs import LogQValues, LogReward
+from dqn_port.systems.hvass16.logs import LogQValues, LogReward, log_beside
 from dqn_port.systems.hvass16.neural_network import NeuralNetwork
 from dqn_port.systems.hvass16.player import Evaluation
 from dqn_port.systems.hvass16.replay_memory import ReplayMemory
@@ -55,6 +55,7 @@ class Training:
 
         Raises:
             SnapshotError: the network to start from is of another game.
+            ArgsError: it has had more episodes than the run is to have.
         """
         parts, seed = parts or {}, options["seed"]
         self._options = options
@@ -68,7 +69,7 @@ class Training:
             self.network.initialise(np.random.RandomState([seed, WEIGHTS]))
         use_threads(options["threads"])
         for log in (LogReward, LogQValues):
-            files.append(log.NAME, "")
+            files.append(log.NAME, "" if start is None else log_beside(start.path, log.NAME))
         self._has_ring = device == "cpu" and "network" not in parts
         self._network_added = int(self._has_ring)
         """How often its values, as they then were, became a row of their ring; 0: they are part of
@@ -82,6 +83,11 @@ class Training:
             for name in COUNTERS:
                 setattr(self.agent, name, count_in(start, name))
         self._take_limit()
+        if start is not None and self.agent.done:
+            raise ArgsError(
+                f"episodes: expected a total of at least {self.agent.count_episodes}, which "
+                f"{start.path} has had, got {options['episodes']}"
+            )
         self._evaluated_at = self.agent.count_states
         self.evaluation: Evaluation | None = None
 
@@ -146,6 +152,7 @@ class Training:
         """Return counters and the rewards' statistics."""
         rewards = self.agent.episode_rewards
         told: dict[str, Any] = {name: getattr(self.agent, name) for name in COUNTERS}
+        told["episodes"] = len(rewards)
         if rewards:
             told["rewards"] = {
                 "episodes": len(rewards),
@@ -216,10 +223,17 @@ class Training:
 
         Raises:
             CheckpointError: a field is missing, damaged or of another training.
+            ArgsError: it has had more episodes than the run is to have.
         """
         fields = Fields(state, "state", "")
         counters = fields.inner("counters")
         counts = {name: counters.integer(name, low=0) for name in COUNTERS}
+        # The last one is that of the extra state.
+        if (played := counts["count_episodes"] - 1) > self.agent.limit:
+            raise ArgsError(
+                f"episodes: expected at least {played}, already trained, got "
+                f"{self._options['episodes']}"
+            )
         # Older checkpoints have the network in the state.
         self._network_added = 0
         if full and fields.has("network_added"):

@@ -35,19 +35,21 @@ def read_words(words: Sequence[str]) -> Words:
     )
     add = parser.add_argument
     add("-h", "--help", action="store_true", help="show this and exit")
-    add("--env", default="Breakout-v0", help="gym's name of the game")
+    add("--env", help="gym's name of the game; Breakout-v0 if neither it nor --args gives one")
     add("--training", action="store_true", help="train; without it a network plays, ε 0.01")
     add("--render", action="store_true", help="show the game, when not training")
-    add("--episodes", type=int, help="how many more episodes; without it there is no end")
-    add("--dir", default="checkpoints_tutorial16/", help="base folder for checkpoints")
+    add(
+        "--episodes", type=int,
+        help="how many more episodes than --network has had; without it there is no end",
+    )  # fmt: skip
+    add("--dir", help="base folder for checkpoints; only noted, --out sets the folder")
     given = parser.parse_args(list(words))
     if given.help:
         raise LuaExit(
             "--help: the words of hvass16", lua_exit_code=0, help_text=parser.format_help()
         )
-    options = {"env": given.env, "dir": given.dir}
-    if given.episodes is not None:
-        options["episodes"] = given.episodes
+    named = {"env": given.env, "dir": given.dir, "episodes": given.episodes}
+    options = {name: value for name, value in named.items() if value is not None}
     if given.training:
         return Words("train", options)
     return Words("play" if given.render else "evaluate", options)

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from dqn_port.arguments.trust import trusting
-from dqn_port.errors import CheckpointError
+from dqn_port.errors import CheckpointError, UsageError
+from dqn_port.events import Started
 from dqn_port.systems.hvass16.replayed_environment import ReplayedEnvironment
+from dqn_port.systems.hvass16.system import SYSTEM
 from tests.systems.hvass16.building import (
     fill_rings,
     frozen,
@@ -84,19 +86,55 @@ def test_games_differ_and_a_seed_decides():
     assert len(set(firsts(1))) == 3
 
 
-def test_a_game_that_is_not_the_same_every_time_is_refused():
-    env = ReplayedEnvironment(Unsteady, 1)
-    env.reset()
-    env.step(1)
-    state = env.state_dict()
-    other = ReplayedEnvironment(Unsteady, 1)
-    with pytest.raises(CheckpointError) as caught:
-        other.load_state_dict(state)
-    got = other.state_dict()["sha256"]
+def test_a_game_that_is_not_the_same_every_time_begins_anew_in_a_run_that_goes_on(monkeypatch):
+    module = types.ModuleType("own_game")
+    module.Unsteady = Unsteady
+    monkeypatch.setitem(sys.modules, "own_game", module)
+    with trusting(True):
+        opt = options(env="own_game:Unsteady", episodes=6)
+        made, other = training(opt), training(opt)
+        while len(made.agent.episode_rewards) < 2 or made.agent.end_episode:
+            made.tick()
+        fill_rings(other, rings_of(made))
+        other.load_state_dict(frozen(made.state_dict()))
+    lines = list(SYSTEM.lines(Started(other.step, other, resumed=True), opt))
+    assert lines == [
+        "The environment is not deterministic, so its game begins anew; with state_dict and "
+        "load_state_dict it would go on."
+    ]
+    before = other.agent.count_episodes
+    while other.agent.count_episodes == before:
+        other.tick()
+    assert other.agent.episode_rewards == made.agent.episode_rewards
+    assert list(SYSTEM.lines(Started(other.step, other, resumed=True), opt)) == []
+
+
+@pytest.mark.parametrize(
+    ("frame", "got"),
+    [(np.zeros((9, 9), np.uint8), "uint8 [9, 9]"), ((np.zeros((9, 9, 3)), {}), "a tuple")],
+)
+def test_a_first_frame_that_is_none_is_told(monkeypatch, frame, got):
+    monkeypatch.setattr(Drawn, "reset", lambda self: frame)
+    with pytest.raises(UsageError) as caught:
+        ReplayedEnvironment(Drawn, 1).reset()
     assert str(caught.value) == (
-        f"environment: expected 1 actions replayed to end at sha256 '{state['sha256'][:12]}', "
-        f"got '{got[:12]}'; it is not deterministic: give it state_dict and load_state_dict"
+        f"env: expected reset() to return uint8 [height, width, 3], got {got}"
     )
+
+
+@pytest.mark.parametrize(
+    ("made", "expected"),
+    [
+        (3, "expected what makes an environment, got 3"),
+        (lambda seed: seed, "expected an environment with action_names, reset, step, lives, got a "
+                            "int without action_names, reset, step, lives"),
+    ],
+)  # fmt: skip
+def test_what_is_no_environment_is_told(opt, made, expected):
+    sys.modules["own_game"].Drawn = made
+    with pytest.raises(UsageError) as caught:
+        training(opt)
+    assert str(caught.value) == f"env=own_game:Drawn: {expected}"
 
 
 @pytest.mark.parametrize("actions", [np.array([2]), np.array([0.0]), [0]])

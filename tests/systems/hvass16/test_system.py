@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from dqn_port.errors import ArgsError, LuaExit, MemoryNeedError, RomError, UsageError
@@ -90,6 +91,10 @@ def test_what_another_value_changes():
         ({"dense": {}}, "dense: expected a list of 1 to 8 whole numbers of 1 to 1048576, got {}"),
         ({"strides": [2]}, "strides: expected as many as filters, 3, got 1"),
         ({"sticky": 0.25}, "sticky: expected 0 for toyA, got 0.25"),
+        ({"epsilon_start_value": 2}, "test: epsilon_start_value: expected 0 to 1, got 2"),
+        ({"learning_rate_end_value": -1},
+         "test: learning_rate_end_value: expected at least 0, got -1"),
+        ({"eval_episodes": 0}, "test: eval_episodes: expected 1 to 1000000, got 0"),
         ({"preprocessing": "v18"},
          "test: preprocessing: expected one of v17, v20, got 'v18'; did you mean 'v17'?"),
         ({"discount": 0.9}, "test: discount: no such key; did you mean 'discount_factor'?; "
@@ -120,8 +125,20 @@ def test_a_rom_that_is_not_there(tmp_path):
     ],
 )  # fmt: skip
 def test_words(words, verb, given):
-    defaults = {"env": "Breakout-v0", "dir": "checkpoints_tutorial16/"}
-    assert SYSTEM.words(words.split()) == (verb, defaults | given)
+    assert SYSTEM.words(words.split()) == (verb, given)
+
+
+def test_words_without_a_game_leave_that_of_the_argument_file():
+    file, words = LEGACY_ARGS / "hvass16_toy.json", ["--training", "--episodes", "2"]
+    opt = SYSTEM.load(args_file=file, words=words)
+    assert (opt["env"], opt["episodes"]) == ("toyA", 2)
+    assert SYSTEM.load(words=words)["env"] == "Breakout-v0"
+
+
+def test_words_ask_for_more_episodes_than_the_network_has_had(tmp_path):
+    path, words = tmp_path / "old.npz", ["--training", "--env", "toyA", "--episodes", "2"]
+    np.savez(path, count_episodes=np.array(13))
+    assert SYSTEM.load(words=words, assignments=[f"network={path}"])["episodes"] == 15
 
 
 @pytest.mark.parametrize(
@@ -154,6 +171,6 @@ def test_without_training_nothing_is_learned():
         with pytest.raises(UsageError) as caught:
             SYSTEM.load(words=words)
         assert str(caught.value) == (
-            f"-- {' '.join(words)}: expected words that train, got those of another command; "
+            f"-- {' '.join(words)}: expected words that train; with these nothing is learned: "
             f"use `dqn-port {verb}`"
         )

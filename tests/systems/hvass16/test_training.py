@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dqn_port.errors import CheckpointError
-from dqn_port.events import EpisodeEnded, Row, Ticked
+from dqn_port.errors import ArgsError, CheckpointError
+from dqn_port.events import EpisodeEnded, Row, Stopped, Ticked
 from dqn_port.saved_networks import SavedNetwork
 from dqn_port.systems.hvass16.happenings import BurstBegun, RunEnded, Updated
+from dqn_port.systems.hvass16.system import SYSTEM
 from tests.systems.hvass16.building import (
     fill_rings,
     frozen,
@@ -137,6 +138,37 @@ def test_a_network_to_start_from_is_the_originals_restore():
     # Its mean starts anew, and its episodes are counted on.
     assert first.count_episodes == 7
     assert first.mean == first.reward
+
+
+def test_a_run_cannot_have_fewer_episodes_than_there_were():
+    made = training()
+    run(made)
+    with pytest.raises(ArgsError) as caught:
+        training(start=saved(made))
+    assert str(caught.value) == (
+        "episodes: expected a total of at least 6, which old.npz has had, got 5"
+    )
+    with pytest.raises(ArgsError) as caught:
+        training(options(episodes=4)).load_state_dict(made.state_dict())
+    assert str(caught.value) == "episodes: expected at least 5, already trained, got 4"
+
+
+def test_the_logs_beside_a_network_are_continued(tmp_path):
+    made = training()
+    run(made)
+    start = dataclasses.replace(saved(made), path=tmp_path / "a.safetensors")
+    (tmp_path / "log_reward.txt").write_text("1\t2\t3.0\t3.0\n")
+    other = training(options(episodes=8), start=start)
+    assert other.files.texts == {"log_reward.txt": "1\t2\t3.0\t3.0\n", "log_q_values.txt": ""}
+
+
+def test_a_stopped_training_tells_its_rewards():
+    made = training()
+    assert list(SYSTEM.lines(Stopped(0, made), options())) == []
+    run(made)
+    lines = list(SYSTEM.lines(Stopped(made.step, made), options()))
+    assert lines[:2] == ["", "Rewards for 5 episodes:"]
+    assert lines[3] == f"- Mean:   {np.mean(made.agent.episode_rewards)}"
 
 
 def test_a_network_without_mean_squares_or_counters_begins_with_those_of_a_start():

@@ -40,11 +40,11 @@ def test_case_3_a_first_start_says_nothing_of_a_restore_and_a_restore_where_it_g
     assert list(SYSTEM.lines(Started(0, training=made), options())) == []
     run(made)
     start = network_of({n: a.copy() for n, a in made.networks()["last"].items()})
-    other, opt = training(start=start), options(network="old.npz")
+    other, opt = training(options(episodes=8), start=start), options(network="old.npz")
     assert list(SYSTEM.lines(Started(other.step, training=other), opt)) == [
         "Restored checkpoint from: old.npz",
-        f"It goes on after 6 episodes and {made.step} states, with an empty memory; the logs are "
-        "appended to.",
+        f"It goes on after 6 episodes and {made.step} states, with an empty memory; the logs "
+        "beside it are continued.",
     ]
     assert list(SYSTEM.lines(Started(9, training=other, resumed=True), opt)) == []
 
@@ -71,9 +71,9 @@ def test_case_8_a_network_outlives_its_program_as_arrays_by_name(tmp_path):
     np.savez(path, **{name.replace("/weights", "/kernel"): a for name, a in weights.items()})
     read = SYSTEM.load_network(path)
     assert (read.which, read.step) == ("last", made.step)
-    other = training(start=read)
+    other = training(options(episodes=8), start=read)
     assert (other.step, other.agent.count_episodes) == (made.step, 6)
-    named = training(options(network=str(path)))
+    named = training(options(episodes=8, network=str(path)))
     assert named.step == made.step
     player = SYSTEM.player(options(), read, seed=1)
     assert player.step().valued == pytest.approx(

@@ -338,7 +338,7 @@ def test_a_snapshot_is_exported_to_pytorch_alone(capsys, tmp_path):
         result = run(capsys, "export-weights", ORIGINAL, "-o", output)
         assert (result.code, result.error) == (
             2,
-            f"-o {output}: expected FILE.pt for a network in a .prm, got {suffix}",
+            f"-o {output}: expected FILE.pt, got {suffix}",
         )
         assert not output.exists()
     assert run(capsys, "export-weights", ORIGINAL, "-o", tmp_path / "a.pt").code == 0

@@ -1,0 +1,67 @@
+"""Commands on a run of a custom game: what they print, what they refuse."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from tests.cli.running import run
+from tests.systems.hvass16.building import SMALL
+
+GAME = """
+import numpy as np
+
+class Game:
+    action_names = ("WAIT", "WIN")
+    def __init__(self, seed):
+        self.random = np.random.RandomState(seed)
+    def frame(self):
+        return self.random.randint(0, 256, (30, 20, 3)).astype(np.uint8)
+    def reset(self):
+        self.left = 9
+        return self.frame()
+    def step(self, action):
+        self.left -= 1
+        return self.frame(), float(action), not self.left
+    def lives(self):
+        return 1
+"""
+
+
+@pytest.fixture
+def folder(capsys, monkeypatch, tmp_path):
+    (tmp_path / "commands_game.py").write_text(GAME)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    args = tmp_path / "own.json"
+    args.write_text(
+        json.dumps(SMALL | {"system": "hvass16", "env": "commands_game:Game", "episodes": 3})
+    )
+    assert run(capsys, "train", "--args", args, "--trust", "--out", tmp_path).code == 0
+    return tmp_path / "own"
+
+
+def test_a_custom_game_is_recorded_and_its_network_starts_another_run(capsys, folder):
+    assert json.loads((folder / "run.json").read_text())["episodes"] == 3
+    record = folder.parent / "record"
+    words = ("record", folder, "-o", record, "--episodes", "1", "--trust", "--seeds", "1")
+    assert run(capsys, *words).code == 0
+    network = folder / "own.safetensors"
+    before = (folder / "log_reward.txt").read_text()
+    words = ("train", "--network", folder, "--trust", "--out", folder.parent, "--name", "more")
+    result = run(capsys, *words, "--set", "episodes=5")
+    assert result.code == 0
+    assert result.err == (
+        f"dqn-port: starts from the network of {network}; the replay memory is empty "
+        "(--resume RUN --set episodes=… trains a run longer)\n"
+    )
+    lines = (folder.parent / "more" / "log_reward.txt").read_text()
+    assert lines.startswith(before)
+    assert [line.split("\t")[0] for line in lines.splitlines()] == ["1", "2", "3", "5"]
+    assert np.isfinite([float(line.split("\t")[2]) for line in lines.splitlines()]).all()
+    result = run(capsys, "export-weights", folder, "-o", "weights.npz", "--trust")
+    assert (result.code, result.error) == (
+        2,
+        "-o weights.npz: expected FILE.pt, or FILE.safetensors for a small snapshot, got .npz",
+    )
