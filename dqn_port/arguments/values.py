@@ -40,9 +40,9 @@ def checked(param: Param, value: Any, where: str) -> Any:
         if (param.low is not None and value < param.low) or (
             param.high is not None and value > param.high
         ):
-            between = f"at least {param.low:g}" if param.high is None else (
-                f"{param.low:g} to {param.high:g}"
-            )  # fmt: skip
+            between = (
+                f"at least {param.low}" if param.high is None else f"{param.low} to {param.high}"
+            )
             raise ArgsError(f"{where}: expected {between}, got {short(value)}")
     elif param.kind in ("boolean", "string", "table"):
         types = {"boolean": bool, "string": str, "table": (dict, list)}[param.kind]

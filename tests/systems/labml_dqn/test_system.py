@@ -65,7 +65,11 @@ def test_more_updates_are_another_run():
          "n_actions: expected at most 4, the game's own, got 5; set n_actions=game"),
         ("game=brekout", UnknownGameError,
          "game: no game is named 'brekout'; did you mean 'breakout'?; `dqn-port roms` lists them"),
-        ("capacity=0", ArgsError, "--set: capacity: expected 1 to 4.29497e+09, got 0"),
+        ("capacity=0", ArgsError, "--set: capacity: expected 1 to 4294967296, got 0"),
+        ("mini_batch_size=100000000000", ArgsError,
+         "--set: mini_batch_size: expected 1 to 65536, got 100000000000"),
+        ("priority_epsilon=1e300", ArgsError,
+         "--set: priority_epsilon: expected 0 to 1000000, got 1e+300"),
         ("norm=mean", ArgsError, "--set: norm: expected one of buffer, batch, got 'mean'"),
     ],
 )  # fmt: skip
