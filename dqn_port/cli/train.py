@@ -73,7 +73,7 @@ from dqn_port.runs.stopping import StopSignals
     "--resume",
     type=click.Path(path_type=Path),
     metavar="RUN",
-    help="Resume this run with its own arguments; --set steps=N trains longer.",
+    help="Resume this run with its own arguments; --length N trains longer.",
 )
 @click.option(
     "--checkpoint",
@@ -148,10 +148,11 @@ def train(
         if args_file is None and not lua_words:
             args_file = args_there
     system, assignments = registry.choose(args_file, assignments, system_name)
-    assignments = given = assigned(system, assignments, shorthands)
+    assignments = assigned(system, assignments, shorthands)
     assignments += tuple(system.device_assignments(device))
     if threads is not None:
         assignments += (f"{system.option_of('threads')}={threads}",)
+    given = assignments
     if network is not None:
         assignments += (f"{system.option_of('start')}={start or network}",)
     if best:
@@ -185,7 +186,7 @@ def train(
     if standing == "new" and run.facts.start is not None and not quiet:
         click.echo(
             f"dqn-port: starts from the network of {run.facts.start}; exploration, replay "
-            "memory, optimiser and counters start afresh (--resume RUN --set steps=… trains a run "
+            "memory, optimiser and counters start afresh (--resume RUN --length N trains a run "
             "longer)",
             err=True,
         )

@@ -182,7 +182,7 @@ def test_what_changes_a_number_is_refused_with_words_that_begin_another_run(caps
     assert result.code == 0
     assert result.err == (
         f"dqn-port: starts from the network of {there}/t.t7; exploration, replay memory, "
-        "optimiser and counters start afresh (--resume RUN --set steps=… trains a run longer)\n"
+        "optimiser and counters start afresh (--resume RUN --length N trains a run longer)\n"
     )
     found = json.loads((there.parent / "t_2" / "args.json").read_text())
     assert (found["steps"], found["agent_params"]["lr"], found["env"]) == (270, 0.01, "pong")

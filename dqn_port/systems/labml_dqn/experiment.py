@@ -290,8 +290,8 @@ class Trainer:
     def _check(self, numbers: Array, what: str, advice: str) -> None:
         if not (np.isfinite(numbers) & (numbers > 0)).all():
             raise DivergedError(
-                f"update {self.update}, minibatch {self.epoch}: expected finite {what} above 0, got "
-                f"{numbers.min()} to {numbers.max()}; {advice}"
+                f"update {self.update}, minibatch {self.epoch}: expected finite {what} above 0, "
+                f"got {numbers.min()} to {numbers.max()}; {advice}"
             )
 
     def _end_update(self) -> Event:

@@ -14,6 +14,7 @@ from dqn_port.systems.labml_dqn.schedule import Piecewise
 
 EXPLORATION: Final = {"points": [[0, 1.0], [25_000, 0.1], ["updates / 2", 0.01]], "outside": 0.01}
 BETA: Final = {"points": [[0, 0.4], ["updates", 1]], "outside": 1}
+SCHEDULES: Final = {"exploration": EXPLORATION, "beta": BETA}
 ALL_ACTIONS: Final = "game"
 
 OPTIONS: Final = (
@@ -135,5 +136,5 @@ def check_options(options: dict[str, Any]) -> None:
     n_actions = options["n_actions"]
     if n_actions != ALL_ACTIONS and not (type(n_actions) is int and 1 <= n_actions <= 18):
         raise ArgsError(f"n_actions: expected 1 to 18, or 'game', got {short(n_actions)}")
-    for name in ("exploration", "beta"):
+    for name in SCHEDULES:
         schedule_of(options, name)

@@ -18,14 +18,14 @@ from dqn_port.games.picture_games import Emulator, action_names, open_game
 from dqn_port.games.toy import GAMES
 from dqn_port.interfaces import Facts, Files
 from dqn_port.memory import check_memory
-from dqn_port.options import Param
+from dqn_port.options import Differences, Param
 from dqn_port.records import Table
 from dqn_port.saved_networks import SavedNetwork
 from dqn_port.systems.labml_dqn.experiment import Tracked, Trainer
 from dqn_port.systems.labml_dqn.histories import HISTORY
 from dqn_port.systems.labml_dqn.model import empty_model
 from dqn_port.systems.labml_dqn.no_frameskip import NoFrameskip
-from dqn_port.systems.labml_dqn.options import ALL_ACTIONS, OPTIONS, check_options
+from dqn_port.systems.labml_dqn.options import ALL_ACTIONS, OPTIONS, SCHEDULES, check_options
 from dqn_port.systems.labml_dqn.picture import SIZE
 from dqn_port.systems.labml_dqn.player import Player
 
@@ -78,6 +78,16 @@ class LabmlDqn(Declared):
         what = f"transitions of {options['n_workers']} games"
         check_memory("capacity", options["capacity"], what, each=each, beside=beside)
         return options
+
+    def differences(self, there: Mapping[str, Any], here: Mapping[str, Any]) -> Differences:
+        """Compare the options of two runs; more updates only lengthen one whose schedules do not
+        depend on them.
+        """
+        found = super().differences(there, here)
+        schedules = [there.get(name, default) for name, default in SCHEDULES.items()]
+        if "updates" in found.numbers and '"updates' not in json.dumps(schedules):
+            found.length["updates"] = found.numbers.pop("updates")
+        return found
 
     def _open(self, options: Mapping[str, Any]) -> NoFrameskip:
         n_actions = options["n_actions"]

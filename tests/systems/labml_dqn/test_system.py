@@ -15,7 +15,9 @@ from dqn_port.saved_networks import SavedNetwork
 from dqn_port.systems.labml_dqn.experiment import Tracked
 from dqn_port.systems.labml_dqn.options import OPTIONS
 from dqn_port.systems.labml_dqn.system import SYSTEM
-from tests.systems.labml_dqn.building import options, training
+from tests.cli.running import run
+from tests.comparing import contents
+from tests.systems.labml_dqn.building import SMALL, options, training
 
 ARGS = Path(__file__).parents[3] / "legacy_args" / "labml_breakout.json"
 
@@ -54,6 +56,19 @@ def test_facts():
 def test_more_updates_are_another_run():
     one, other = options(), options(updates=7, game_path="", threads=2)
     assert SYSTEM.differences(one, other).numbers == {"threads": (1, 2), "updates": (6, 7)}
+
+
+def test_more_updates_lengthen_a_run_whose_schedules_do_not_depend_on_them(tmp_path, capsys):
+    path, points = tmp_path / "t.json", {"points": [[0, 0.5], [6, 1]], "outside": 1}
+    own = SMALL | {"system": "labml_dqn", "name": "t", "exploration": points, "beta": points}
+    path.write_text(json.dumps(own))
+    assert run(capsys, "train", "--args", path, "--out", tmp_path / "one").code == 0
+    assert run(capsys, "train", "--resume", tmp_path / "one/t", "--length", "8").code == 0
+    words = ("train", "--args", path, "--length", "8", "--out", tmp_path / "two")
+    assert run(capsys, *words).code == 0
+    assert contents(tmp_path / "one/t") == contents(tmp_path / "two/t")
+    last = run(capsys, "train", "--resume", tmp_path / "one/t", "--threads", "2")
+    assert last.error.endswith(f"--network {tmp_path / 'one/t'} --set name=t_2 --set threads=2")
 
 
 @pytest.mark.parametrize(
