@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from dqn_port.errors import ArgsError, MemoryNeedError, SnapshotError, UsageError
 from dqn_port.events import EpisodeEnded, Row
 from dqn_port.games.ale.roms import UnknownGameError
-from dqn_port.saved_networks import SavedNetwork
+from dqn_port.saved_networks import SavedNetwork, save_networks
 from dqn_port.systems.labml_dqn.experiment import Tracked
 from dqn_port.systems.labml_dqn.options import OPTIONS
 from dqn_port.systems.labml_dqn.system import SYSTEM
@@ -208,6 +209,26 @@ def test_a_network_of_another_form_is_refused(finished):
     assert str(caught.value) == (
         "some.safetensors.action_value.2.weight: expected float32 [6, 256], got [4, 256]"
     )
+
+
+def test_a_dueling_network_is_not_taken_for_a_plain_one(finished):
+    one, _ = finished
+    with pytest.raises(SnapshotError) as caught:
+        training(start=saved(one), dueling=False)
+    assert str(caught.value) == (
+        "some.safetensors.state_value.0.bias: expected a network without it, which dueling=true has"
+    )
+
+
+@pytest.mark.parametrize("dueling", [False, True])
+def test_a_network_is_exported_with_what_builds_it(tmp_path, dueling):
+    one, path = training(dueling=dueling, n_actions=3), tmp_path / "a.safetensors"
+    save_networks(path, one.networks(), system="labml_dqn", arguments={}, step=0)
+    exported, made = SYSTEM.export(path), {}
+    exec("\n".join(exported.recipe), made)
+    made["network"].load_state_dict({n: torch.from_numpy(w) for n, w in exported.state.items()})
+    stacks = torch.rand(2, 4, 84, 84)
+    assert made["network"](stacks).equal(one.model(stacks))
 
 
 def player(one, **changes):
