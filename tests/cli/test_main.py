@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import importlib
 import io
 import os
+import signal
 import subprocess
 import sys
 
@@ -187,3 +189,25 @@ def test_sigterm_ends_any_command_in_one_line_and_leaves_no_part_of_a_file(tmp_p
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (result.returncode, result.stderr) == (143, "dqn-port: terminated\n")
     assert [p.name for p in tmp_path.iterdir()] == ["toy.t7"]
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "said"),
+    [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")],
+)
+def test_a_signal_waits_until_a_command_is_imported(capsys, monkeypatch, number, code, said):
+    imported, find = [], importlib.import_module
+
+    def interrupted(module):
+        signal.raise_signal(number)
+        imported.append(module)
+        return find(module)
+
+    monkeypatch.setattr(main_module.importlib, "import_module", interrupted)
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        result = run(capsys, "roms")
+    finally:
+        signal.signal(signal.SIGINT, previous)
+    assert (result.code, result.out, result.err) == (code, "", f"dqn-port: {said}\n")
+    assert imported[0] == "dqn_port.cli.roms"
