@@ -209,5 +209,5 @@ def test_a_signal_waits_until_a_command_is_imported(capsys, monkeypatch, number,
         result = run(capsys, "roms")
     finally:
         signal.signal(signal.SIGINT, previous)
-    assert (result.code, result.out, result.err) == (code, "", f"dqn-port: {said}\n")
+    assert (result.code, result.out, result.err.strip()) == (code, "", f"dqn-port: {said}")
     assert imported[0] == "dqn_port.cli.roms"
