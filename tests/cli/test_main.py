@@ -44,13 +44,22 @@ from tests.tools.running import TOY_B, make_snapshot
             "see `dqn-port train --help`",
         ),
         (
+            ["evaluate", "a.t7", "--epsilon", "nan"],
+            "invalid value for '--epsilon': 'nan' is not a number; see `dqn-port evaluate --help`",
+        ),
+        (
+            ["play", "a.t7", "--seed", "4294967296"],
+            "invalid value for '--seed': 4294967296 is not in the range 0<=x<=4294967295; "
+            "see `dqn-port play --help`",
+        ),
+        (
             ["evaluate", "a.t7", "--epsilon", "1.5"],
             "invalid value for '--epsilon': 1.5 is not in the range 0<=x<=1; "
             "see `dqn-port evaluate --help`",
         ),
         (
             ["evaluate", "a.t7", "--seed", "x"],
-            "invalid value for '--seed': 'x' is not a valid integer; "
+            "invalid value for '--seed': 'x' is not a valid integer range; "
             "see `dqn-port evaluate --help`",
         ),
     ],
