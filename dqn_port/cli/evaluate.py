@@ -136,6 +136,12 @@ def evaluate(
             f"mean {mean:.2f}{spread}, max {max(rewards):g}, "
             f"{len(played)} episode{'s' if len(played) > 1 else ''}"
         )
+        distinct = len({episode.crc for episode in played})
+        if distinct < len(played):
+            click.echo(
+                f"Different episodes: {distinct} of {len(played)}; the others repeat one step by "
+                "step. A larger --epsilon makes them differ."
+            )
     else:
         click.echo("No episode ended: play more steps.")
     if scores is not None:

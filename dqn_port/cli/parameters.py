@@ -65,8 +65,25 @@ SHORTHANDS: Final = (
     ),
 )
 """Flags for the most common options; ``assigned`` reads them."""
+
+
+def _options_alone(
+    context: click.Context, parameter: click.Parameter, words: tuple[str, ...]
+) -> tuple[str, ...]:
+    del context, parameter
+    if words and words[0].endswith((".json", ".t7")):
+        raise UsageError(
+            f"{words[0]}: expected an option, got an argument file; give it as --args {words[0]}"
+        )
+    return words
+
+
 lua_words_argument = click.argument(
-    "lua_words", nargs=-1, type=click.UNPROCESSED, metavar="[-- WORDS]"
+    "lua_words",
+    nargs=-1,
+    type=click.UNPROCESSED,
+    metavar="[-- WORDS]",
+    callback=_options_alone,
 )
 device_option = click.option(
     "--device",
@@ -140,8 +157,8 @@ def record_at(path: Path) -> RunRecord:
     """Return the record of the run that RUN names, or of a snapshot outside a run's folder.
 
     Raises:
-        RunFolderError: see found_run.find_run, exports.runs.read_run.
-        T7Error, SnapshotError: see exports.old_runs.read_old_run.
+        RunFolderError: see found_run.find_run, record.read_run.
+        T7Error, SnapshotError: see System.read_alone.
     """
     alone = path.is_file() and not names_run(path)
     return system_of(path).read_alone(path) if alone else read_run(run_at(path).folder)

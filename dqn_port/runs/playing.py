@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,8 @@ class Episode:
     """Emulator frames, as the system counts them."""
     cut: bool
     """Whether it was ended by the limit of its length rather than by the game."""
+    crc: int
+    """CRC-32 of its actions and rewards, by which repeated games are found."""
 
 
 def episodes(
@@ -33,17 +36,18 @@ def episodes(
 
     ``watch`` is given every step, with what it showed. A lost life ends no game.
     """
-    reward, frames = 0.0, 0
+    reward, frames, crc = 0.0, 0, 0
     for _ in itertools.count() if steps is None else range(steps):
         step = player.step(show=watch is not None)
         if watch is not None:
             watch(step)
         reward += step.earned
         frames += step.frames
+        crc = zlib.crc32(f"{step.done} {step.earned};".encode(), crc)
         if step.ended in ("game", "limit"):
             cut = step.ended == "limit"
-            yield Episode(reward=reward, steps=step.number + 1, frames=frames, cut=cut)
-            reward, frames = 0.0, 0
+            yield Episode(reward=reward, steps=step.number + 1, frames=frames, cut=cut, crc=crc)
+            reward, frames, crc = 0.0, 0, 0
 
 
 def system_of(path: Path, args_file: Path | None = None) -> System:

@@ -9,7 +9,7 @@ import statistics
 import pytest
 
 from dqn_port.torch7.t7 import load, save
-from tests.cli.running import run, write_toy
+from tests.cli.running import run, write_pong, write_toy
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +36,18 @@ def test_the_same_seed_gives_the_same_bytes(capsys, snapshot, tmp_path):
     assert run(capsys, *words, other).code == 0
     episodes = [json.loads(path.read_text())["episodes"] for path in (one, other)]
     assert episodes[0] != episodes[1]
+
+
+def test_repeated_games_are_told(capsys, tmp_path):
+    args = write_pong(tmp_path, steps=20, random_starts=1)
+    assert run(capsys, "train", "--args", args, "--out", tmp_path).code == 0
+    words = ["evaluate", tmp_path / "t", "--episodes", "3", "--max-frames", "80", "--epsilon"]
+    told = (
+        "Different episodes: 1 of 3; the others repeat one step by step. A larger --epsilon makes "
+        "them differ.\n"
+    )
+    assert told in run(capsys, *words, "0").out
+    assert "Different" not in run(capsys, *words, "1").out
 
 
 @pytest.mark.parametrize("words", [["evaluate", "--steps", "1"], ["play", "--max-frames", "1"]])

@@ -333,6 +333,11 @@ def test_tensorboard_that_is_not_installed(capsys, monkeypatch, trained, tmp_pat
             "`dqn-port args convert --words '…' NEW.json` leaves unknown ones out",
         ),
         (
+            ["no.json"],
+            2,
+            "no.json: expected an option, got an argument file; give it as --args no.json",
+        ),
+        (
             ["--", "-pool_frms", "os.exit()"],
             2,
             "Lua words: pool_frms: 'os.exit()' is not the inside of a Lua table: character 1: "
