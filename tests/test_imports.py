@@ -151,3 +151,15 @@ def test_the_walk_sees_the_modules():
     assert "luigi" in names_of(PIPELINES[0].with_name("base.py"))
     setup = imports(PACKAGE / "systems" / "lua_dqn" / "setup.py")
     assert {"errors", "systems"} <= {name.split(".")[0] for name in setup}
+
+
+def test_every_test_that_is_named_is_there():
+    root = Path(__file__).parent.parent
+    pages = [*PACKAGE.rglob("*.py"), *(root / "docs").glob("*.md"), root / "README.md"]
+    named = {
+        (page.name, name)
+        for page in pages
+        for name in re.findall(r"\btests/[\w/]+\.py", page.read_text())
+    }
+    assert named
+    assert [pair for pair in sorted(named) if not (root / pair[1]).is_file()] == []

@@ -79,14 +79,22 @@ class Declared(FlatOptions):
         saved = self.load_network(path, best=best)
         draft = self.new_draft() if draft is None else draft
         if args_file is None:
-            draft.put(self._declared_in(saved.arguments), str(path))
+            draft.put(self._declared_in(saved), str(path))
         options = self.load(args_file=args_file, assignments=assignments, draft=draft)
         return self.player(options, saved, seed=seed, epsilon=epsilon, max_frames=max_frames)
 
-    def _declared_in(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """Return a run's options but those that are the player's own affair."""
+    def put_told(self, draft: FlatDraft, path: Path) -> None:
+        """Set the options that a saved network tells of itself, for a training from it.
+
+        Raises:
+            SnapshotError: see load_network.
+        """
+        draft.put(self._declared_in(self.load_network(path)), str(path))
+
+    def _declared_in(self, saved: SavedNetwork) -> dict[str, Any]:
+        """Return the options that a network tells, but those that are not of its numbers."""
         own = {self.option_of(role) for role in ("device", "threads", "start", "best")}
-        return {n: v for n, v in arguments.items() if n not in own and n != "system"}
+        return {n: v for n, v in saved.arguments.items() if n not in own and n != "system"}
 
     def load_network(self, path: Path, *, best: bool = False) -> SavedNetwork:
         """Read a saved network, or what export-weights wrote; some have files of their own, too.

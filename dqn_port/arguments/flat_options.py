@@ -288,7 +288,11 @@ class FlatOptions:
                 f"args convert: expected --words and NEW.json, {self.NAME} kept no files of "
                 "arguments"
             )
-        verb, given = self.words(shlex.split(words))
+        try:
+            split = shlex.split(words)
+        except ValueError as error:
+            raise UsageError(f"--words: expected whole quotes, got {words!a}: {error}") from error
+        verb, given = self.words(split)
         if verb != "train":
             raise UsageError(f"--words: expected words that train, got those for {verb}")
         table = {"notes": "Converted from words.", "system": self.NAME} | given

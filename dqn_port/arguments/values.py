@@ -40,9 +40,9 @@ def checked(param: Param, value: Any, where: str) -> Any:
         if (param.low is not None and value < param.low) or (
             param.high is not None and value > param.high
         ):
-            between = (
-                f"at least {param.low}" if param.high is None else f"{param.low} to {param.high}"
-            )
+            between = f"at least {param.low:.15g}" if param.high is None else (
+                f"{param.low:.15g} to {param.high:.15g}"
+            )  # fmt: skip
             raise ArgsError(f"{where}: expected {between}, got {short(value)}")
     elif param.kind in ("boolean", "string", "table"):
         types = {"boolean": bool, "string": str, "table": (dict, list)}[param.kind]

@@ -46,7 +46,11 @@ def show(
     \b
     dqn-port args show legacy_args/pong.json
     """
-    if file is not None and str(file).startswith("-"):
+    if (
+        file is not None
+        and file.suffix not in (".json", ".t7")
+        and (lua_words or system_name or str(file).startswith("-"))
+    ):
         # Without a file, click takes the first word after -- for it.
         file, lua_words = None, (str(file), *lua_words)
     system, assignments = registry.choose(file, assignments, system_name)

@@ -9,8 +9,10 @@ import click
 
 from dqn_port.cli.main import program
 from dqn_port.cli.parameters import best_option, snapshot_at, trust_option
+from dqn_port.errors import UsageError
 from dqn_port.exports.weights import write_weights
 from dqn_port.runs.playing import system_of
+from dqn_port.runs.run_folder import SUFFIXES
 from dqn_port.saved_networks import save_alone
 
 
@@ -39,8 +41,12 @@ def export_weights(run: Path, output: Path, best: bool) -> None:
     """
     path = snapshot_at(run)
     system = system_of(path)
-    exported = system.export(path, best=best)
     alone = path.suffix == output.suffix == system.SUFFIX
+    if output.suffix in SUFFIXES and not alone:
+        raise UsageError(
+            f"-o {output}: expected FILE.pt for a network in a {path.suffix}, got {output.suffix}"
+        )
+    exported = system.export(path, best=best)
     if alone:
         getattr(system, "save_alone", save_alone)(path, output, best=best)
     else:

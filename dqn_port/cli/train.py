@@ -34,6 +34,7 @@ from dqn_port.events import Finished, Started
 from dqn_port.exports.tensorboard import TensorboardWriter, require_tensorboard
 from dqn_port.runs.checkpoint import FOLDER as CHECKPOINT
 from dqn_port.runs.found_run import names_run
+from dqn_port.runs.playing import system_of
 from dqn_port.runs.run import MODES, Run
 from dqn_port.runs.run_folder import (
     ARGS,
@@ -147,6 +148,9 @@ def train(
         start, args_there = _start_from(network)
         if args_file is None and not lua_words:
             args_file = args_there
+    alone = start if args_file is None and not lua_words else None
+    if alone is not None and not any(text.startswith("system=") for text in assignments):
+        system_name = system_name or registry.name_of(system_of(alone))
     system, assignments = registry.choose(args_file, assignments, system_name)
     assignments = assigned(system, assignments, shorthands)
     assignments += tuple(system.device_assignments(device))
@@ -158,6 +162,8 @@ def train(
     if best:
         assignments += (system.best_assignment,)
     draft = system.new_draft()
+    if alone is not None and hasattr(system, "put_told"):
+        system.put_told(draft, alone)
     options = system.load(
         args_file=args_file, words=lua_words, assignments=assignments, draft=draft
     )
@@ -185,9 +191,9 @@ def train(
         return
     if standing == "new" and run.facts.start is not None and not quiet:
         click.echo(
-            f"dqn-port: starts from the network of {run.facts.start}; exploration, replay "
-            "memory, optimiser and counters start afresh (--resume RUN --length N trains a run "
-            "longer)",
+            f"dqn-port: starts from the network of {run.facts.start}; the replay memory is empty, "
+            "and exploration and counters begin as the options say (--resume RUN --set "
+            f"{system.option_of('length')}=… trains a run longer)",
             err=True,
         )
     tables = system.HISTORY

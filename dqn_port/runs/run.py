@@ -255,7 +255,8 @@ class Run(RunFolder):
         if length is not None and found.step > length:
             option = next(p.name for p in self.system.OPTIONS if p.role == "length")
             raise ArgsError(
-                f"{option}: expected at least {found.step}, already trained, got {length}"
+                f"{option}: expected at least {found.step} {self.facts.unit}, already trained, got "
+                f"{length}"
             )
         others, _ = self.system.differences(_said(root, "arguments", dict), self.arguments)
         if others:

@@ -181,8 +181,9 @@ def test_what_changes_a_number_is_refused_with_words_that_begin_another_run(caps
     result = run(capsys, *shlex.split(words), "--out", there.parent)
     assert result.code == 0
     assert result.err == (
-        f"dqn-port: starts from the network of {there}/t.t7; exploration, replay memory, "
-        "optimiser and counters start afresh (--resume RUN --length N trains a run longer)\n"
+        f"dqn-port: starts from the network of {there}/t.t7; the replay memory is "
+        "empty, and exploration and counters begin as the options say (--resume RUN --set steps=… "
+        "trains a run longer)\n"
     )
     found = json.loads((there.parent / "t_2" / "args.json").read_text())
     assert (found["steps"], found["agent_params"]["lr"], found["env"]) == (270, 0.01, "pong")
@@ -212,7 +213,11 @@ def test_a_pipelines_run_is_lengthened_as_a_copy(capsys, monkeypatch, there):
 @pytest.mark.parametrize(
     ("words", "code", "fault"),
     [
-        (["--set", "steps=100"], 2, "steps: expected at least 260, already trained, got 100"),
+        (
+            ["--set", "steps=100"],
+            2,
+            "steps: expected at least 260 agent steps, already trained, got 100",
+        ),
         (
             ["--set", "name=u"],
             2,

@@ -6,6 +6,7 @@ import html
 import itertools
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -279,6 +280,20 @@ def test_a_run_starts_from_the_network_of_another(name, finished, capsys, tmp_pa
     assert "starts from the network of" in started.err
     checked = run(capsys, "check", tmp_path / "two")
     assert checked.code == 0, checked.out
+
+
+@pytest.mark.parametrize("name", [name for name in SYSTEMS if name != "lua_dqn"])
+def test_a_run_starts_from_a_networks_file_alone(name, finished, capsys, tmp_path):
+    alone = tmp_path / "alone.safetensors"
+    shutil.copyfile(newest_snapshot(finished(name), name), alone)
+    out = tmp_path / "out"
+    started = run(capsys, "train", "--network", alone, "--name", "two", "--out", out)
+    assert started.code == 0, started.err
+    here, there = (json.loads((f / "args.json").read_text()) for f in (out / "two", finished(name)))
+    own = ("name", find_system(name).option_of("start"))
+    assert {k: v for k, v in here.items() if k not in own} == {
+        k: v for k, v in there.items() if k not in own
+    }
 
 
 @BY_NAME

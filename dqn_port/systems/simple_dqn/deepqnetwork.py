@@ -171,7 +171,8 @@ class DeepQNetwork:
         return arrays
 
     def load_weights(self, weights: Mapping[str, Array]) -> None:
-        """Load the result of ``weights``, all or nothing; states may be absent.
+        """Load the result of ``weights``, all or nothing; states may be absent or another
+        optimiser's, and are zero then.
 
         The target remains a different network until it is copied.
 
@@ -193,12 +194,14 @@ class DeepQNetwork:
             for name, tensor in self._named(self.model).items():
                 tensor.copy_(torch.from_numpy(np.asarray(weights[name])))
             for name, states in self.states.items():
-                for i, state in enumerate(states):
-                    given = weights.get(f"{name}.state{i}")
-                    if given is None:
+                *there, more = (weights.get(f"{name}.state{i}") for i in range(len(states) + 1))
+                # What another optimiser kept means something else.
+                other = more is not None or any(values is None for values in there)
+                for state, values in zip(states, there, strict=True):
+                    if other or values is None:
                         state.zero_()
                     else:
-                        state.copy_(torch.from_numpy(np.asarray(given)))
+                        state.copy_(torch.from_numpy(np.asarray(values)))
 
     @staticmethod
     def _named(model: Network) -> dict[str, torch.Tensor]:

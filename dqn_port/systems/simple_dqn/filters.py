@@ -73,7 +73,7 @@ def find_filters(
             x = torch.from_numpy(inputs).to(_dtype(network))
             met: list[Tensor] = []
             for layer, (output, _) in enumerate(_outputs(network, x)):
-                for number in range(n):
+                for number in range(min(n, output.shape[1])):
                     activation, row, position = _strongest(output[:, number])
                     before = best.get((layer, number))
                     if before is not None and activation <= before.activation:

@@ -119,8 +119,11 @@ class Training:
         return events
 
     def _begin(self, phase: Phase) -> None:
-        self.env.set_mode("train" if phase.name in ("random", "train") else "test")
         self.stats.reset()
+        self._start_game(phase)
+
+    def _start_game(self, phase: Phase) -> None:
+        self.env.set_mode("train" if phase.name in ("random", "train") else "test")
         if phase.name == "random":
             self.env.restart()
         elif phase.name in ("test", "play"):
@@ -214,6 +217,10 @@ class Training:
         self.net.load_state_dict(fields.raw("network"))
         self.stats.load_state_dict(fields.raw("statistics"), full=full)
         self.at, self.i, self.step, self.games_left = at, i, step, games_left
+        if i and not full:
+            # The game that was played is lost.
+            self.stats.game_rewards = 0
+            self._start_game(self.phases[at])
 
     def rings(self) -> dict[str, Ring]:
         """Return the replay memory's entries."""

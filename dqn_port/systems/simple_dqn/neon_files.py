@@ -124,11 +124,8 @@ def _told(path: Path, table: Any, weights: Mapping[str, Array]) -> dict[str, Any
     shape = table.get("train_input_shape")
     if isinstance(shape, tuple) and len(shape) == 3 and all(type(n) is int for n in shape):
         told |= {"screen_height": shape[1], "screen_width": shape[2]}
-    name = name_of(path)
-    if name.game:
-        told["game"] = name.game
-    if name.epoch is not None:
-        told["start_epoch"] = name.epoch
+    if game := name_of(path).game:
+        told["game"] = game
     return told
 
 

@@ -115,7 +115,7 @@ class ReplayMemory:
 
         Quirk: an entry below H is never drawn, also of a full ring, nor are the H entries after
         a terminal one, where H − 1 would do: the oldest screen of the pre-state counts
-        (tests/systems/simple_dqn/test_replay_memory.py).
+        (tests/systems/simple_dqn/test_parts.py).
 
         Raises:
             ReplayError: too few entries are held, or none can be drawn.

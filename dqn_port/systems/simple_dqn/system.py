@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any, ClassVar
@@ -12,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from dqn_port.arguments.declared import Declared
+from dqn_port.arguments.flat_options import FlatDraft
 from dqn_port.devices import use_threads
 from dqn_port.errors import ArgsError, DeviceError
 from dqn_port.events import Event, Row
@@ -31,7 +33,7 @@ from dqn_port.systems.simple_dqn.filters import filters_of_game
 from dqn_port.systems.simple_dqn.layers import as_sequential, from_sequential, screens_fit
 from dqn_port.systems.simple_dqn.main import Training
 from dqn_port.systems.simple_dqn.memory import check_size, memory_needed
-from dqn_port.systems.simple_dqn.neon_files import SUFFIXES, read_neon
+from dqn_port.systems.simple_dqn.neon_files import SUFFIXES, name_of, read_neon
 from dqn_port.systems.simple_dqn.options import (
     HISTORY,
     NAME,
@@ -95,7 +97,7 @@ class SimpleDqn(Declared):
                 f"batch_size: expected below replay_size ({options['replay_size']}), got "
                 f"{options['batch_size']}: with fewer screens nothing is ever learnt"
             )
-        if options["datatype"] == "float16" or options["stochastic_round"] is not False:
+        if options["datatype"] == "float16" or options["stochastic_round"]:
             name = "datatype" if options["datatype"] == "float16" else "stochastic_round"
             raise ArgsError(
                 f"{name}: expected float32 or float64 without stochastic_round, got "
@@ -119,11 +121,12 @@ class SimpleDqn(Declared):
         """Return what the workshop must know."""
         epochs = max(options["epochs"] - options["start_epoch"], 0)
         length = options["random_steps"] + epochs * (options["train_steps"] + options["test_steps"])
+        longer = max(2 * options["epochs"], options["start_epoch"] + 1)
         return self.facts_of(
             options,
             game=options["game"],
             length=None if options["play_games"] else length,
-            longer="" if options["play_games"] else f"epochs={2 * options['epochs']}",
+            longer="" if options["play_games"] else f"epochs={longer}",
             memory=memory_needed(options),
             about_game=_about_game(options),
             soon=_soon(options),
@@ -167,8 +170,10 @@ class SimpleDqn(Declared):
 
         Raises:
             UsageError, RomError, ReplayError: the game or the memory is not available.
+            ArgsError: a file would take the place of one of the run's own.
             SnapshotError: the network to start from does not fit.
         """
+        _check_names(options)
         use_threads(options["threads"])
         random = Python2Random(options["random_seed"])
         screens, sound = options["record_screen_path"], options["record_sound_filename"]
@@ -257,6 +262,16 @@ class SimpleDqn(Declared):
             SnapshotError: it cannot be read, is damaged, or is something else.
         """
         return read_neon(path) if path.suffix in SUFFIXES else super().load_network(path, best=best)
+
+    def put_told(self, draft: FlatDraft, path: Path) -> None:
+        """Set the options that a saved network tells, and the epoch in the name of an original's.
+
+        Raises:
+            SnapshotError: see load_network.
+        """
+        super().put_told(draft, path)
+        if path.suffix in SUFFIXES and (epoch := name_of(path).epoch) is not None:
+            draft.put({"start_epoch": epoch}, str(path))
 
     def networks_in(self, path: Path) -> list[str]:
         """Return which networks a file holds; the original's files hold one.
@@ -359,6 +374,24 @@ def _game(options: Mapping[str, Any]) -> tuple[str, str]:
     return game, folder
 
 
+def _check_names(options: Mapping[str, Any]) -> None:
+    """Refuse files by the names of those that every run's folder has.
+
+    Raises:
+        ArgsError: csv_file or save_weights_prefix would write such a file.
+    """
+    name, own = re.escape(options["name"]), "files that every run's folder has"
+    csv_file, prefix = (PurePath(options[key]).name for key in ("csv_file", "save_weights_prefix"))
+    taken = rf"(args|run)\.json|history.*\.csv|checkpoint|tensorboard|\..*|{name}\.safetensors"
+    if re.fullmatch(taken, csv_file):
+        raise ArgsError(f"csv_file: expected a name that is none of the {own}, got '{csv_file}'")
+    if prefix and re.fullmatch(rf"{re.escape(prefix)}_\d+", options["name"]):
+        raise ArgsError(
+            f"save_weights_prefix: expected names that are none of the {own}, got '{prefix}' in a "
+            f"run named '{options['name']}'; give one of them another name"
+        )
+
+
 def _device(options: Mapping[str, Any]) -> str:
     """Return the device that device, or backend and device_id, name.
 
@@ -388,6 +421,15 @@ def _remarks(given: Mapping[str, Any], options: Mapping[str, Any]) -> Iterator[s
         options["record_screen_path"] or options["record_sound_filename"]
     ):
         yield "record_screen_path, record_sound_filename: only environment ale is recorded"
+    elif options["record_sound_filename"] and options["game"] in GAMES:
+        yield f"record_sound_filename: {options['game']} has no sound, so nothing is written"
+    if options["start_epoch"] and options["start_epoch"] >= options["epochs"]:
+        yield (
+            f"epochs: {options['epochs']} is not above start_epoch ({options['start_epoch']}), so "
+            "nothing is learnt"
+        )
+    if given.get("game") is None:
+        yield f"game: none is named, so {options['game']} is taken"
     game = str(given.get("game", ""))
     if game.endswith(".bin") and not options["game_path"] and options["game"] not in GAMES:
         yield f"game: no file {game}; ale-py's ROM of {options['game']} is taken"

@@ -79,7 +79,7 @@ def read_words(words: Sequence[str]) -> Words:
 def _main(words: Sequence[str]) -> Words:
     """Read main.py's words."""
     options = vars(_parser().parse_args(list(words)))
-    if options.get("play_games"):
+    if options.get("play_games", 0) > 0:
         if options.get("visualization_file"):
             return Words("filters", options)
         return Words("record" if options.get("record_screen_path") else "play", options)

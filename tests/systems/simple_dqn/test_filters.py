@@ -47,6 +47,13 @@ def test_the_layers_are_neons_flat_ones_and_batch_norm_is_left_out_on_the_way_ba
     np.testing.assert_array_equal(again.seen, found[0].seen)
 
 
+def test_a_convolution_of_fewer_filters_shows_all_it_has():
+    states = np.random.RandomState(1).randint(0, 255, (1, 4, 36, 36)).astype(np.uint8)
+    found = list(find_filters(network(), states, n=64, batch_size=1))
+    layers = [one.layer for one in found]
+    assert [layers.count(layer) for layer in ("0000", "0002", "0004")] == [32, 64, 64]
+
+
 def test_without_a_state_it_says_what_it_needs():
     # Users' case: "Collected 0 game states".
     with pytest.raises(UsageError) as caught:

@@ -8,6 +8,7 @@ import pickle
 import pickletools
 import random
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from dqn_port.systems.simple_dqn.layers import to_neon
 from dqn_port.systems.simple_dqn.neon_files import name_of, read_neon, write_prm
 from dqn_port.systems.simple_dqn.system import SYSTEM
 from dqn_port.systems.simple_dqn.unpickling import read_pickle
+from tests.cli.running import run
 from tests.systems.simple_dqn.building import SHIPPED, options
 
 ORIGINAL = SHIPPED / "snapshot_A_3.prm"
@@ -50,7 +52,7 @@ def form(value: Any) -> Any:
 def test_the_originals_snapshot_is_read():
     saved = read_neon(ORIGINAL)
     assert saved.arguments == {
-        **{"history_length": 4, "batch_norm": False, "start_epoch": 3},
+        **{"history_length": 4, "batch_norm": False},
         **{"screen_height": 36, "screen_width": 36},
     }
     shapes = {name: array.shape for name, array in saved.weights.items()}
@@ -120,7 +122,7 @@ def test_the_older_age_is_read(in_dict, tmp_path):
     for name, array in weights.items():
         np.testing.assert_array_equal(saved.weights[name], array)
     assert saved.arguments == {
-        **{"history_length": 4, "batch_norm": False, "game": "breakout", "start_epoch": 77},
+        **{"history_length": 4, "batch_norm": False, "game": "breakout"},
     }
     assert SYSTEM.networks_in(path) == ["last"]
     assert SYSTEM.check_networks(path, None) == "10 arrays, finite"
@@ -158,6 +160,34 @@ def test_a_snapshot_starts_a_run_and_the_target_stays_another_network():
     )
     assert (state["target"]["conv1.W"] != state["weights"]["conv1.W"]).any()
     assert run.agent.total_train_steps == 14
+
+
+def test_what_another_optimiser_kept_is_left_out():
+    nets = {name: DeepQNetwork(options(optimizer=name), 4) for name in ("rmsprop", "adam")}
+    for net in nets.values():
+        for state in net.states["conv1.W"]:
+            state.fill_(-1.0)
+    kept = {name: dict(net.weights()) for name, net in nets.items()}
+    for name, other, expected in (
+        ("rmsprop", "adam", 0), ("adam", "rmsprop", 0), ("adam", "adam", -1)
+    ):  # fmt: skip
+        net = DeepQNetwork(options(optimizer=name), 4)
+        net.load_weights(kept[other])
+        assert all((state == expected).all() for state in net.states["conv1.W"])
+
+
+def test_a_training_begins_with_the_epoch_in_a_snapshots_name(tmp_path):
+    snapshot = tmp_path / "toyA_long_77.prm"
+    shutil.copyfile(ORIGINAL, snapshot)
+    draft = SYSTEM.new_draft()
+    SYSTEM.put_told(draft, snapshot)
+    assert draft.values == {
+        "history_length": 4, "batch_norm": False, "screen_height": 36, "screen_width": 36,
+        "game": "toyA", "start_epoch": 77,
+    }  # fmt: skip
+    # A date is no epoch; what only plays has no need of one.
+    dated = snapshot.rename(tmp_path / "toyA_20170401.prm")
+    assert SYSTEM.open_player(dated).game == "toyA"
 
 
 class _Nowhere:
@@ -300,3 +330,15 @@ def test_other_tables_are_no_networks(table, got, tmp_path):
     with pytest.raises(SnapshotError) as caught:
         read_neon(path)
     assert str(caught.value) == f"{path}: expected a network of simple_dqn, got {got}"
+
+
+def test_a_snapshot_is_exported_to_pytorch_alone(capsys, tmp_path):
+    for suffix in (".safetensors", ".t7"):
+        output = tmp_path / f"a{suffix}"
+        result = run(capsys, "export-weights", ORIGINAL, "-o", output)
+        assert (result.code, result.error) == (
+            2,
+            f"-o {output}: expected FILE.pt for a network in a .prm, got {suffix}",
+        )
+        assert not output.exists()
+    assert run(capsys, "export-weights", ORIGINAL, "-o", tmp_path / "a.pt").code == 0

@@ -117,6 +117,16 @@ def test_weights_alone_go_on_with_a_new_game_and_an_empty_memory():
     assert new.step == 20 + 2 * (14 + 6)
 
 
+def test_weights_alone_go_on_in_a_test_phase_with_whole_games():
+    run = training(toy=True, test_steps=200)
+    while run.phases[run.at].name != "test" or run.stats.game_rewards == 0:
+        run.tick()
+    new = training(toy=True, test_steps=200)
+    new.load_state_dict(copy.deepcopy(run.state_dict(full=False)), full=False)
+    assert (new.env.mode, new.i, new.stats.game_rewards) == ("test", run.i, 0)
+    assert new.agent.buf.get_state().any()
+
+
 FLOATS = {
     *("total_time", "epoch_time", "cost_sum", "average_cost", "game_rewards"),
     *("average_reward", "min_game_reward", "max_game_reward", "last_exploration_rate"),

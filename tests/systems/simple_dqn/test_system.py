@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from dqn_port.errors import DeviceError, DqnPortError, MemoryNeedError
+from dqn_port.errors import ArgsError, DeviceError, DqnPortError, MemoryNeedError
 from dqn_port.events import Row, Saved
 from dqn_port.games.ale.roms import rom_path
 from dqn_port.saved_networks import load_saved
@@ -72,11 +72,25 @@ def warnings(**given):
             {"record_screen_path": "x", "environment": "gym"},
             "record_screen_path, record_sound_filename: only environment ale is recorded",
         ),
+        (
+            {"record_sound_filename": "x.wav", "game": "toyA"},
+            "record_sound_filename: toyA has no sound, so nothing is written",
+        ),
+        (
+            {"start_epoch": 200},
+            "epochs: 200 is not above start_epoch (200), so nothing is learnt",
+        ),
     ],
 )
 def test_what_acts_otherwise_is_remarked(given, warning):
     assert warnings() == []
     assert warnings(**given) == [warning]
+
+
+def test_that_no_game_is_named_is_remarked():
+    draft = SYSTEM.new_draft()
+    SYSTEM.load(assignments=["backend=cpu"], draft=draft)
+    assert draft.warnings == ["game: none is named, so breakout is taken"]
 
 
 def test_without_a_gpu_the_cpu_is_taken_and_a_line_says_so(monkeypatch):
@@ -143,6 +157,29 @@ def test_what_cannot_be_run_is_refused_in_one_line(given, message):
     assert str(caught.value) == message
 
 
+OWN = "none of the files that every run's folder has, got"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["history.csv", "history-scores.csv", "args.json", "run.json", "..", "checkpoint",
+     "tensorboard", "a.safetensors", ".lock"],
+)  # fmt: skip
+def test_a_csv_file_in_the_place_of_a_runs_own_is_refused(name):
+    with pytest.raises(ArgsError) as caught:
+        training(csv_file=f"results/{name}", name="a")
+    assert str(caught.value) == f"csv_file: expected a name that is {OWN} '{name}'"
+
+
+def test_snapshots_in_the_place_of_a_runs_own_are_refused():
+    with pytest.raises(ArgsError) as caught:
+        training(save_weights_prefix="snapshots/pong", name="pong_1")
+    assert str(caught.value) == (
+        f"save_weights_prefix: expected names that are {OWN} 'pong' in a run named 'pong_1'; "
+        "give one of them another name"
+    )
+
+
 def test_memory_is_checked_first_and_the_size_that_would_fit_is_said(monkeypatch):
     # Users' case: MemoryError at start with the default memory of 7 GB.
     monkeypatch.setattr("dqn_port.memory.machine_memory", lambda: 10**9)
@@ -172,6 +209,12 @@ def test_facts_tell_the_length_of_all_phases():
     assert (facts.length, facts.unit, facts.game, facts.seed) == (60, "agent steps", "pong", 3)
     assert facts.about_game == {"rom_md5": "60e0ea3cbe0913d39803477945e9e5ec"}
     assert SYSTEM.facts(options(play_games=2)).length is None
+
+
+def test_a_run_without_an_epoch_is_made_longer_by_one():
+    assert SYSTEM.facts(options(epochs=0)).longer == "epochs=1"
+    assert SYSTEM.facts(options(epochs=2, start_epoch=5)).longer == "epochs=6"
+    assert SYSTEM.facts(options(epochs=3)).longer == "epochs=6"
 
 
 def test_only_epochs_lengthen_a_run():
@@ -233,4 +276,3 @@ def test_both_files_of_a_network_read_back_equal(tmp_path):
         np.testing.assert_array_equal(theirs.weights[name], array)
         np.testing.assert_array_equal(ours.weights[name], array)
     assert ours.arguments["system"] == "simple_dqn"
-    assert theirs.arguments["start_epoch"] == 1

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from dqn_port.errors import UsageError
 from dqn_port.systems.simple_dqn.options import ORIGINAL
 from dqn_port.systems.simple_dqn.system import SYSTEM
+from tests.cli.running import run
 
 WORD = {"boolean": "yes", "integer": "7", "number": "0.5", "string": "x"}
 VALUE = {"boolean": True, "integer": 7, "number": 0.5, "string": "x"}
@@ -128,3 +131,27 @@ def test_the_other_scripts_are_verbs_of_ours(script, verb):
     assert (found, options["game"], options["backend"]) == (verb, "pong.bin", "cpu")
     with pytest.raises(UsageError, match=f"got those of another command; use `dqn-port {verb}`"):
         SYSTEM.load(words=[script, "snapshots/pong_x_141.prm"])
+
+
+def test_an_open_quote_among_the_words_is_refused_in_one_line(capsys, tmp_path):
+    new = tmp_path / "new.json"
+    words = ("--system", "simple_dqn", "--words", "roms/it's.bin", new)
+    result = run(capsys, "args", "convert", *words)
+    assert (result.code, result.error) == (
+        2,
+        '--words: expected whole quotes, got "roms/it\'s.bin": No closing quotation',
+    )
+    assert not new.exists()
+
+
+def test_the_first_word_is_the_game_without_an_argument_file(capsys):
+    words = ("--system", "simple_dqn", "--", "toyA")
+    for more in ((), ("--epochs", "3")):
+        result = run(capsys, "args", "show", *words, *more)
+        assert result.code == 0, result.err
+        assert re.search(r'^game +"toyA" +words', result.out, re.MULTILINE)
+
+
+def test_games_below_one_to_play_are_refused_as_such():
+    with pytest.raises(UsageError, match=r"^words: play_games: expected at least 0, got -1$"):
+        SYSTEM.load(words=["toyA", "--play_games", "-1"])
