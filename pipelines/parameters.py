@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import luigi
 
-from dqn_port.arguments.number_lists import read_numbers
+from dqn_port.arguments.number_lists import are_seeds, read_numbers
 from dqn_port.errors import ArgsError
 from dqn_port.runs.evaluations import NETWORKS
 
@@ -120,9 +120,11 @@ def check_evaluation(words: dict[str, Any]) -> None:
     networks, seeds = words["networks"], words["seeds"]
     if not networks or not {*networks} <= {*NETWORKS} or len({*networks}) < len(networks):
         raise ArgsError(f"networks: expected last, best or both, got '{','.join(networks)}'")
-    if not seeds or len({*seeds}) < len(seeds):
+    if not are_seeds(seeds):
         got = ",".join(map(str, seeds))
-        raise ArgsError(f"evaluation_seeds: expected different whole numbers, got '{got}'")
+        raise ArgsError(
+            f"evaluation_seeds: expected different whole numbers below 2^32, got '{got}'"
+        )
     if words["episodes"] < 1:
         raise ArgsError(f"episodes: expected 1 or more, got {words['episodes']}")
     if not 0 <= words["epsilon"] <= 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
 _MOST: Final = 10_000
@@ -27,3 +28,8 @@ def read_numbers(text: str) -> tuple[int, ...]:
             raise ValueError(f"{part.strip()} is not a range")
         numbers += range(first, last + 1)
     return tuple(numbers)
+
+
+def are_seeds(numbers: Sequence[int]) -> bool:
+    """Return whether numbers can be the seeds of an evaluation: some, different, below 2^32."""
+    return 0 < len(numbers) == len({*numbers}) and all(0 <= n < 2**32 for n in numbers)

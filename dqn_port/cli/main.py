@@ -104,11 +104,18 @@ class LazyGroup(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return the command of that name."""
+        """Return the command of that name.
+
+        Ctrl-C waits for its import: PyTorch's C++ code aborts the process if an exception comes.
+        """
         if cmd_name not in COMMANDS:
             return None
         module, _, attribute = COMMANDS[cmd_name][0].partition(":")
-        command: click.Command = getattr(importlib.import_module(module), attribute)
+        previous = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+        try:
+            command: click.Command = getattr(importlib.import_module(module), attribute)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, previous)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

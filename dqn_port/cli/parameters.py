@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +20,18 @@ from dqn_port.runs.found_run import FoundRun, find_run, names_run
 from dqn_port.runs.playing import system_of
 from dqn_port.runs.record import read_run
 from dqn_port.runs.run_folder import ARGS
+
+
+class _NumberRange(click.FloatRange):
+    """click's, which takes NaN for a number of any range."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float:
+        """Return the number that was typed."""
+        number: float = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value!r} is not a number.", param, ctx)
+        return number
+
 
 args_option = click.option(
     "--args",
@@ -97,11 +110,16 @@ best_option = click.option(
     "--best/--last", default=False, help="The network of the best evaluation, or the last one."
 )
 seed_option = click.option(
-    "--seed", type=int, default=1, show_default=True, help="Seed of the random numbers."
+    "--seed",
+    type=click.IntRange(0, 2**32 - 1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Seed of the random numbers.",
 )
 epsilon_option = click.option(
     "--epsilon",
-    type=click.FloatRange(0, 1),
+    type=_NumberRange(0, 1),
     help="Probability of a random action.  [default: the system's own, 0.05 in lua_dqn]",
 )
 max_frames_option = click.option(
@@ -114,7 +132,7 @@ max_frames_option = click.option(
 
 checkpoint_every_option = click.option(
     "--checkpoint-every",
-    type=click.FloatRange(min=0),
+    type=_NumberRange(min=0),
     default=EVERY,
     show_default=True,
     metavar="SECONDS",

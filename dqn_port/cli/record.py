@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from dqn_port.arguments.number_lists import read_numbers
+from dqn_port.arguments.number_lists import are_seeds, read_numbers
 from dqn_port.cli.parameters import (
     epsilon_option,
     max_frames_option,
@@ -138,8 +138,9 @@ def _seeds(text: str) -> tuple[int, ...]:
         seeds = read_numbers(text)
     except ValueError:
         seeds = ()
-    if not seeds or len(set(seeds)) < len(seeds):
+    if not are_seeds(seeds):
         raise UsageError(
-            f"--seeds: expected different whole numbers such as 1,2,3 or 1-3, got '{text}'"
+            "--seeds: expected different whole numbers below 2^32, such as 1,2,3 or 1-3, got "
+            f"'{text}'"
         )
     return seeds

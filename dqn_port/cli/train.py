@@ -75,7 +75,7 @@ from dqn_port.runs.stopping import StopSignals
     "--resume",
     type=click.Path(path_type=Path),
     metavar="RUN",
-    help="Resume this run with its own arguments; --set steps=N trains longer.",
+    help="Resume this run with its own arguments; --length N trains longer.",
 )
 @click.option(
     "--checkpoint",
@@ -153,10 +153,11 @@ def train(
     if alone is not None and not any(text.startswith("system=") for text in assignments):
         system_name = system_name or registry.name_of(system_of(alone))
     system, assignments = registry.choose(args_file, assignments, system_name)
-    assignments = given = assigned(system, assignments, shorthands)
+    assignments = assigned(system, assignments, shorthands)
     assignments += tuple(system.device_assignments(device))
     if threads is not None:
         assignments += (f"{system.option_of('threads')}={threads}",)
+    given = assignments
     if network is not None:
         assignments += (f"{system.option_of('start')}={start or network}",)
     if best:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import importlib
 import io
 import os
+import signal
 import subprocess
 import sys
 
@@ -42,13 +44,22 @@ from tests.tools.running import TOY_B, make_snapshot
             "see `dqn-port train --help`",
         ),
         (
+            ["evaluate", "a.t7", "--epsilon", "nan"],
+            "invalid value for '--epsilon': 'nan' is not a number; see `dqn-port evaluate --help`",
+        ),
+        (
+            ["play", "a.t7", "--seed", "4294967296"],
+            "invalid value for '--seed': 4294967296 is not in the range 0<=x<=4294967295; "
+            "see `dqn-port play --help`",
+        ),
+        (
             ["evaluate", "a.t7", "--epsilon", "1.5"],
             "invalid value for '--epsilon': 1.5 is not in the range 0<=x<=1; "
             "see `dqn-port evaluate --help`",
         ),
         (
             ["evaluate", "a.t7", "--seed", "x"],
-            "invalid value for '--seed': 'x' is not a valid integer; "
+            "invalid value for '--seed': 'x' is not a valid integer range; "
             "see `dqn-port evaluate --help`",
         ),
     ],
@@ -187,3 +198,25 @@ def test_sigterm_ends_any_command_in_one_line_and_leaves_no_part_of_a_file(tmp_p
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (result.returncode, result.stderr) == (143, "dqn-port: terminated\n")
     assert [p.name for p in tmp_path.iterdir()] == ["toy.t7"]
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "said"),
+    [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")],
+)
+def test_a_signal_waits_until_a_command_is_imported(capsys, monkeypatch, number, code, said):
+    imported, find = [], importlib.import_module
+
+    def interrupted(module):
+        signal.raise_signal(number)
+        imported.append(module)
+        return find(module)
+
+    monkeypatch.setattr(main_module.importlib, "import_module", interrupted)
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        result = run(capsys, "roms")
+    finally:
+        signal.signal(signal.SIGINT, previous)
+    assert (result.code, result.out, result.err.strip()) == (code, "", f"dqn-port: {said}")
+    assert imported[0] == "dqn_port.cli.roms"

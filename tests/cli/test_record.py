@@ -90,12 +90,14 @@ def test_a_snapshot_without_a_best_network(capsys, trained, tmp_path):
     )
 
 
-@pytest.mark.parametrize("seeds", ["", "a", "1,1", "1-3,2", "3-1", "1-100000", "1.5"])
+@pytest.mark.parametrize(
+    "seeds", ["", "a", "1,1", "1-3,2", "3-1", "1-100000", "1.5", "4294967296", "-1"]
+)
 def test_seeds_that_are_none(capsys, trained, tmp_path, seeds):
     result = run(capsys, "record", trained, "-o", tmp_path / "e", "--seeds", seeds)
     assert result.code == 2
     assert result.error == (
-        f"--seeds: expected different whole numbers such as 1,2,3 or 1-3, got '{seeds}'"
+        f"--seeds: expected different whole numbers below 2^32, such as 1,2,3 or 1-3, got '{seeds}'"
     )
     assert list(tmp_path.iterdir()) == []
 

@@ -116,9 +116,13 @@ def test_arguments_that_cannot_be_used(tmp_path, caplog, text):
         (
             "evaluation_seeds",
             (1, 1),
-            "evaluation_seeds: expected different whole numbers, got '1,1'",
+            "evaluation_seeds: expected different whole numbers below 2^32, got '1,1'",
         ),
-        ("evaluation_seeds", (), "evaluation_seeds: expected different whole numbers, got ''"),
+        (
+            "evaluation_seeds",
+            (2**32,),
+            "evaluation_seeds: expected different whole numbers below 2^32, got '4294967296'",
+        ),
     ],
 )
 def test_an_evaluation_without_sense_is_refused_before_anything_is_trained(

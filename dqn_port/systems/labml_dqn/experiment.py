@@ -117,7 +117,7 @@ class Trainer:
         self.optimizer = torch.optim.Adam(
             self.model.parameters(),
             lr=options["learning_rate"],
-            betas=(options["adam_beta1"], options["adam_beta2"]),
+            betas=(float(options["adam_beta1"]), float(options["adam_beta2"])),
             eps=options["adam_epsilon"],
             fused=device.type == "cpu" and not plain,
         )
@@ -261,12 +261,14 @@ class Trainer:
         )
         epsilon = np.float32(options["priority_epsilon"])
         new_priorities = np.abs(loss.td_error.cpu().numpy()) + epsilon
-        if not (np.isfinite(new_priorities) & (new_priorities > 0)).all():
-            raise DivergedError(
-                f"update {self.update}, minibatch {self.epoch}: expected finite priorities above "
-                f"0, got {new_priorities.min()} to {new_priorities.max()}; lower learning_rate, or "
-                "set priority_epsilon above 0"
-            )
+        self._check(
+            new_priorities, "priorities", "lower learning_rate, or set priority_epsilon above 0"
+        )
+        self._check(
+            self.replay_buffer.leaves(new_priorities),
+            "priorities to the power alpha",
+            "lower alpha",
+        )
         self.replay_buffer.update_priorities(samples.indexes, new_priorities)
         self.optimizer.zero_grad()
         loss.loss.backward()  # type: ignore[no-untyped-call]
@@ -284,6 +286,13 @@ class Trainer:
             new_priorities=new_priorities,
             grad_norm=norm.item(),
         )
+
+    def _check(self, numbers: Array, what: str, advice: str) -> None:
+        if not (np.isfinite(numbers) & (numbers > 0)).all():
+            raise DivergedError(
+                f"update {self.update}, minibatch {self.epoch}: expected finite {what} above 0, "
+                f"got {numbers.min()} to {numbers.max()}; {advice}"
+            )
 
     def _end_update(self) -> Event:
         """Copy the target network if it is time, and save the row.

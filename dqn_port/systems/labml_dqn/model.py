@@ -81,9 +81,11 @@ class Model(nn.Module):
         """Take over weights, all of them or none.
 
         Raises:
-            error: one is missing, of another shape, or not finite.
+            error: one is missing, of another shape, or not finite; or there is one too many.
         """
         parameters = dict(self.named_parameters())
+        for name in sorted(weights.keys() - parameters.keys()):
+            raise error(f"{where}.{name}: expected a network without it, which dueling=true has")
         for name, parameter in parameters.items():
             array, shape = weights.get(name), list(parameter.shape)
             if not isinstance(array, np.ndarray) or array.dtype != np.float32:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import itertools
-import math
 import re
 from typing import Any, Final
 
+from dqn_port.arguments.values import short
 from dqn_port.errors import ArgsError
 from dqn_port.options import Param
 from dqn_port.systems.labml_dqn.no_frameskip import MAX_FRAMES
@@ -14,6 +14,7 @@ from dqn_port.systems.labml_dqn.schedule import Piecewise
 
 EXPLORATION: Final = {"points": [[0, 1.0], [25_000, 0.1], ["updates / 2", 0.01]], "outside": 0.01}
 BETA: Final = {"points": [[0, 0.4], ["updates", 1]], "outside": 1}
+SCHEDULES: Final = {"exploration": EXPLORATION, "beta": BETA}
 ALL_ACTIONS: Final = "game"
 
 OPTIONS: Final = (
@@ -33,7 +34,7 @@ OPTIONS: Final = (
           meaning="steps of every game per update"),
     Param(name="train_epochs", kind="integer", default=8, low=1, unit="minibatches",
           meaning="minibatches per update"),
-    Param(name="mini_batch_size", kind="integer", default=32, low=1, unit="transitions",
+    Param(name="mini_batch_size", kind="integer", default=32, low=1, high=65536, unit="transitions",
           meaning="transitions in a minibatch"),
     Param(name="exploration", kind="table", default=EXPLORATION,
           meaning="ε by update: points, joined by straight lines, and the value outside them; "
@@ -46,7 +47,7 @@ OPTIONS: Final = (
           meaning="size of the replay buffer; training begins when it is full"),
     Param(name="alpha", kind="number", default=0.6, low=0,
           meaning="exponent of the priorities in the sampling"),
-    Param(name="priority_epsilon", kind="number", default=1e-6, low=0,
+    Param(name="priority_epsilon", kind="number", default=1e-6, low=0, high=10**6,
           meaning="added to the absolute TD error to make a priority"),
     Param(name="gamma", kind="number", default=0.99, low=0, high=1, meaning="discount per step"),
     Param(name="learning_rate", kind="number", default=2.5e-4, low=0, meaning="Adam's"),
@@ -97,31 +98,33 @@ def schedule_of(options: dict[str, Any], name: str) -> Piecewise:
     table = options[name]
     form = (
         f'{name}: expected {{"points": [[update, value], …], "outside": value}} with updates '
-        "rising, got"
+        "rising and values from 0 to 1, got"
     )
     if not isinstance(table, dict) or table.keys() != {"points", "outside"}:
         raise ArgsError(f"{form} another table")
-    if not _is_number(table["outside"]) or not isinstance(table["points"], list):
-        raise ArgsError(f"{form} another table")
+    if not _is_number(table["outside"], 0, 1):
+        raise ArgsError(f"{form} {short(table['outside'])} outside")
+    if not isinstance(table["points"], list):
+        raise ArgsError(f"{form} {short(table['points'])} as points")
     points: list[tuple[float, float]] = []
     for point in table["points"]:
-        if not isinstance(point, list) or len(point) != 2 or not _is_number(point[1]):
-            raise ArgsError(f"{form} {point!r:.60}")
+        if not isinstance(point, list) or len(point) != 2 or not _is_number(point[1], 0, 1):
+            raise ArgsError(f"{form} {short(point)}")
         update, value = point
         match = _UPDATES.fullmatch(update) if isinstance(update, str) else None
         x = options["updates"] / int(match[1] or 1) if match else update
-        if not _is_number(x):
-            raise ArgsError(f"{form} {point!r:.60}")
+        if not _is_number(x, -(2**53), 2**53):
+            raise ArgsError(f"{form} {short(point)}")
         if not match or not points or x >= points[-1][0]:
             points.append((x, value))
     for (left, _), (right, _) in itertools.pairwise(points):
         if right < left:
-            raise ArgsError(f"{form} {left:g} before {right:g}")
+            raise ArgsError(f"{form} {left:.15g} before {right:.15g}")
     return Piecewise(points, outside_value=table["outside"])
 
 
-def _is_number(value: Any) -> bool:
-    return type(value) in (int, float) and math.isfinite(value)
+def _is_number(value: Any, low: int, high: int) -> bool:
+    return type(value) in (int, float) and low <= value <= high
 
 
 def check_options(options: dict[str, Any]) -> None:
@@ -132,6 +135,6 @@ def check_options(options: dict[str, Any]) -> None:
     """
     n_actions = options["n_actions"]
     if n_actions != ALL_ACTIONS and not (type(n_actions) is int and 1 <= n_actions <= 18):
-        raise ArgsError(f"n_actions: expected 1 to 18, or 'game', got {n_actions!r:.40}")
-    for name in ("exploration", "beta"):
+        raise ArgsError(f"n_actions: expected 1 to 18, or 'game', got {short(n_actions)}")
+    for name in SCHEDULES:
         schedule_of(options, name)

@@ -178,6 +178,10 @@ class ReplayBuffer:
             reward = total.astype(np.float32)
         return last, reward, discount.astype(np.float32)
 
+    def leaves(self, priorities: NDArray[np.float32]) -> Array:
+        """Return the priorities as the trees hold them: to the power α."""
+        return raised(priorities.astype(self._dtype), self.alpha)
+
     def update_priorities(
         self, indexes: NDArray[np.int64], priorities: NDArray[np.float32]
     ) -> None:
@@ -185,8 +189,7 @@ class ReplayBuffer:
         kept = priorities.astype(self._dtype)
         # NaN is larger than nothing.
         self.max_priority = np.fmax.reduce(kept, initial=self.max_priority)
-        leaves = raised(kept, self.alpha)
-        self.trees.set(indexes, leaves)
+        self.trees.set(indexes, self.leaves(priorities))
         self.updated = self.updated or len(kept) > 0
 
     def rings(self) -> dict[str, Ring]:

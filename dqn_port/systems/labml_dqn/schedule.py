@@ -25,7 +25,7 @@ class Piecewise:
         for (left, _), (right, _) in itertools.pairwise(endpoints):
             if right < left:
                 raise ArgsError(
-                    f"points: expected them sorted by update, got {left:g} before {right:g}"
+                    f"points: expected them sorted by update, got {left:.15g} before {right:.15g}"
                 )
         self.endpoints, self.outside_value = tuple(endpoints), outside_value
 

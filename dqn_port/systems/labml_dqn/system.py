@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, ClassVar, Final
 
 import torch
@@ -16,16 +17,16 @@ from dqn_port.games.ale.emulator import AleEmulator
 from dqn_port.games.ale.roms import check_rom, rom_of_id
 from dqn_port.games.picture_games import Emulator, action_names, open_game
 from dqn_port.games.toy import GAMES
-from dqn_port.interfaces import Facts, Files
+from dqn_port.interfaces import Exported, Facts, Files
 from dqn_port.memory import check_memory
-from dqn_port.options import Param
+from dqn_port.options import Differences, Param
 from dqn_port.records import Table
 from dqn_port.saved_networks import SavedNetwork
 from dqn_port.systems.labml_dqn.experiment import Tracked, Trainer
 from dqn_port.systems.labml_dqn.histories import HISTORY
 from dqn_port.systems.labml_dqn.model import empty_model
 from dqn_port.systems.labml_dqn.no_frameskip import NoFrameskip
-from dqn_port.systems.labml_dqn.options import ALL_ACTIONS, OPTIONS, check_options
+from dqn_port.systems.labml_dqn.options import ALL_ACTIONS, OPTIONS, SCHEDULES, check_options
 from dqn_port.systems.labml_dqn.picture import SIZE
 from dqn_port.systems.labml_dqn.player import Player
 
@@ -78,6 +79,16 @@ class LabmlDqn(Declared):
         what = f"transitions of {options['n_workers']} games"
         check_memory("capacity", options["capacity"], what, each=each, beside=beside)
         return options
+
+    def differences(self, there: Mapping[str, Any], here: Mapping[str, Any]) -> Differences:
+        """Compare the options of two runs; more updates only lengthen one whose schedules do not
+        depend on them.
+        """
+        found = super().differences(there, here)
+        schedules = [there.get(name, default) for name, default in SCHEDULES.items()]
+        if "updates" in found.numbers and '"updates' not in json.dumps(schedules):
+            found.length["updates"] = found.numbers.pop("updates")
+        return found
 
     def _open(self, options: Mapping[str, Any]) -> NoFrameskip:
         n_actions = options["n_actions"]
@@ -165,6 +176,16 @@ class LabmlDqn(Declared):
             discount=options["gamma"],
             actions=action_names(env.actions),
         )
+
+    def export(self, path: Path, *, best: bool = False) -> Exported:
+        """Return a network's weights for PyTorch."""
+        saved = self.load_network(path, best=best)
+        n_actions = len(saved.weights["action_value.2.bias"])
+        recipe = (
+            "from dqn_port.systems.labml_dqn.model import Model",
+            f"network = Model({n_actions}, dueling={'state_value.0.bias' in saved.weights})",
+        )
+        return Exported(saved.which, saved.weights, recipe)
 
     def lines(self, event: Event, options: Mapping[str, Any]) -> Iterator[str]:
         """Yield what stays on the screen: the line of every 1000th update, without its times."""

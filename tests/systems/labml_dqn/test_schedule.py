@@ -42,20 +42,24 @@ def test_a_short_run_leaves_the_second_segment_out():
     [
         ([], "another table"),
         ({"points": []}, "another table"),
-        ({"points": 3, "outside": 1}, "another table"),
-        ({"points": [[0, 1]], "outside": True}, "another table"),
+        ({"points": 3, "outside": 1}, "3 as points"),
+        ({"points": [[0, 1]], "outside": True}, "true outside"),
+        ({"points": [[0, 1]], "outside": -0.5}, "-0.5 outside"),
+        ({"points": [[0, 1.5]], "outside": 1}, "[0, 1.5]"),
+        ({"points": [[0, float("nan")]], "outside": 1}, "[0, NaN]"),
+        ({"points": [[10**400, 1]], "outside": 1}, f"[1{'0' * 55}…"),
         ({"points": [[0, 1, 2]], "outside": 1}, "[0, 1, 2]"),
-        ({"points": [["update", 1]], "outside": 1}, "['update', 1]"),
-        ({"points": [["updates / 0", 1]], "outside": 1}, "['updates / 0', 1]"),
-        ({"points": [[5, 1], [4, 0]], "outside": 1}, "5 before 4"),
+        ({"points": [["update", 1]], "outside": 1}, '["update", 1]'),
+        ({"points": [["updates / 0", 1]], "outside": 1}, '["updates / 0", 1]'),
+        ({"points": [[1234568, 1], [1234567, 0]], "outside": 1}, "1234568 before 1234567"),
     ],
 )
 def test_other_tables_are_refused(table, got):
     with pytest.raises(ArgsError) as caught:
         schedule_of({"updates": 10, "beta": table}, "beta")
     assert str(caught.value) == (
-        'beta: expected {"points": [[update, value], …], "outside": value} with updates rising, '
-        f"got {got}"
+        'beta: expected {"points": [[update, value], …], "outside": value} with updates rising and '
+        f"values from 0 to 1, got {got}"
     )
 
 

@@ -157,6 +157,25 @@ def test_case_6_a_priority_of_0_is_refused():
         one.tick()
 
 
+def test_case_6_priorities_whose_power_no_tree_can_hold_are_refused():
+    one = training(alpha=1000)
+    while not one.replay_buffer.is_full() or one.worker_step < one.worker_steps:
+        one.tick()
+    leaves = one.replay_buffer.trees.sum.copy()
+    with pytest.raises(DivergedError) as caught:
+        one.tick()
+    assert str(caught.value) == (
+        "update 2, minibatch 0: expected finite priorities to the power alpha above 0, got 0.0 to "
+        "inf; lower alpha"
+    )
+    np.testing.assert_array_equal(one.replay_buffer.trees.sum, leaves)
+
+
+def test_adams_betas_may_be_0():
+    one, _ = learnt(adam_beta1=0, adam_beta2=0)
+    assert one.trained == 1
+
+
 def test_the_network_is_not_asked_where_every_action_is_random():
     def never():
         raise AssertionError

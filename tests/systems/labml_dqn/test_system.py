@@ -7,15 +7,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from dqn_port.errors import ArgsError, MemoryNeedError, SnapshotError, UsageError
 from dqn_port.events import EpisodeEnded, Row
 from dqn_port.games.ale.roms import UnknownGameError
-from dqn_port.saved_networks import SavedNetwork
+from dqn_port.saved_networks import SavedNetwork, save_networks
 from dqn_port.systems.labml_dqn.experiment import Tracked
 from dqn_port.systems.labml_dqn.options import OPTIONS
 from dqn_port.systems.labml_dqn.system import SYSTEM
-from tests.systems.labml_dqn.building import options, training
+from tests.cli.running import run
+from tests.comparing import contents
+from tests.systems.labml_dqn.building import SMALL, options, training
 
 ARGS = Path(__file__).parents[3] / "legacy_args" / "labml_breakout.json"
 
@@ -56,6 +59,19 @@ def test_more_updates_are_another_run():
     assert SYSTEM.differences(one, other).numbers == {"threads": (1, 2), "updates": (6, 7)}
 
 
+def test_more_updates_lengthen_a_run_whose_schedules_do_not_depend_on_them(tmp_path, capsys):
+    path, points = tmp_path / "t.json", {"points": [[0, 0.5], [6, 1]], "outside": 1}
+    own = SMALL | {"system": "labml_dqn", "name": "t", "exploration": points, "beta": points}
+    path.write_text(json.dumps(own))
+    assert run(capsys, "train", "--args", path, "--out", tmp_path / "one").code == 0
+    assert run(capsys, "train", "--resume", tmp_path / "one/t", "--length", "8").code == 0
+    words = ("train", "--args", path, "--length", "8", "--out", tmp_path / "two")
+    assert run(capsys, *words).code == 0
+    assert contents(tmp_path / "one/t") == contents(tmp_path / "two/t")
+    last = run(capsys, "train", "--resume", tmp_path / "one/t", "--threads", "2")
+    assert last.error.endswith(f"--network {tmp_path / 'one/t'} --set name=t_2 --set threads=2")
+
+
 @pytest.mark.parametrize(
     ("assignment", "error", "text"),
     [
@@ -66,6 +82,10 @@ def test_more_updates_are_another_run():
         ("game=brekout", UnknownGameError,
          "game: no game is named 'brekout'; did you mean 'breakout'?; `dqn-port roms` lists them"),
         ("capacity=0", ArgsError, "--set: capacity: expected 1 to 4294967296, got 0"),
+        ("mini_batch_size=100000000000", ArgsError,
+         "--set: mini_batch_size: expected 1 to 65536, got 100000000000"),
+        ("priority_epsilon=1e300", ArgsError,
+         "--set: priority_epsilon: expected 0 to 1000000, got 1e+300"),
         ("norm=mean", ArgsError, "--set: norm: expected one of buffer, batch, got 'mean'"),
     ],
 )  # fmt: skip
@@ -189,6 +209,26 @@ def test_a_network_of_another_form_is_refused(finished):
     assert str(caught.value) == (
         "some.safetensors.action_value.2.weight: expected float32 [6, 256], got [4, 256]"
     )
+
+
+def test_a_dueling_network_is_not_taken_for_a_plain_one(finished):
+    one, _ = finished
+    with pytest.raises(SnapshotError) as caught:
+        training(start=saved(one), dueling=False)
+    assert str(caught.value) == (
+        "some.safetensors.state_value.0.bias: expected a network without it, which dueling=true has"
+    )
+
+
+@pytest.mark.parametrize("dueling", [False, True])
+def test_a_network_is_exported_with_what_builds_it(tmp_path, dueling):
+    one, path = training(dueling=dueling, n_actions=3), tmp_path / "a.safetensors"
+    save_networks(path, one.networks(), system="labml_dqn", arguments={}, step=0)
+    exported, made = SYSTEM.export(path), {}
+    exec("\n".join(exported.recipe), made)
+    made["network"].load_state_dict({n: torch.from_numpy(w) for n, w in exported.state.items()})
+    stacks = torch.rand(2, 4, 84, 84)
+    assert made["network"](stacks).equal(one.model(stacks))
 
 
 def player(one, **changes):
