@@ -38,8 +38,8 @@ compare: install ## let all five programs learn toyA, three seeds each (QUICK=1:
 	echo "artifacts/compare/latest/scores.svg"
 
 .PHONY: test
-test: install ## run all tests but the slow and the gpu ones
-	@.venv/bin/python -m pytest $(PYTEST_ARGS)
+test: install ## run all tests but the slow and the gpu ones, on at most four cores
+	@.venv/bin/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(PYTEST_ARGS)
 
 .PHONY: test-slow
 test-slow: install ## run the tests that learn for minutes
