@@ -111,7 +111,7 @@ def test_a_folder_that_is_not_there(snapshot, capsys, tmp_path):
     [
         (("--epsilon", "1.5"), "invalid value for '--epsilon': 1.5 is not in the range 0<=x<=1"),
         (("--max-frames", "-1"), "invalid value for '--max-frames': -1 is not in the range x>=0"),
-        (("--seed", "x"), "invalid value for '--seed': 'x' is not a valid integer"),
+        (("--seed", "x"), "invalid value for '--seed': 'x' is not a valid integer range"),
     ],
 )
 def test_words_that_cannot_be_used(words, message, snapshot, capsys):

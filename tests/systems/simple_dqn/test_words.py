@@ -129,7 +129,7 @@ def test_resume_sh_finds_games_with_an_underscore():
 def test_the_other_scripts_are_verbs_of_ours(script, verb):
     found, options = SYSTEM.words([script, "snapshots/pong_x_141.prm", "--backend", "cpu"])
     assert (found, options["game"], options["backend"]) == (verb, "pong.bin", "cpu")
-    with pytest.raises(UsageError, match=f"got those of another command; use `dqn-port {verb}`"):
+    with pytest.raises(UsageError, match=f"nothing is learned: use `dqn-port {verb}`"):
         SYSTEM.load(words=[script, "snapshots/pong_x_141.prm"])
 
 
