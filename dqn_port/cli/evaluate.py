@@ -151,6 +151,8 @@ def evaluate(
         )
         if any(episode.cut for episode in played) and max_frames < MAX_FRAMES:
             click.echo("Episodes were cut before the paper's limit: the mean is not comparable.")
+        elif any(episode.frames > MAX_FRAMES for episode in played):
+            click.echo("Episodes are longer than the paper's limit: the mean is not comparable.")
         elif played:
             share = scores.human_normalised(mean)
             results["human_normalised"] = share

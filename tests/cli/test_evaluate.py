@@ -8,6 +8,7 @@ import statistics
 
 import pytest
 
+from dqn_port.cli import evaluate
 from dqn_port.torch7.t7 import load, save
 from tests.cli.running import run, write_pong, write_toy
 
@@ -38,7 +39,7 @@ def test_the_same_seed_gives_the_same_bytes(capsys, snapshot, tmp_path):
     assert episodes[0] != episodes[1]
 
 
-def test_repeated_games_are_told(capsys, tmp_path):
+def test_games_that_are_repeated_or_not_comparable_are_told(capsys, monkeypatch, tmp_path):
     args = write_pong(tmp_path, steps=20, random_starts=1)
     assert run(capsys, "train", "--args", args, "--out", tmp_path).code == 0
     words = ["evaluate", tmp_path / "t", "--episodes", "3", "--max-frames", "80", "--epsilon"]
@@ -47,7 +48,13 @@ def test_repeated_games_are_told(capsys, tmp_path):
         "them differ.\n"
     )
     assert told in run(capsys, *words, "0").out
-    assert "Different" not in run(capsys, *words, "1").out
+    random = run(capsys, *words, "1").out
+    assert "Different" not in random
+    assert random.endswith("before the paper's limit: the mean is not comparable.\n")
+    # A whole game of random play has some 3,600 frames.
+    monkeypatch.setattr(evaluate, "MAX_FRAMES", 2_000)
+    whole = run(capsys, "evaluate", tmp_path / "t", "--episodes", "1", "--max-frames", "0")
+    assert whole.out.endswith("than the paper's limit: the mean is not comparable.\n")
 
 
 @pytest.mark.parametrize("words", [["evaluate", "--steps", "1"], ["play", "--max-frames", "1"]])
