@@ -112,3 +112,24 @@ def told(events):
             )
         shown.append(repr(event))
     return shown
+
+
+class Drawn:
+    """A game of drawn frames, rewards and lengths, that keeps no state."""
+
+    action_names = ("WAIT", "WIN")
+
+    def __init__(self, seed):
+        self.random = np.random.RandomState(seed)
+
+    def frame(self):
+        return self.random.randint(0, 256, (30, 20, 3)).astype(np.uint8)
+
+    def reset(self):
+        return self.frame()
+
+    def step(self, action):
+        return self.frame(), action - self.random.rand(), self.random.rand() < 0.2
+
+    def lives(self):
+        return 1

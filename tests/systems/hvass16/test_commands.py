@@ -10,33 +10,15 @@ import pytest
 from tests.cli.running import run
 from tests.systems.hvass16.building import SMALL
 
-GAME = """
-import numpy as np
-
-class Game:
-    action_names = ("WAIT", "WIN")
-    def __init__(self, seed):
-        self.random = np.random.RandomState(seed)
-    def frame(self):
-        return self.random.randint(0, 256, (30, 20, 3)).astype(np.uint8)
-    def reset(self):
-        self.left = 9
-        return self.frame()
-    def step(self, action):
-        self.left -= 1
-        return self.frame(), float(action), not self.left
-    def lives(self):
-        return 1
-"""
-
 
 @pytest.fixture
-def folder(capsys, monkeypatch, tmp_path):
-    (tmp_path / "commands_game.py").write_text(GAME)
-    monkeypatch.syspath_prepend(str(tmp_path))
+def folder(capsys, tmp_path):
     args = tmp_path / "own.json"
     args.write_text(
-        json.dumps(SMALL | {"system": "hvass16", "env": "commands_game:Game", "episodes": 3})
+        json.dumps(
+            SMALL
+            | {"system": "hvass16", "env": "tests.systems.hvass16.building:Drawn", "episodes": 3}
+        )
     )
     assert run(capsys, "train", "--args", args, "--trust", "--out", tmp_path).code == 0
     return tmp_path / "own"

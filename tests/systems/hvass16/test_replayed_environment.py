@@ -15,6 +15,7 @@ from dqn_port.events import Started
 from dqn_port.systems.hvass16.replayed_environment import ReplayedEnvironment
 from dqn_port.systems.hvass16.system import SYSTEM
 from tests.systems.hvass16.building import (
+    Drawn,
     fill_rings,
     frozen,
     options,
@@ -23,27 +24,6 @@ from tests.systems.hvass16.building import (
     told,
     training,
 )
-
-
-class Drawn:
-    """A game of drawn frames, rewards and lengths, that keeps no state."""
-
-    action_names = ("WAIT", "WIN")
-
-    def __init__(self, seed):
-        self.random = np.random.RandomState(seed)
-
-    def frame(self):
-        return self.random.randint(0, 256, (30, 20, 3)).astype(np.uint8)
-
-    def reset(self):
-        return self.frame()
-
-    def step(self, action):
-        return self.frame(), action - self.random.rand(), self.random.rand() < 0.2
-
-    def lives(self):
-        return 1
 
 
 class Unsteady(Drawn):
