@@ -211,6 +211,18 @@ class FlatOptions:
         options[name] = name_of_folder(options[name] or draft.stem or self.NAME)
         return options
 
+    def asked_again(self, draft: FlatDraft, words: Sequence[str], folder: Path) -> dict[str, Any]:
+        """Return the options that a command leaves to the run in its folder: a seed not given."""
+        del words
+        seed = self.option_of("seed")
+        try:
+            there = parse_json((folder / "args.json").read_text(encoding="utf-8"))
+            found = there[seed] if draft.drawn and there["system"] == self.NAME else None
+        except (OSError, ValueError, LookupError, TypeError):
+            # What stands there otherwise is refused later.
+            return {}
+        return {seed: found} if type(found) is int else {}
+
     def device_assignments(self, device: str) -> list[str]:
         """Return the assignments that ``--device`` stands for; auto: none."""
         return [] if device == "auto" else [f"{self.option_of('device')}={device}"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import signal
@@ -168,6 +169,14 @@ def train(
     options = system.load(
         args_file=args_file, words=lua_words, assignments=assignments, draft=draft
     )
+    taken: dict[str, Any] = {}
+    if resume is None and not overwrite and hasattr(system, "asked_again"):
+        folder = (out or Path("artifacts")) / system.facts(options).name
+        taken = system.asked_again(draft, lua_words, folder)
+        if taken and not quiet:
+            told = ", ".join(f"{name}={json.dumps(value)}" for name, value in taken.items())
+            click.echo(f"dqn-port: by the run in {folder}: {told}", err=True)
+        options |= taken
     if best and system.facts(options).start is None:
         raise UsageError("--best: expected --network FILE with it, the snapshot to take it from")
     warn(draft)
@@ -179,7 +188,7 @@ def train(
         checkpoint=checkpoint,
         checkpoint_every=checkpoint_every,
         keep_checkpoint=True,
-        lengthen=resume is not None,
+        lengthen=resume is not None or bool(taken.keys() - {system.option_of("seed")}),
         score_every=score_every,
     )
     if resume is not None:

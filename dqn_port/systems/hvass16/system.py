@@ -25,6 +25,7 @@ from dqn_port.records import Table
 from dqn_port.saved_networks import SavedNetwork
 from dqn_port.systems.hvass16.environment import game_of
 from dqn_port.systems.hvass16.lines import lines_of, statistics
+from dqn_port.systems.hvass16.logs import LogReward, read_log
 from dqn_port.systems.hvass16.neural_network import OUTPUT, SLOT
 from dqn_port.systems.hvass16.options import (
     EVALUATION,
@@ -72,6 +73,17 @@ class Hvass16(Declared):
         if draft.sources.get("episodes") == "words" and start and isinstance(start, str):
             saved = self.load_network(Path(start), best=draft.values.get("best") is True)
             draft.values["episodes"] += count_in(saved, "count_episodes")
+
+    def asked_again(self, draft: FlatDraft, words: Sequence[str], folder: Path) -> dict[str, Any]:
+        """Add the words' episodes, which come after those of the run in the folder."""
+        taken = super().asked_again(draft, words, folder)
+        log = folder / LogReward.NAME
+        if not words or draft.sources.get("episodes", "words") != "words" or not log.is_file():
+            return taken
+        more = self.words(words).options.get("episodes")
+        if more is not None and log.stat().st_size:
+            more += int(read_log(log, LogReward.COLUMNS)["episodes"][-1])
+        return taken | {"episodes": more}
 
     def check(self, options: dict[str, Any]) -> dict[str, Any]:
         """Check options as a whole.

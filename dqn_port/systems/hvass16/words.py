@@ -22,7 +22,7 @@ class _Parser(argparse.ArgumentParser):
 def read_words(words: Sequence[str]) -> Words:
     """Return the options of a command line: without --training nothing is learned.
 
-    ``episodes`` is then the number of further episodes to play.
+    ``episodes`` is then how many more to play than the run, or --network, has had.
 
     Raises:
         UsageError: argparse refuses them.
@@ -40,7 +40,7 @@ def read_words(words: Sequence[str]) -> Words:
     add("--render", action="store_true", help="show the game, when not training")
     add(
         "--episodes", type=int,
-        help="how many more episodes than --network has had; without it there is no end",
+        help="how many more episodes than the run has had; without it there is no end",
     )  # fmt: skip
     add("--dir", help="base folder for checkpoints; only noted, --out sets the folder")
     given = parser.parse_args(list(words))

@@ -47,3 +47,37 @@ def test_a_custom_game_is_recorded_and_its_network_starts_another_run(capsys, fo
         2,
         "-o weights.npz: expected FILE.pt, or FILE.safetensors for a small snapshot, got .npz",
     )
+
+
+def test_the_same_words_again_play_so_many_episodes_more(capsys, tmp_path):
+    """Also where no seed was given: the run there has drawn one."""
+    args = tmp_path / "toy.json"
+    args.write_text(json.dumps(SMALL | {"system": "hvass16", "env": "toyA"} | {"seed": None}))
+    words = ("train", "--args", args, "--out", tmp_path, "--", "--training")
+    assert run(capsys, *words, "--episodes", "2").code == 0
+    folder = tmp_path / "toy"
+    seed = json.loads((folder / "args.json").read_text())["seed"]
+    again = run(capsys, *words, "--episodes", "2")
+    assert again.code == 0
+    assert again.err == f"dqn-port: by the run in {folder}: seed={seed}, episodes=4\n"
+    assert json.loads((folder / "args.json").read_text())["episodes"] == 4
+    once = ("train", "--args", args, "--out", tmp_path, "--name", "once", "--seed", str(seed))
+    assert run(capsys, *once, "--", "--training", "--episodes", "4").code == 0
+    for name in ("log_reward.txt", "history-reward.csv"):
+        assert (folder / name).read_bytes() == (tmp_path / "once" / name).read_bytes()
+    assert len((folder / "log_reward.txt").read_text().splitlines()) == 4
+
+
+def test_a_seed_that_was_drawn_is_kept_by_the_same_command_and_replaced_by_overwrite(
+    capsys, tmp_path
+):
+    args = tmp_path / "toy.json"
+    args.write_text(
+        json.dumps(SMALL | {"system": "hvass16", "env": "toyA", "episodes": 1, "seed": None})
+    )
+    words = ("train", "--args", args, "--out", tmp_path)
+    seeds = []
+    for more in ((), (), ("--overwrite",)):
+        assert run(capsys, *words, *more).code == 0
+        seeds.append(json.loads((tmp_path / "toy" / "args.json").read_text())["seed"])
+    assert seeds[0] == seeds[1] != seeds[2]
