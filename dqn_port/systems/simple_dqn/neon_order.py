@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dqn_port.native.alike import AlikeProducts
+from dqn_port.native.direct import DirectProducts, Lanes, Rows
 from dqn_port.native.library import kernels
 from dqn_port.native.products import (
     Offsets,
@@ -66,10 +67,17 @@ class ConvolutionOrder:
     """A convolution without padding and bias."""
 
     def __init__(
-        self, library: ctypes.CDLL, weight: Tensor, stride: int, shape: Sequence[int], size: Size
+        self,
+        library: ctypes.CDLL,
+        weight: Tensor,
+        stride: int,
+        shape: Sequence[int],
+        size: Size,
+        samples: Lanes,
     ) -> None:
         """``weight``: [K, C, side, side]; ``shape``: of x, (C, h, w)."""
         self._library, self.weight, self._size = library, weight, size
+        self._samples = samples
         self._filters, self._channels, self._side, _ = weight.shape
         self._stride, (_, self._height, self._width) = stride, shape
         self._out = tuple((n - self._side) // stride + 1 for n in shape[1:])
@@ -93,29 +101,54 @@ class ConvolutionOrder:
         found = self._alike.into(self.y, picture, x, self.weight, first=None, rectify=rectify)
         return kinds if found <= kinds.numel() // _WORTH_LOOKING else None
 
-    def weight_gradient(self, x: Tensor, gradient: Tensor, out: Tensor) -> None:
-        """Set the gradient of the weights, [K, C, side, side], from that of y."""
-        if x.dtype is torch.uint8:
-            # A byte is in several windows: convert it only once.
-            self._library.spread_bytes(x.data_ptr(), x.numel(), self._floats.data_ptr())
-            x = self._floats
-        self._products_of_weight.into(out, x, gradient)
+    def turn_gradient(self, gradient: Tensor) -> Rows:
+        """Return the gradient of y, [B, K · positions], with the samples as lanes."""
+        turned = self._turned_gradient
+        self._samples.turn(gradient, turned, each=self._of_y, step=self._positions)
+        return turned
 
-    def backward(self, gradient: Tensor, x: Tensor) -> Tensor:
-        """Return the gradient of x, which may be anything where x is 0."""
-        turned = self.weight.detach().flip(2, 3).contiguous()
-        parts, back = self._back
+    def weight_gradient(self, x: Tensor, gradient: Rows, out: Tensor) -> None:
+        """Set the gradient of the weights, [K, C, side, side], from that of y."""
+        filters, n = self._lanes_of_weight, len(self._samples)
+        turned, by_filters, sums = self._turned_x, self._gradient_by_filters, self._sums_of_weight
+        self._samples.turn(x, turned, each=self._of_x, step=self._height * self._width)
+        filters.turn(gradient.values, by_filters, each=self._positions * n, step=n)
+        sums.zero_()
+        self._products_of_weight.add(sums, by_filters, turned.values, turned.alive)
+        out.view(self._filters, -1).copy_(filters.in_order(sums).T)
+
+    def backward(self, gradient: Rows) -> Rows:
+        """Return the gradient of the last ``weight_gradient``'s x, 0 where x is."""
+        weight = self.weight.detach().flip(2, 3).permute(0, 2, 3, 1).contiguous()
+        (parts, back), x, of_x = self._back, self._turned_x, self._gradient_of_x
         for products in parts:
-            products.into(back, gradient, turned, needed_by=x)
-        return back
+            products.add(back, gradient, weight, x.alive)
+        self._samples.rectify_gradient(x, back, of_x)
+        return of_x
 
     @functools.cached_property
     def _pixels(self) -> Tensor:
         return torch.empty(self._size.rows, self._height, self._width, dtype=torch.int32)
 
     @functools.cached_property
-    def _floats(self) -> Tensor:
-        return torch.empty(self._size.rows, self._channels, self._height, self._width)
+    def _turned_x(self) -> Rows:
+        return Rows(self._channels, self._height * self._width, len(self._samples))
+
+    @functools.cached_property
+    def _gradient_of_x(self) -> Rows:
+        return Rows(self._channels, self._height * self._width, len(self._samples))
+
+    @functools.cached_property
+    def _turned_gradient(self) -> Rows:
+        return Rows(self._filters, self._positions, len(self._samples))
+
+    @functools.cached_property
+    def _gradient_by_filters(self) -> Rows:
+        return Rows(self._positions, len(self._samples), len(self._lanes_of_weight))
+
+    @functools.cached_property
+    def _sums_of_weight(self) -> Tensor:
+        return torch.empty(len(self._taps), len(self._lanes_of_weight))
 
     def _in_x(self, rows: Offsets, columns: Offsets) -> Offsets:
         return np.add.outer(rows * self._width, columns).reshape(-1)
@@ -132,13 +165,8 @@ class ConvolutionOrder:
         channels = np.arange(self._channels) * self._height * self._width
         return np.add.outer(channels, self._in_x(side, side)).reshape(-1)
 
-    @property
-    def _samples(self) -> Offsets:
-        """The samples' numbers, [B, 1]."""
-        return np.arange(self._size.rows)[:, None]
-
-    def _lanes(self, in_channel: Offsets, per_sample: int) -> Offsets:
-        return (self._samples * per_sample + in_channel).reshape(-1)
+    def _lanes(self, in_sample: Offsets, per_sample: int) -> Offsets:
+        return np.add.outer(np.arange(self._size.rows) * per_sample, in_sample).reshape(-1)
 
     @property
     def _of_x(self) -> int:
@@ -177,25 +205,30 @@ class ConvolutionOrder:
             stride=(self._stride, self._stride),
         )
 
+    @property
+    def _two_chains_of_weight(self) -> NDArray[np.uint8]:
+        return rows_with_two_chains(self._filters, len(self._taps))
+
     @functools.cached_property
-    def _products_of_weight(self) -> Products:
-        """Return the products: Neon's lanes are filters and its rows taps; here they swap."""
-        taps, filters = len(self._taps), np.arange(self._filters)
-        samples = np.arange(self._size.rows)
-        positions = np.arange(self._positions)[:, None]
-        of_sample = ends_of_blocks(self._size.rows)
-        return Products(
+    def _lanes_of_weight(self) -> Lanes:
+        """The filters."""
+        return Lanes(self._library, self._two_chains_of_weight)
+
+    @functools.cached_property
+    def _products_of_weight(self) -> DirectProducts:
+        """Return the products: for every position all samples are added up."""
+        n, taps, positions = len(self._samples), self._taps, np.arange(self._positions)
+        return DirectProducts(
             self._library,
-            lanes=(self._taps, np.arange(taps)),
-            rows=(filters * self._positions, filters * taps),
-            terms=(
-                np.add.outer(self._windows, samples * self._of_x).reshape(-1),
-                (positions + samples * self._of_y).reshape(-1),
-            ),
-            two_chains=sides_of_rows(taps),
-            sides=rows_with_two_chains(self._filters, taps),
-            ends=(positions * self._size.rows + of_sample).reshape(-1),
-            zeros=Zeros.LANES_AND_BLOCKS,
+            panels=(positions * n, self._windows * n, np.zeros_like(positions)),
+            rows=(taps * n, np.arange(len(taps))),
+            terms=(self._samples.lanes, self._samples.lanes),
+            alive=(self._windows, taps),
+            lanes=self._lanes_of_weight,
+            two_chains=self._two_chains_of_weight,
+            ends=ends_of_blocks(self._size.rows),
+            sides=sides_of_rows(len(taps)),
+            apart=False,
         )
 
     def _reached(self, size: int, out: int) -> Iterator[tuple[Offsets, Offsets, Offsets]]:
@@ -219,11 +252,11 @@ class ConvolutionOrder:
                 yield pixels, first, np.array(found)
 
     @functools.cached_property
-    def _back(self) -> tuple[list[Products], Tensor]:
+    def _back(self) -> tuple[list[DirectProducts], Tensor]:
         """Return the products of all pixels, and a buffer for the sums: 0 where no tap reaches."""
         side, (out_height, out_width) = self._side, self._out
-        two = self._size.two_chains(self._channels)
         channels, filters = np.arange(self._channels), np.arange(self._filters)[:, None]
+        planes = channels * self._height * self._width
         parts = []
         for (y, first_y, taps_y), (x, first_x, taps_x) in itertools.product(
             self._reached(self._height, out_height), self._reached(self._width, out_width)
@@ -232,28 +265,29 @@ class ConvolutionOrder:
             positions = np.add.outer(steps_y * out_width, steps_x).reshape(-1)
             taps = np.add.outer(taps_y * side, taps_x).reshape(-1)
             in_y = np.add.outer(first_y * out_width, first_x).reshape(-1)
+            pixels = self._in_x(y, x)
             parts.append(
-                Products(
+                DirectProducts(
                     self._library,
-                    lanes=(
-                        self._lanes(in_y, self._of_y),
-                        self._lanes(self._in_x(y, x), self._of_x),
-                    ),
-                    rows=(channels * side**2, channels * self._height * self._width),
+                    panels=(in_y, np.zeros_like(in_y), pixels),
+                    rows=(channels, planes),
                     terms=(
                         (filters * self._positions + positions).reshape(-1),
-                        (filters * self._channels * side**2 + taps).reshape(-1),
+                        (filters * side**2 + taps).reshape(-1) * self._channels,
                     ),
-                    two_chains=np.repeat(two, len(in_y)),
+                    alive=(pixels, planes),
+                    lanes=self._samples,
+                    two_chains=self._size.two_chains(self._channels),
                     ends=ends_of_blocks(self._filters * len(taps)),
+                    sides=sides_of_rows(self._channels),
+                    apart=True,
                 )
             )
-        shape = (self._size.rows, self._channels, self._height, self._width)
-        return parts, torch.zeros(shape)
+        return parts, torch.zeros_like(self._turned_x.values)
 
 
 class LinearOrder:
-    """A linear layer without bias. Samples are Neon's lanes; here they are rows, for speed."""
+    """A linear layer without bias."""
 
     def __init__(self, library: ctypes.CDLL, weight: Tensor, size: Size) -> None:
         """``weight``: [out, in]."""
@@ -262,7 +296,15 @@ class LinearOrder:
 
     def forward(self, x: Tensor, *, rectify: bool) -> None:
         """Set y; x: float32 [B, in]."""
-        self._products.into(self.y, self.weight, x, rectify=rectify)
+        if self._size.rows == 1:
+            self._product_of_one.into(self.y, self.weight, x, rectify=rectify)
+            return
+        samples, turned, y = self._lanes, self._turned_x, self._turned_y
+        samples.turn(x, turned, each=x.shape[1], step=0)
+        self._products.add(y, turned, self.weight)
+        if rectify:
+            self._library.rectify(y.data_ptr(), y.numel(), y.data_ptr())
+        self.y.copy_(samples.in_order(y).T)
 
     def weight_gradient(self, x: Tensor, gradient: Tensor, out: Tensor) -> None:
         """Set the gradient of the weights from that of y."""
@@ -281,17 +323,47 @@ class LinearOrder:
         return np.arange(self._size.rows), outputs, inputs
 
     @functools.cached_property
-    def _products(self) -> Products:
-        samples, outputs, inputs = self._indices
+    def _product_of_one(self) -> Products:
+        _, outputs, inputs = self._indices
         return Products(
             self._library,
             lanes=(outputs * len(inputs), outputs),
-            rows=(samples * len(inputs), samples * len(outputs)),
+            rows=(np.zeros(1, int), np.zeros(1, int)),
             terms=(inputs, inputs),
             two_chains=sides_of_rows(len(outputs)),
             sides=self._size.two_chains(len(outputs)),
             ends=ends_of_blocks(len(inputs)),
             zeros=Zeros.ROWS,
+        )
+
+    @functools.cached_property
+    def _lanes(self) -> Lanes:
+        """The samples."""
+        return Lanes(self._library, self._size.two_chains(len(self.weight)))
+
+    @functools.cached_property
+    def _turned_x(self) -> Rows:
+        return Rows(1, self.weight.shape[1], len(self._lanes))
+
+    @functools.cached_property
+    def _turned_y(self) -> Tensor:
+        return torch.empty(len(self.weight), len(self._lanes))
+
+    @functools.cached_property
+    def _products(self) -> DirectProducts:
+        _, outputs, inputs = self._indices
+        begin = np.zeros(1, int)
+        return DirectProducts(
+            self._library,
+            panels=(begin, begin, begin),
+            rows=(outputs * len(inputs), outputs),
+            terms=(inputs, inputs),
+            alive=(begin, outputs),
+            lanes=self._lanes,
+            two_chains=self._size.two_chains(len(outputs)),
+            ends=ends_of_blocks(len(inputs)),
+            sides=sides_of_rows(len(outputs)),
+            apart=True,
         )
 
     @functools.cached_property
@@ -329,9 +401,11 @@ class NeonOrder:
         library = kernels_for(linears[0])
         assert library is not None
         self._library = library
+        samples = Lanes(library, *(size.two_chains(weight.shape[1]) for weight, _ in convolutions))
         self._convolutions: list[ConvolutionOrder] = []
         for weight, stride in convolutions:
-            self._convolutions.append(ConvolutionOrder(library, weight, stride, shape, size))
+            order = ConvolutionOrder(library, weight, stride, shape, size, samples)
+            self._convolutions.append(order)
             shape = self._convolutions[-1].y.shape[1:]
         self._linears = [LinearOrder(library, weight, size) for weight in linears]
         self._layers: list[ConvolutionOrder | LinearOrder] = [*self._convolutions, *self._linears]
@@ -343,8 +417,8 @@ class NeonOrder:
 
     @functools.cached_property
     def _rectified(self) -> list[Tensor]:
-        """Buffers for the gradients that pass the relu before each layer but the first."""
-        return [torch.empty_like(x, dtype=torch.float32) for x in self._inputs]
+        """Buffers for the gradients that pass the relu before each linear layer."""
+        return [torch.empty_like(x) for x in self._inputs[len(self._convolutions) :]]
 
     def forward(self, states: Tensor) -> Tensor:
         """Return Q, float32 [B, A], of states uint8 [B, H, h, w]; the next call overwrites it."""
@@ -366,12 +440,18 @@ class NeonOrder:
 
         The next call overwrites them.
         """
-        for i in reversed(range(len(self._layers))):
-            layer, x = self._layers[i], self._inputs[i]
-            layer.weight_gradient(x, gradient, self._gradients[i])
+        n = len(self._convolutions)
+        for i, linear in reversed(list(enumerate(self._linears))):
+            x, of_x = self._inputs[n + i], self._rectified[i]
+            linear.weight_gradient(x, gradient, self._gradients[n + i])
+            back = linear.backward(gradient, x)
+            self._library.rectify_gradient(
+                x.data_ptr(), back.data_ptr(), x.numel(), of_x.data_ptr()
+            )
+            gradient = of_x
+        turned = self._convolutions[-1].turn_gradient(gradient)
+        for i, convolution in reversed(list(enumerate(self._convolutions))):
+            convolution.weight_gradient(self._inputs[i], turned, self._gradients[i])
             if i:
-                of_x, gradient = layer.backward(gradient, x), self._rectified[i]
-                self._library.rectify_gradient(
-                    x.data_ptr(), of_x.data_ptr(), x.numel(), gradient.data_ptr()
-                )
+                turned = convolution.backward(turned)
         return self._gradients
