@@ -150,9 +150,9 @@ def train(
         start, args_there = _start_from(network)
         if args_file is None and not lua_words:
             args_file = args_there
-    alone = start if args_file is None and not lua_words else None
-    if alone is not None and not any(text.startswith("system=") for text in assignments):
-        system_name = system_name or registry.name_of(system_of(alone))
+    told = start if args_file is None else None
+    if told is not None and not any(text.startswith("system=") for text in assignments):
+        system_name = system_name or registry.name_of(system_of(told))
     system, assignments = registry.choose(args_file, assignments, system_name)
     assignments = assigned(system, assignments, shorthands)
     assignments += tuple(system.device_assignments(device))
@@ -164,8 +164,8 @@ def train(
     if best:
         assignments += (system.best_assignment,)
     draft = system.new_draft()
-    if alone is not None and hasattr(system, "put_told"):
-        system.put_told(draft, alone)
+    if told is not None and hasattr(system, "put_told"):
+        system.put_told(draft, told)
     options = system.load(
         args_file=args_file, words=lua_words, assignments=assignments, draft=draft
     )

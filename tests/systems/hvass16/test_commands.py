@@ -49,6 +49,15 @@ def test_a_custom_game_is_recorded_and_its_network_starts_another_run(capsys, fo
     )
 
 
+def test_words_with_a_network_alone_are_read_by_its_system(capsys, folder):
+    words = ("train", "--network", folder, "--trust", "--out", folder.parent, "--name", "words")
+    assert run(capsys, *words, "--", "--training", "--episodes", "1").code == 0
+    there = json.loads((folder.parent / "words" / "args.json").read_text())
+    # The network counts the episode that it had begun.
+    assert (there["system"], there["episodes"]) == ("hvass16", 3 + 1 + 1)
+    assert there["filters"] == SMALL["filters"]
+
+
 def test_the_same_words_again_play_so_many_episodes_more(capsys, tmp_path):
     """Also where no seed was given: the run there has drawn one."""
     args = tmp_path / "toy.json"
