@@ -53,6 +53,10 @@ class RegistryError(UsageError):
     """A slot has no part of that name."""
 
 
+class ExternalError(DqnPortError):
+    """External code raised an exception, or does not do what the workshop asks of it."""
+
+
 class RomError(DqnPortError):
     """A ROM is missing, empty, unreadable or not the one the name stands for."""
 

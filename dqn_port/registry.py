@@ -13,6 +13,7 @@ from typing import Any, Final
 from dqn_port.arguments.args_file import read_args_json
 from dqn_port.arguments.trust import is_trusted, with_trust
 from dqn_port.errors import ArgsError, RegistryError, TrustError, UsageError, near_match
+from dqn_port.external import import_object, place_of
 from dqn_port.interfaces import System
 from dqn_port.records import Table
 
@@ -62,18 +63,13 @@ def _stranger(name: str) -> System:
             f"system: '{name}' is external code, and importing runs it; if you trust it: "
             f"{with_trust()}"
         )
-    module, _, attribute = name.partition(":")
-    try:
-        made = getattr(importlib.import_module(module), attribute)
-        system: System = made() if isinstance(made, type) else made
-    except Exception as error:
-        # Importing runs code of others, which may raise anything.
-        raise RegistryError(f"system: cannot import '{name}': {error}") from error
+    made = import_object("system", name)
+    system: System = made() if isinstance(made, type) else made
     missing = [what for what in _NEEDED if not hasattr(system, what)]
     if missing:
         raise RegistryError(
-            f"system: expected {', '.join(_NEEDED)}, got '{name}' without {', '.join(missing)}; "
-            "docs/systems.md says more"
+            f"system: expected {', '.join(_NEEDED)}, got '{name}' without {', '.join(missing)} "
+            f"({place_of(name)}); docs/systems.md says more"
         )
     return system
 

@@ -18,6 +18,7 @@ from dqn_port import registry
 from dqn_port.arguments.trust import trusting
 from dqn_port.errors import DqnPortError, RunFolderError
 from dqn_port.exports.nature_scores import MAX_FRAMES
+from dqn_port.external import external_faults
 from dqn_port.interfaces import Facts
 from dqn_port.runs.checkpoint import EVERY
 from dqn_port.runs.evaluations import EVALUATION, NETWORKS
@@ -128,7 +129,8 @@ class PipelineTask(luigi.Task):
                 f"{folder}: cannot be made: {error.strerror or error}; give another --out"
             ) from error
         if not self.complete():
-            self.make()
+            with external_faults():
+                self.make()
         elif self.files():
             logger.info("%s was made by another process", self.files()[-1])
         point_latest(folder)

@@ -13,6 +13,7 @@ from typing import Any, Final
 from dqn_port.arguments.trust import trusting
 from dqn_port.errors import CheckpointError, DqnPortError, RunFolderError
 from dqn_port.events import EpisodeEnded, Event, Finished, Row, Saved, Started, Ticked
+from dqn_port.external import external_faults
 from dqn_port.interfaces import Facts
 from dqn_port.runs.evaluations import NETWORKS, mean_and_std
 from dqn_port.runs.lock import RunLock
@@ -182,7 +183,8 @@ def main(name: str, parent: int) -> int:
     """Run a job and return its exit code."""
     teller = Teller(parent)
     try:
-        return JOBS[name](teller)
+        with external_faults():
+            return JOBS[name](teller)
     except DqnPortError as error:
         teller.tell("fault", text=str(error), retry=error.retry)
     except MemoryError:

@@ -9,6 +9,7 @@ from pathlib import Path
 from dqn_port import registry
 from dqn_port.arguments.trust import trusting
 from dqn_port.errors import ArgsError
+from dqn_port.external import external_faults
 from dqn_port.interfaces import Facts, Options, System
 
 
@@ -46,7 +47,7 @@ def resolved(args_file: str, assignments: tuple[str, ...], *, trust: bool = Fals
 def _resolved(
     args_file: str, assignments: tuple[str, ...], trust: bool, mtime: int, size: int
 ) -> Resolved:
-    with trusting(trust):
+    with trusting(trust), external_faults():
         system, assignments = registry.choose(Path(args_file), assignments)
         draft = system.new_draft()
         options = system.load(args_file=Path(args_file), assignments=assignments, draft=draft)

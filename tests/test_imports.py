@@ -14,7 +14,7 @@ import pipelines
 PACKAGE = Path(dqn_port.__file__).parent
 LAYERS = (
     {"errors"},
-    {"files", "fields"},
+    {"files", "fields", "external"},
     {"native"},
     {
         "randoms",

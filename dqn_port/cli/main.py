@@ -19,6 +19,7 @@ import click
 
 from dqn_port import __version__
 from dqn_port.errors import DqnPortError, LuaExit, near_match
+from dqn_port.external import external_faults
 
 COMMANDS: Final = {
     "train": ("dqn_port.cli.train:train", "Train an agent, as its original program did."),
@@ -175,7 +176,8 @@ def main(argv: list[str] | None = None) -> None:
         # The terminal's encoding may lack ε or a character of a file's name.
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        result: Any = dqn_port.main(words, prog_name="dqn-port", standalone_mode=False)
+        with external_faults():
+            result: Any = dqn_port.main(words, prog_name="dqn-port", standalone_mode=False)
         sys.exit(result if isinstance(result, int) else 0)
     except DqnPortError as error:
         if isinstance(error, LuaExit) and error.lua_exit_code == 0:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import ale_py
 import gymnasium
 from gymnasium import spaces
 
 from dqn_port.errors import MissingLibraryError, UsageError, near_match
+from dqn_port.external import remember
 
 Env = gymnasium.Env[Any, Any]
+
+_KNOWN: Final = ("gymnasium.", "ale_py.")
+"""Packages whose environments are no external code."""
 
 gymnasium.register_envs(ale_py)
 ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)
@@ -33,6 +37,8 @@ def make(id: str, *, trust: bool = False, pictures: bool = False) -> Env:
             f"environment {id}: it imports the module '{module}', which may do anything; "
             "add --trust if you trust it"
         )
+    if colon:
+        remember(module)
     try:
         env = gymnasium.make(id, disable_env_checker=True)
         if pictures and "rgb_array" in env.metadata.get("render_modes", []):
@@ -46,6 +52,9 @@ def make(id: str, *, trust: bool = False, pictures: bool = False) -> Env:
         line = _line(error)
         near = "" if "Did you mean" in line else near_match(id, gymnasium.registry)
         raise UsageError(f"environment {id}: {line}{near}") from error
+    made = type(env.unwrapped)
+    if not made.__module__.startswith(_KNOWN):
+        remember(made.__module__, made)
     _check(env, id)
     return env
 

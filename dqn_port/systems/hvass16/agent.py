@@ -133,7 +133,7 @@ class Agent:
         ``shown``: where given, the first frame of a game and all frames played are appended.
         """
         if self.end_episode or self.game_lost:
-            first, self.game_lost = checked(self.env.reset()), False
+            first, self.game_lost = checked(self.env.reset(), self.env), False
             self.tracer = MotionTracer(first, self._process, **self._trace)
             if shown is not None:
                 shown.append(first)

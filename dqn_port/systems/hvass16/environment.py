@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dqn_port.errors import ArgsError, UsageError
+from dqn_port.external import place_of
 from dqn_port.fields import Fields
 from dqn_port.games.ale.emulator import AleEmulator
 from dqn_port.games.ale.roms import rom_of_id
@@ -64,8 +65,8 @@ class Environment(Protocol):
         """
 
 
-def checked(frame: Any) -> Frame:
-    """Return the first frame of a custom environment's game.
+def checked(frame: Any, env: Environment) -> Frame:
+    """Return the first frame of a game of a custom environment.
 
     Raises:
         UsageError: it is none.
@@ -74,7 +75,10 @@ def checked(frame: Any) -> Frame:
         return frame
     got = f"{frame.dtype} {list(frame.shape)}" if isinstance(frame, np.ndarray) else type(frame)
     got = got if isinstance(got, str) else f"a {got.__name__}"
-    raise UsageError(f"env: expected reset() to return uint8 [height, width, 3], got {got}")
+    raise UsageError(
+        f"env: expected reset() to return uint8 [height, width, 3], got {got} "
+        f"({place_of(type(env).__module__)})"
+    )
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ class ReplayedEnvironment:
     def _begin(self) -> Frame:
         digest = hashlib.sha256(f"{self._seed} {self._resets}".encode()).digest()
         self._env = self._make(int.from_bytes(digest[:4], "little") >> 1)
-        frame = checked(self._env.reset())
+        frame = checked(self._env.reset(), self._env)
         self._actions, self._hash = [], hashlib.sha256(frame.tobytes())
         return frame
 

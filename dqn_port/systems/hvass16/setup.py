@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import importlib
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -11,6 +10,7 @@ import numpy as np
 
 from dqn_port.arguments.trust import is_trusted, with_trust
 from dqn_port.errors import UsageError
+from dqn_port.external import import_object, place_of
 from dqn_port.saved_networks import SavedNetwork
 from dqn_port.systems.hvass16.agent import Agent, Learning, Network
 from dqn_port.systems.hvass16.environment import AtariEnvironment, Environment, game_of
@@ -66,11 +66,7 @@ def _own_environment(name: str, seed: Sequence[int]) -> Environment:
             f"env: '{name}' is external code, and importing runs it; if you trust it: "
             f"{with_trust()}"
         )
-    module, _, attribute = name.partition(":")
-    try:
-        make = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise UsageError(f"env={name}: cannot be imported: {error}") from error
+    make = import_object("env", name)
     number = int(np.random.RandomState(list(seed)).randint(2**31 - 1))
     if not callable(make):
         raise UsageError(f"env={name}: expected what makes an environment, got {make!r:.60}")
@@ -79,7 +75,7 @@ def _own_environment(name: str, seed: Sequence[int]) -> Environment:
     if missing := [n for n in needed if not hasattr(environment, n)]:
         raise UsageError(
             f"env={name}: expected an environment with {', '.join(needed)}, got a "
-            f"{type(environment).__name__} without {', '.join(missing)}"
+            f"{type(environment).__name__} without {', '.join(missing)} ({place_of(name)})"
         )
     has_state = hasattr(environment, "state_dict")
     return environment if has_state else ReplayedEnvironment(make, number)

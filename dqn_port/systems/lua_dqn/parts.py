@@ -10,6 +10,7 @@ import re
 from typing import Any, Final
 
 from dqn_port.errors import RegistryError, near_match
+from dqn_port.external import import_object, place_of
 
 PARTS: Final[dict[str, dict[str, str]]] = {
     "framework": {
@@ -66,17 +67,13 @@ def find(slot: str, name: str) -> Any:
         module, _, attribute = parts[name].partition(":")
         return getattr(importlib.import_module(module), attribute)
     if _MODULE_OBJECT.fullmatch(name):
-        module, _, attribute = name.partition(":")
-        try:
-            part = getattr(importlib.import_module(module), attribute)
-        except Exception as error:
-            # Importing runs other people's code, which may raise anything.
-            raise RegistryError(f"{slot}: cannot import '{name}': {error}") from error
+        part = import_object(slot, name)
         missing = [what for what in _NEEDED[slot] if not hasattr(part, what)]
         if missing or not (slot == "framework" or callable(part)):
             raise RegistryError(
                 f"{slot}: expected a part with {', '.join(_NEEDED[slot]) or 'a call'}, "
-                f"got '{name}' without {', '.join(missing) or 'it'}; docs/systems.md says more"
+                f"got '{name}' without {', '.join(missing) or 'it'} ({place_of(name)}); "
+                "docs/systems.md says more"
             )
         return part
     raise RegistryError(

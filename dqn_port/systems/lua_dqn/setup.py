@@ -16,6 +16,7 @@ import torch
 
 from dqn_port.arguments.values import name_of_folder
 from dqn_port.errors import ArgsError, MemoryNeedError, RegistryError, SnapshotError
+from dqn_port.external import place_of, raised_at
 from dqn_port.memory import check_memory
 from dqn_port.options import Param
 from dqn_port.randoms.torch import Generator
@@ -288,8 +289,9 @@ def _built(name: str, args: NetworkArgs, generator: Generator) -> Network:
     try:
         network: Network = build(args, generator)
     except TypeError as error:
+        said = raised_at(error) or f"{place_of(name)}: {error}"
         raise RegistryError(
-            f"network: '{name}' cannot be built from (NetworkArgs, Generator): {error}"
+            f"network: '{name}' cannot be built from (NetworkArgs, Generator): {said}"
         ) from error
     return network
 

@@ -98,7 +98,7 @@ def test_a_first_frame_that_is_none_is_told(monkeypatch, frame, got):
     with pytest.raises(UsageError) as caught:
         ReplayedEnvironment(Drawn, 1).reset()
     assert str(caught.value) == (
-        f"env: expected reset() to return uint8 [height, width, 3], got {got}"
+        f"env: expected reset() to return uint8 [height, width, 3], got {got} ({Drawn.__module__})"
     )
 
 
@@ -114,7 +114,8 @@ def test_what_is_no_environment_is_told(opt, made, expected):
     sys.modules["own_game"].Drawn = made
     with pytest.raises(UsageError) as caught:
         training(opt)
-    assert str(caught.value) == f"env=own_game:Drawn: {expected}"
+    where = f" ({__file__}:{made.__code__.co_firstlineno})" if callable(made) else ""
+    assert str(caught.value) == f"env=own_game:Drawn: {expected}{where}"
 
 
 @pytest.mark.parametrize("actions", [np.array([2]), np.array([0.0]), [0]])

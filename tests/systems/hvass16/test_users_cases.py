@@ -60,7 +60,7 @@ def test_case_4_an_environment_of_ones_own_asks_for_trust():
     assert " --trust" in str(caught.value)
     with trusting(True), pytest.raises(UsageError) as caught:
         training(opt)
-    assert str(caught.value) == "env=own_game:Own: cannot be imported: No module named 'own_game'"
+    assert str(caught.value) == "env: cannot import 'own_game:Own': No module named 'own_game'"
 
 
 def test_case_8_a_network_outlives_its_program_as_arrays_by_name(tmp_path):

@@ -126,17 +126,18 @@ def test_a_snapshot_with_a_part_of_ones_own_is_played_once_it_is_trusted(tmp_pat
 
 
 @pytest.mark.usefixtures("my_part")
-def test_what_is_no_part_is_refused_in_one_line():
+def test_what_is_no_part_is_refused_in_one_line(tmp_path):
     with pytest.raises(RegistryError) as caught:
         find("agent", "my_part:Half")
     assert str(caught.value) == (
-        "agent: expected a part with PARAMS, perceive, got 'my_part:Half' without perceive; "
+        "agent: expected a part with PARAMS, perceive, got 'my_part:Half' without perceive "
+        f"({tmp_path}/my_part.py:14); "
         "docs/systems.md says more"
     )
     with pytest.raises(RegistryError) as caught:
         find("network", "my_part:IMPORTED")
     assert str(caught.value) == (
-        "network: expected a part with a call, got 'my_part:IMPORTED' without it; "
+        "network: expected a part with a call, got 'my_part:IMPORTED' without it (my_part); "
         "docs/systems.md says more"
     )
     with pytest.raises(RegistryError) as caught:
