@@ -42,8 +42,8 @@ test: install ## run all tests but the slow and the gpu ones, on at most four co
 	@.venv/bin/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(PYTEST_ARGS)
 
 .PHONY: test-slow
-test-slow: install ## run the tests that learn for minutes
-	@.venv/bin/python -m pytest -m slow $(PYTEST_ARGS)
+test-slow: install ## run the tests that learn for minutes, on at most four cores
+	@.venv/bin/python -m pytest -m slow -n auto --maxprocesses 4 $(PYTEST_ARGS)
 
 .PHONY: test-gpu
 test-gpu: install ## run the tests that need a CUDA device

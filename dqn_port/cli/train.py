@@ -174,8 +174,8 @@ def train(
         folder = (out or Path("artifacts")) / system.facts(options).name
         taken = system.asked_again(draft, lua_words, folder)
         if taken and not quiet:
-            told = ", ".join(f"{name}={json.dumps(value)}" for name, value in taken.items())
-            click.echo(f"dqn-port: by the run in {folder}: {told}", err=True)
+            pairs = ", ".join(f"{name}={json.dumps(value)}" for name, value in taken.items())
+            click.echo(f"dqn-port: by the run in {folder}: {pairs}", err=True)
         options |= taken
     if best and system.facts(options).start is None:
         raise UsageError("--best: expected --network FILE with it, the snapshot to take it from")

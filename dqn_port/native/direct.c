@@ -14,6 +14,8 @@
 
 /* Rows that are summed side by side: as many as have room for their addresses in registers. */
 #define TOGETHER 8
+/* Vectors as well, where there are twice the registers. */
+#define AT_ONCE (LANES / 8)
 #define WORTH_A_THREAD 500000
 
 enum { ALL, EVEN, ODD, CHAINS };
@@ -53,43 +55,57 @@ typedef struct {
 
 #define EACH_ROW _Pragma("GCC unroll 8") for (int r = 0; r < n; r++)
 
-/* sums = Σ a · b over the terms of one chain */
+/* sums = Σ a · b over the terms of one chain, for some vectors side by side */
 INLINE void follow(const lists_t *lists, int chain, const float *a, const float *const *b,
-                   vec *sums, int n)
+                   vec sums[][AT_ONCE], int n, int vectors)
 {
-    EACH_ROW sums[r] = (vec){0};
+    EACH_ROW for (int v = 0; v < vectors; v++) sums[r][v] = (vec){0};
     for (const term_t *k = lists->terms[chain], *end = k + lists->n[chain]; k < end; k++) {
-        vec x = load(a + k->a);
-        EACH_ROW sums[r] = fused(x, b[r][k->b] - (vec){0}, sums[r]);
+        vec x[AT_ONCE];
+        for (int v = 0; v < vectors; v++)
+            x[v] = load(a + k->a + v * LANES);
+        EACH_ROW
+        {
+            vec y = b[r][k->b] - (vec){0};
+            for (int v = 0; v < vectors; v++)
+                sums[r][v] = fused(x[v], y, sums[r][v]);
+        }
     }
 }
 
-/* n is a constant, so that sums and addresses stay in registers. */
+/* n, vectors and two are constants, so that sums and addresses stay in registers. */
 INLINE void sum_up(const lists_t *lists, const float *a, const float *const *given,
-                   float *const *out, ptrdiff_t lane, int n, int two, int fresh)
+                   float *const *out, ptrdiff_t lane, int n, int vectors, int two, int fresh)
 {
     const float *b[TOGETHER];
-    vec sums[TOGETHER], odd[TOGETHER];
+    vec sums[TOGETHER][AT_ONCE], odd[TOGETHER][AT_ONCE];
     EACH_ROW b[r] = given[r];
     if (two) {
-        follow(lists, ODD, a + lane, b, odd, n);
-        follow(lists, EVEN, a + lane, b, sums, n);
-        EACH_ROW sums[r] += odd[r];
+        follow(lists, ODD, a + lane, b, odd, n, 1);
+        follow(lists, EVEN, a + lane, b, sums, n, 1);
+        EACH_ROW sums[r][0] += odd[r][0];
     } else
-        follow(lists, ALL, a + lane, b, sums, n);
+        follow(lists, ALL, a + lane, b, sums, n, vectors);
     EACH_ROW
     {
         vec *to = (vec *)(out[r] + lane);
-        *to = (fresh ? (vec){0} : *to) + sums[r];
+        for (int v = 0; v < vectors; v++)
+            to[v] = (fresh ? (vec){0} : to[v]) + sums[r][v];
     }
 }
 
 static void add_rows(const lists_t *lists, const float *a, const float *const *b,
-                     float *const *out, ptrdiff_t lane, ptrdiff_t n, int two, int fresh)
+                     float *const *out, ptrdiff_t lane, ptrdiff_t n, int vectors, int two,
+                     int fresh)
 {
 #define OF(size)                                                                                   \
     case size:                                                                                     \
-        sum_up(lists, a, b, out, lane, size, two, fresh);                                          \
+        if (two)                                                                                   \
+            sum_up(lists, a, b, out, lane, size, 1, 1, fresh);                                     \
+        else if (vectors == 1)                                                                     \
+            sum_up(lists, a, b, out, lane, size, 1, 0, fresh);                                     \
+        else                                                                                       \
+            sum_up(lists, a, b, out, lane, size, AT_ONCE, 0, fresh);                               \
         break
     switch (n) {
         OF(1);
@@ -143,9 +159,15 @@ static void sum_panel(const task_t *task, ptrdiff_t panel, const int32_t *rows, 
             of_out[end - begin] = out + plan->row_out[rows[end]] * width;
         }
         for (ptrdiff_t block = 0; block < plan->blocks; block++)
-            for (ptrdiff_t v = 0; v < plan->vectors; v++)
-                add_rows(lists + block, a, of_b, of_out, v * LANES, end - begin,
-                         plan->two[v] & side, plan->apart && block == 0);
+            for (ptrdiff_t v = 0, n_v; v < plan->vectors; v += n_v) {
+                int two = plan->two[v] & side;
+                int alike = !two && v + AT_ONCE <= plan->vectors;
+                for (ptrdiff_t next = 1; next < AT_ONCE && alike; next++)
+                    alike = !(plan->two[v + next] & side);
+                n_v = alike ? AT_ONCE : 1;
+                add_rows(lists + block, a, of_b, of_out, v * LANES, end - begin, (int)n_v, two,
+                         plan->apart && block == 0);
+            }
     }
 }
 

@@ -1,10 +1,10 @@
 """What the kernels compute, in plain Python: to read, and for the tests to compare with.
 
-Only the tests call this, for it is slow: it gives, to the bit, the numbers of network.c, products.c
-and single.c. Those of alike.c are sum_products', computed once for windows that are equal. The
-twins of the other kernels run where no compiler is: of look_up_pairs in game_screen.py, of
-resample_rows and resample_columns in image_scale.py, of saxpy and centred_rmsprop in rmsprop.py,
-all in systems/lua_dqn.
+Only the tests call this, for it is slow: it gives, to the bit, the numbers of network.c,
+products.c, direct.c and single.c. Those of alike.c are sum_products', computed once for windows
+that are equal. The twins of the other kernels run where no compiler is: of look_up_pairs in
+game_screen.py, of resample_rows and resample_columns in image_scale.py, of saxpy and
+centred_rmsprop in rmsprop.py, all in systems/lua_dqn.
 
 Legend: B samples, K terms of a sum, M lanes, N rows. All floats are float32.
 """

@@ -80,7 +80,12 @@ def check_run(folder: Path) -> Iterator[Finding]:
             yield Finding(table.file, False, str(error))
     digests = _digests(folder / FINISHED)
     record = _record(system, facts, folder, history or {})
-    for path in run.snapshots():
+    theirs = [suffix for suffix, name in registry.FILES.items() if name == system.NAME]
+    originals = [path for path in folder.iterdir() if path.suffix in theirs]
+    # The original's files, which may have any name, and ours beside them.
+    beside = (path.with_suffix(system.SUFFIX) for path in originals)
+    paths = {*run.snapshots(), *originals, *(path for path in beside if path.exists())}
+    for path in sorted(paths):
         try:
             if path.name in digests and sha256_of(path) != digests[path.name]:
                 raise ValueError(f"its sha256 is not the one in {FINISHED}; it is damaged")

@@ -3,7 +3,8 @@
 Neon kept the batch last and multiplied position by position: [filters, inputs of a window] times
 [inputs of a window, B] forward; for a pixel's gradient, [channels, filters · taps that reach it]
 times as many errors; for the weights' gradient, window times errorsᵀ, summed position by position.
-Here the batch comes first, as in PyTorch, and native/products.c sums in Neon's order.
+Forward the batch comes first here, as in PyTorch, so that equal windows are found. Back, and in the
+linear layers, it comes last. native/products.c and native/direct.c sum in Neon's order.
 
 Neon: backends/nervanacpu.py, fprop_conv, bprop_conv, update_conv, compound_dot.
 

@@ -15,7 +15,8 @@ from dqn_port.games.ale.roms import rom_path
 from dqn_port.saved_networks import load_saved
 from dqn_port.systems.simple_dqn.system import SYSTEM
 from dqn_port.systems.simple_dqn.traces.loops import KeptFiles
-from tests.systems.simple_dqn.building import options, training
+from tests.cli.running import run
+from tests.systems.simple_dqn.building import SMALL, options, training
 
 LEGACY_ARGS = Path(__file__).parents[3] / "legacy_args"
 
@@ -276,3 +277,20 @@ def test_both_files_of_a_network_read_back_equal(tmp_path):
         np.testing.assert_array_equal(theirs.weights[name], array)
         np.testing.assert_array_equal(ours.weights[name], array)
     assert ours.arguments["system"] == "simple_dqn"
+
+
+def test_check_looks_at_the_originals_files_in_a_runs_folder(capsys, tmp_path):
+    given = (f"{name}={json.dumps(value)}" for name, value in SMALL.items())
+    given = (*given, "save_weights_prefix=p", "epochs=1")
+    words = [word for text in given for word in ("--set", text)]
+    assert run(capsys, "train", "--system", "simple_dqn", "--out", tmp_path, *words).code == 0
+    folder = tmp_path / "simple_dqn"
+    result = run(capsys, "check", folder)
+    assert result.code == 0
+    assert "p_1.prm" in result.out
+    assert "p_1.safetensors" in result.out
+    path = folder / "p_1.prm"
+    path.write_bytes(path.read_bytes()[:-100])
+    result = run(capsys, "check", folder)
+    assert result.code == 1
+    assert "p_1.prm" in result.out + result.err
