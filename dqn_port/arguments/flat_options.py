@@ -157,7 +157,7 @@ class FlatOptions:
             table = read_args_json(args_file)
             draft.stem = args_file.stem
             options = {k: v for k, v in table.items() if k not in (NOTES, "system")}
-            draft.put(options, str(args_file))
+            draft.put(self._renamed(options, str(args_file)), str(args_file))
         if words:
             verb, given = self.words(words)
             if verb != "train":
@@ -166,7 +166,7 @@ class FlatOptions:
                     f"learned: use `dqn-port {verb}`"
                 )
             draft.put(given, "words")
-        draft.put(self._assigned(assignments), "--set")
+        draft.put(self._renamed(self._assigned(assignments), "--set"), "--set")
 
     def _assigned(self, assignments: Sequence[str]) -> dict[str, Any]:
         given: dict[str, Any] = {}
@@ -188,7 +188,6 @@ class FlatOptions:
     def _finish(self, draft: FlatDraft) -> dict[str, Any]:
         """Check every value by its Param, and fill in the defaults."""
         params = self.params()
-        self._rename(draft, params)
         for name, value in draft.values.items():
             where = f"{draft.sources[name]}: {name}"
             if name not in params:
@@ -236,23 +235,24 @@ class FlatOptions:
         del explicit
         return Device(device_named(options[self.option_of("device")]))
 
-    def _rename(self, draft: FlatDraft, params: Mapping[str, Param]) -> None:
-        """Take the workshop's words for the original's: seed for random_seed, say.
+    def _renamed(self, table: Mapping[str, Any], source: str) -> dict[str, Any]:
+        """Return a table with the original's words for the workshop's: random_seed for seed, say.
 
         Raises:
-            ArgsError: both are given, with different values.
+            ArgsError: it has both, with different values.
         """
+        params, renamed = self.params(), dict(table)
         for role in ("seed", "name", "device", "threads"):
             own = self.option_of(role)
-            if role == own or role in params or role not in draft.values:
+            if role == own or role in params or role not in renamed:
                 continue
-            value, source = draft.values.pop(role), draft.sources.pop(role)
-            if own in draft.values and draft.values[own] != value:
+            value = renamed.pop(role)
+            if renamed.setdefault(own, value) != value:
                 raise ArgsError(
-                    f"{source}: {role}: expected {draft.values[own]!r}, as {own} says, got "
+                    f"{source}: {role}: expected {renamed[own]!r}, as {own} says, got "
                     f"{value!r}; give one of them"
                 )
-            draft.put({own: value}, source)
+        return renamed
 
     def show(
         self,

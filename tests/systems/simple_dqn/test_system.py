@@ -205,6 +205,26 @@ def test_seed_0_counts_as_none():
     assert min(seeds) > 0
 
 
+@pytest.mark.parametrize("there", ["seed", "random_seed"])
+@pytest.mark.parametrize("given", ["seed", "random_seed"])
+def test_an_assignment_overrides_the_file_by_either_name_of_the_seed(there, given, tmp_path):
+    path = tmp_path / "two.json"
+    path.write_text(json.dumps({n: v for n, v in SMALL.items() if n != "random_seed"} | {there: 3}))
+    assert SYSTEM.load(args_file=path, assignments=[f"{given}=9"])["random_seed"] == 9
+
+
+def test_both_names_of_the_seed_are_refused_where_they_differ(tmp_path):
+    path = tmp_path / "two.json"
+    path.write_text('{"random_seed": 3, "seed": 4}')
+    with pytest.raises(ArgsError) as caught:
+        SYSTEM.load(args_file=path)
+    assert str(caught.value) == (
+        f"{path}: seed: expected 3, as random_seed says, got 4; give one of them"
+    )
+    with pytest.raises(ArgsError, match="--set: seed: expected 3, as random_seed says, got 4"):
+        SYSTEM.load(assignments=["seed=4", "random_seed=3"])
+
+
 def test_facts_tell_the_length_of_all_phases():
     facts = SYSTEM.facts(options(game="pong"))
     assert (facts.length, facts.unit, facts.game, facts.seed) == (60, "agent steps", "pong", 3)
