@@ -53,6 +53,10 @@ class RegistryError(UsageError):
     """A slot has no part of that name."""
 
 
+class ExternalImportError(RegistryError):
+    """External code cannot be imported."""
+
+
 class ExternalError(DqnPortError):
     """External code raised an exception, or does not do what the workshop asks of it."""
 

@@ -9,7 +9,7 @@ from collections.abc import Container, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
-from dqn_port.errors import DqnPortError, ExternalError, RegistryError
+from dqn_port.errors import DqnPortError, ExternalError, ExternalImportError
 
 _places: Final[dict[str, str]] = {}
 """Package → FILE:LINE of the object that was named of it, or its name where it has no source."""
@@ -21,7 +21,7 @@ def import_object(slot: str, name: str) -> Any:
     """Import a ``module:object``.
 
     Raises:
-        RegistryError: it cannot be imported.
+        ExternalImportError: it cannot be imported.
     """
     module, _, attribute = name.partition(":")
     remember(module)
@@ -30,7 +30,7 @@ def import_object(slot: str, name: str) -> Any:
     except Exception as error:
         # Importing runs external code, which may raise anything.
         said = raised_at(error) or error
-        raise RegistryError(f"{slot}: cannot import '{name}': {said}") from error
+        raise ExternalImportError(f"{slot}: cannot import '{name}': {said}") from error
     remember(module, found)
     return found
 

@@ -11,8 +11,8 @@ from types import ModuleType
 from typing import Any, Final
 
 from dqn_port.arguments.args_file import read_args_json
-from dqn_port.arguments.trust import is_trusted, with_trust
-from dqn_port.errors import ArgsError, RegistryError, TrustError, UsageError, near_match
+from dqn_port.arguments.trust import is_trusted, require_trust
+from dqn_port.errors import ArgsError, RegistryError, UsageError, near_match
 from dqn_port.external import import_object, place_of
 from dqn_port.interfaces import System
 from dqn_port.records import Table
@@ -58,11 +58,7 @@ def find_system(name: str) -> System:
 
 
 def _stranger(name: str) -> System:
-    if not is_trusted():
-        raise TrustError(
-            f"system: '{name}' is external code, and importing runs it; if you trust it: "
-            f"{with_trust()}"
-        )
+    require_trust("system", name)
     made = import_object("system", name)
     system: System = made() if isinstance(made, type) else made
     missing = [what for what in _NEEDED if not hasattr(system, what)]

@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 import sys
 
+import gymnasium
 import pytest
 
 from dqn_port import external, registry
-from dqn_port.errors import ExternalError, RegistryError
+from dqn_port.arguments.trust import trusting, with_trust
+from dqn_port.errors import ExternalError, ExternalImportError, TrustError
+from dqn_port.systems.practical_rl.system import SYSTEM as SYSTEM_OF_IDS
+from dqn_port.tools.check import check_run
 from pipelines import jobs
 from pipelines.resolved import resolved
 from tests.cli.running import TOY_AGENT, run, write_toy
@@ -71,6 +75,7 @@ def write(tmp_path, monkeypatch):
 
     yield to
     sys.modules.pop("theirs", None)
+    gymnasium.registry.pop("Own-v0", None)
 
 
 def words(path, *more):
@@ -125,9 +130,43 @@ def test_what_an_environment_returns_wrongly_is_one_line_with_its_place(write, c
     assert end.endswith(" needs: ValueError: not enough values to unpack (expected 5, got 4)")
 
 
+@pytest.mark.parametrize(
+    ("system", "assignments", "text"),
+    [
+        ("practical_rl", ["environment=theirs:Own-v0", "name=a", "seed=1"],
+         "gymnasium:theirs:Own-v0, 3,000,000 updates, seed 1"),
+        ("lua_dqn", ["network=theirs:network"], "toyB, 200 agent steps, seed 1"),
+    ],
+)  # fmt: skip
+def test_check_calls_no_run_damaged_whose_code_is_not_here(write, system, assignments, text):
+    path = write(ENVIRONMENT.replace("1.0, False", "1.0, False, False") + "network = print\n")
+    found = registry.find_system(system)
+    with trusting(True):
+        args = write_toy(path.parent) if system == "lua_dqn" else None
+        options = found.load(args_file=args, assignments=assignments)
+        arguments = found.facts(options).arguments
+        path.with_name("args.json").write_text(json.dumps(arguments | {"system": system}))
+        path.unlink()
+        sys.modules.pop("theirs")
+        (told, *_) = check_run(path.parent)
+        assert told.good
+        assert told.text.startswith(f"{text}; it cannot be run here: ")
+    (told, *_) = check_run(path.parent)
+    assert (told.good, told.text) == (True, text)
+
+
+def test_an_environment_is_refused_with_the_line_that_allows_it():
+    with pytest.raises(TrustError) as caught:
+        SYSTEM_OF_IDS.load(assignments=["environment=others:Own-v0"])
+    assert str(caught.value) == (
+        "environment: 'others:Own-v0' is external code, and importing runs it; if you trust it: "
+        f"{with_trust()}"
+    )
+
+
 def test_a_module_that_raises_names_the_line(write):
     path = write("\n\nnothing\n")
-    with pytest.raises(RegistryError) as caught:
+    with pytest.raises(ExternalImportError) as caught:
         external.import_object("agent", "theirs:Agent")
     assert str(caught.value) == (
         f"agent: cannot import 'theirs:Agent': {path}:3: NameError: name 'nothing' is not defined"

@@ -10,6 +10,8 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Final
 
+from dqn_port.errors import TrustError
+
 _TRUSTED: Final = ContextVar("trusted", default=False)
 
 
@@ -26,6 +28,19 @@ def trusting(trusted: bool) -> Iterator[None]:
         yield
     finally:
         _TRUSTED.reset(token)
+
+
+def require_trust(what: str, name: str) -> None:
+    """Refuse external code that the user has not trusted.
+
+    Raises:
+        TrustError: it is not trusted.
+    """
+    if not is_trusted():
+        raise TrustError(
+            f"{what}: '{name}' is external code, and importing runs it; if you trust it: "
+            f"{with_trust()}"
+        )
 
 
 def with_trust() -> str:

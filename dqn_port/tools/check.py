@@ -17,6 +17,7 @@ from dqn_port.errors import (
     ArgsError,
     DeviceError,
     DqnPortError,
+    ExternalImportError,
     MemoryNeedError,
     MissingLibraryError,
     RomError,
@@ -57,7 +58,13 @@ def check_run(folder: Path) -> Iterator[Finding]:
         text = _told(system, facts)
         with contextlib.suppress(TrustError):
             system.facts(system.load(args_file=folder / ARGS))
-    except (RomError, MemoryNeedError, DeviceError, MissingLibraryError) as error:
+    except (
+        RomError,
+        MemoryNeedError,
+        DeviceError,
+        MissingLibraryError,
+        ExternalImportError,
+    ) as error:
         # That is not the run's fault.
         text = f"{text}; it cannot be run here: {error}"
     except DqnPortError as error:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from dqn_port.arguments.trust import is_trusted, with_trust
+from dqn_port.arguments.trust import require_trust
 from dqn_port.errors import UsageError
 from dqn_port.external import import_object, place_of
 from dqn_port.saved_networks import SavedNetwork
@@ -61,11 +61,7 @@ def _own_environment(name: str, seed: Sequence[int]) -> Environment:
     Raises:
         UsageError: the user did not trust it, or there is no such object.
     """
-    if not is_trusted():
-        raise UsageError(
-            f"env: '{name}' is external code, and importing runs it; if you trust it: "
-            f"{with_trust()}"
-        )
+    require_trust("env", name)
     make = import_object("env", name)
     number = int(np.random.RandomState(list(seed)).randint(2**31 - 1))
     if not callable(make):

@@ -13,7 +13,7 @@ import gymnasium
 import numpy as np
 from gymnasium.wrappers import AtariPreprocessing, ReshapeObservation
 
-from dqn_port.arguments.trust import is_trusted
+from dqn_port.arguments.trust import is_trusted, require_trust
 from dqn_port.errors import UsageError, near_match
 from dqn_port.fields import Fields
 from dqn_port.games.ale.roms import check_rom, expected_md5s, rom_of_id, title_of
@@ -86,6 +86,8 @@ def base_env(options: Mapping[str, Any], *, pictures: bool = False) -> Env:
     if environment == CARTPOLE:
         return CartPole()
     id = environment.removeprefix(GYMNASIUM)
+    if ":" in id:
+        require_trust("environment", id)
 
     def made() -> Env:
         return make(id, trust=is_trusted(), pictures=pictures)
