@@ -95,10 +95,11 @@ def test_a_game_that_is_not_the_same_every_time_begins_anew_in_a_run_that_goes_o
 )
 def test_a_first_frame_that_is_none_is_told(monkeypatch, frame, got):
     monkeypatch.setattr(Drawn, "reset", lambda self: frame)
+    monkeypatch.setattr("dqn_port.external._places", {"tests": "game.py:3"})
     with pytest.raises(UsageError) as caught:
         ReplayedEnvironment(Drawn, 1).reset()
     assert str(caught.value) == (
-        f"env: expected reset() to return uint8 [height, width, 3], got {got} ({Drawn.__module__})"
+        f"env: expected reset() to return uint8 [height, width, 3], got {got} (game.py:3)"
     )
 
 
