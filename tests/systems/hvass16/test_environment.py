@@ -141,5 +141,5 @@ def test_an_environment_of_ones_own(monkeypatch):
     with trusting(True), pytest.raises(UsageError) as caught:
         training(options(env="own_game:Other"))
     assert str(caught.value) == (
-        "env=own_game:Other: cannot be imported: module 'own_game' has no attribute 'Other'"
+        "env: cannot import 'own_game:Other': module 'own_game' has no attribute 'Other'"
     )
