@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dqn_port.systems.simple_dqn.layers import CONVOLUTIONS, Network
-from dqn_port.systems.simple_dqn.neon_order import NeonOrder, Size, kernels_for
+from dqn_port.systems.simple_dqn.linear_order import Size
+from dqn_port.systems.simple_dqn.neon_order import NeonOrder, kernels_for
 
 Array = NDArray[Any]
 

@@ -12,7 +12,8 @@ from dqn_port.native import plain
 from dqn_port.native.direct import Lanes, Rows
 from dqn_port.native.library import kernels
 from dqn_port.native.products import ends_of_blocks, rows_with_two_chains
-from dqn_port.systems.simple_dqn.neon_order import NeonOrder, Size
+from dqn_port.systems.simple_dqn.linear_order import Size
+from dqn_port.systems.simple_dqn.neon_order import NeonOrder
 
 F32 = np.float32
 SIZE, SIDE, STRIDE = 9, 3, 2
