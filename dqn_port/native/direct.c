@@ -222,14 +222,6 @@ void sum_direct(const direct_t *plan, const float *a, const uint8_t *terms, cons
     in_parts(by_panels ? sum_some_panels : sum_some_rows, &task, n, (n - 1) / threads + 1);
 }
 
-INLINE int any_float(const float *x, ptrdiff_t n)
-{
-    order8 bits = {0};
-    for (ptrdiff_t i = 0; i < n; i += 8)
-        bits |= *(const order8_at *)(x + i);
-    return any_bit(bits & INT32_MAX);
-}
-
 INLINE int any_byte(const uint8_t *x, ptrdiff_t n)
 {
     uint64_t bits = 0, eight;
@@ -305,7 +297,7 @@ static void turn_some(const void *argument, ptrdiff_t begin, ptrdiff_t end)
         for (ptrdiff_t i = 0; i < n; i++, to++) {
             const float *row = room + i * lanes;
             const uint8_t *bytes = (const uint8_t *)room + i * lanes;
-            int any = task->of_bytes ? any_byte(bytes, lanes) : any_float(row, lanes);
+            int any = task->of_bytes ? any_byte(bytes, lanes) : any_of(row, lanes);
             float *out = task->out + to * lanes;
             if (any && task->of_bytes)
                 for (ptrdiff_t lane = 0; lane < lanes; lane += 8)
