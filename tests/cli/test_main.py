@@ -70,7 +70,8 @@ def test_words_that_cannot_be_used(capsys, words, fault):
 
 
 def raising(monkeypatch, error):
-    """Let every command end with ``error``."""
+    """Let every command end with ``error``, with no external code in use."""
+    monkeypatch.setattr("dqn_port.external._places", {})
 
     def raise_it(*args, **more):
         raise error
