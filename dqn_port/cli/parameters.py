@@ -207,7 +207,8 @@ def assigned(
 
 def _trust(context: click.Context, parameter: click.Parameter, value: bool) -> None:
     del parameter
-    context.with_resource(trusting(value))
+    # The root: a context whose words do not parse is never closed.
+    context.find_root().with_resource(trusting(value))
 
 
 trust_option = click.option(

@@ -14,6 +14,7 @@ import sys
 import click
 import pytest
 
+from dqn_port.arguments.trust import is_trusted, trusting
 from dqn_port.cli import main as main_module
 from dqn_port.errors import DqnPortError
 from tests.cli.running import run
@@ -67,6 +68,15 @@ from tests.tools.running import TOY_B, make_snapshot
 def test_words_that_cannot_be_used(capsys, words, fault):
     result = run(capsys, *words)
     assert (result.code, result.out, result.error) == (2, "", fault)
+
+
+@pytest.mark.parametrize("words", [["check", "--trust"], ["train", "--trust", "--threads", "0"]])
+def test_words_that_do_not_parse_leave_trust_as_it_was(words, capsys):
+    assert run(capsys, *words).code == 2
+    assert not is_trusted()
+    with trusting(True):
+        assert run(capsys, *words[:1], "--zzz").code == 2
+        assert is_trusted()
 
 
 def raising(monkeypatch, error):
