@@ -69,6 +69,7 @@ def game_of(name: str) -> str:
 def rom_path(env: str, game_path: str = "", *, option: str = "env") -> Path:
     """Return where the ROM of ``env`` is: in ``game_path`` if given, else ale-py's.
 
+    ``game_path`` may name it as gymnasium does: SpaceInvaders.bin for space_invaders.bin.
     ``option``: that named the game.
 
     Raises:
@@ -84,7 +85,11 @@ def rom_path(env: str, game_path: str = "", *, option: str = "env") -> Path:
             f"{option}: no game is named '{env}'"
             f"{near_match(rom_of_id(env) or env, expected_md5s())}; `dqn-port roms` lists them"
         )
-    return (Path(game_path).expanduser() if game_path else _SHIPPED) / f"{env}.bin"
+    folder = Path(game_path).expanduser() if game_path else _SHIPPED
+    path = folder / f"{env}.bin"
+    if path.exists():
+        return path
+    return next((p for p in sorted(folder.glob("*.bin")) if game_of(p.name) == env), path)
 
 
 def check_rom(env: str, game_path: str = "", *, option: str = "env") -> tuple[Path, str]:

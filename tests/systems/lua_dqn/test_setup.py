@@ -307,8 +307,9 @@ def test_the_machines_memory_is_known():
 # ROMs.
 
 
-def test_game_path_is_where_the_rom_is_read_from(tmp_path):
-    shutil.copy(rom_path("pong"), tmp_path)
+@pytest.mark.parametrize("name", ["pong.bin", "Pong.bin"])
+def test_game_path_is_where_the_rom_is_read_from(tmp_path, name):
+    shutil.copy(rom_path("pong"), tmp_path / name)
     opt = options_of(PONG | {"game_path": str(tmp_path)})
     assert opt.game_path == str(tmp_path)
     assert tuple(setup(opt).actions) == (0, 3, 4)
