@@ -68,7 +68,7 @@ def test_a_toy_game_is_learnt_in_seconds(tmp_path):
 @pytest.mark.slow
 def test_pong_rises_above_random_play(tmp_path):
     path = Path(__file__).parents[3] / "legacy_args" / "pong_tiny.json"
-    opt = load_options(args_file=path, assignments=["steps=400000"])
+    opt = load_options(args_file=path, assignments=["steps=250000"])
     events = [e for e in Run(SYSTEM, opt, tmp_path).train("cpu") if isinstance(e, Evaluated)]
     # Random play scores -20.7; without a finished episode an evaluation scores 0.
     assert max(e.reward for e in events if e.episodes >= 2) > -18.5
