@@ -30,7 +30,7 @@ _SUMS: Final = 2e-6
 
 # Where PyTorch computes the network, in another order: with batch normalisation, without the
 # kernels, on a GPU. By a part of the set's name, else the usual one. The order also depends on
-# the processor: twice what was seen with AVX-512, AVX2 and SSE4.1.
+# the processor: about twice what was seen with AVX2, with SSE4.1 and with PyTorch's plain kernels.
 _Q_OF: Final = (("bn", 1e-5), ("full_adam", 1e-5), ("adadelta", 1e-5))
 """Batch normalisation, Adam and Adadelta, which divide a gradient by its own size, amplify
 rounding."""
